@@ -1,0 +1,2 @@
+//! ABI.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,1 @@
+//! Boots of the whole system under QEMU.

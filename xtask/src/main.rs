@@ -1,0 +1,2 @@
+//! The only door to the project: `cargo xtask --help`.
+fn main() {}
