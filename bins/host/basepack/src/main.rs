@@ -1,0 +1,2 @@
+//! Image packer.
+fn main() {}

@@ -1,0 +1,2 @@
+//! First process.
+fn main() {}
