@@ -16,7 +16,7 @@ proptest! {
     #[test]
     fn an_address_lies_in_its_frame(addr in 0..PhysAddr::LIMIT) {
         let start = Frame::containing(PhysAddr::new(addr).unwrap()).start().get();
-        prop_assert!(start <= addr && addr - start < PAGE_SIZE as u64 && start % PAGE_SIZE as u64 == 0);
+        prop_assert!(start <= addr && addr - start < PAGE_SIZE as u64 && start.is_multiple_of(PAGE_SIZE as u64));
     }
 
     #[test]

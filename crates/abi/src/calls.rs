@@ -1,0 +1,179 @@
+//! The table of calls, from which everything else is made.
+
+use crate::{Errno, Handle};
+
+/// One row of the table, for tracers and the reference page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CallEntry {
+    /// Number, in x8.
+    pub number: u64,
+    /// Name.
+    pub name: &'static str,
+    /// Arguments with their types, x0 first.
+    pub arguments: &'static [(&'static str, &'static str)],
+    /// What a successful call returns.
+    pub returns: &'static str,
+    /// Capability or handle right that it needs; `-` = none.
+    pub needs: &'static str,
+    /// What it does.
+    pub text: &'static str,
+}
+
+/// An argument type: how it is read from a register.
+trait FromRegister: Sized {
+    fn from_register(raw: u64) -> Result<Self, Errno>;
+}
+
+impl FromRegister for u64 {
+    fn from_register(raw: u64) -> Result<Self, Errno> {
+        Ok(raw)
+    }
+}
+
+impl FromRegister for i64 {
+    #[expect(clippy::cast_possible_wrap, reason = "the register holds the two's complement")]
+    fn from_register(raw: u64) -> Result<Self, Errno> {
+        Ok(raw as Self)
+    }
+}
+
+impl FromRegister for u32 {
+    fn from_register(raw: u64) -> Result<Self, Errno> {
+        Self::try_from(raw).map_err(|_| Errno::INVAL)
+    }
+}
+
+impl FromRegister for i32 {
+    fn from_register(raw: u64) -> Result<Self, Errno> {
+        // A program may pass it sign-extended or not.
+        let low = u32::try_from(raw & 0xFFFF_FFFF).unwrap_or(0).cast_signed();
+        let extended = i64::from(low).cast_unsigned();
+        if raw == extended || raw >> 32 == 0 { Ok(low) } else { Err(Errno::INVAL) }
+    }
+}
+
+impl FromRegister for Handle {
+    fn from_register(raw: u64) -> Result<Self, Errno> {
+        u32::try_from(raw).map(Handle).map_err(|_| Errno::BADF)
+    }
+}
+
+macro_rules! calls {
+    ($($number:literal $constant:ident $variant:ident $name:ident($($arg:ident: $type:ty),*) -> $returns:literal, $needs:literal, $text:literal;)*) => {
+        $(#[doc = concat!("Number of `", stringify!($name), "`: ", $text)] pub const $constant: u64 = $number;)*
+
+        /// A call as the kernel sees it: decoded, its arguments typed, nothing checked beyond that.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Call {
+            $(
+                #[doc = $text]
+                $variant {
+                    $(#[doc = concat!("Argument `", stringify!($arg), "`.")] $arg: $type),*
+                },
+            )*
+        }
+
+        impl Call {
+            /// Decodes registers. Total: every input gives a call or an error.
+            ///
+            /// # Errors
+            ///
+            /// [`Errno::NOSYS`] for an unknown number, [`Errno::INVAL`] or [`Errno::BADF`] for an argument that
+            /// does not fit its type.
+            #[inline]
+            pub fn decode(number: u64, arguments: [u64; 6]) -> Result<Self, Errno> {
+                match number {
+                    $($number => {
+                        let rest = &mut arguments.into_iter();
+                        let _ = &rest; // Calls without arguments leave it unused.
+                        $(let $arg = <$type as FromRegister>::from_register(rest.next().unwrap_or(0))?;)*
+                        Ok(Self::$variant { $($arg),* })
+                    })*
+                    _ => Err(Errno::NOSYS),
+                }
+            }
+        }
+
+        /// Every call, by number.
+        pub const CALLS: &[CallEntry] = &[$(CallEntry {
+            number: $number,
+            name: stringify!($name),
+            arguments: &[$((stringify!($arg), stringify!($type))),*],
+            returns: $returns,
+            needs: $needs,
+            text: $text,
+        }),*];
+    };
+}
+
+calls! {
+    0 NR_ABI_VERSION AbiVersion abi_version() -> "version", "-", "Returns the version of this interface, major number in bits 16 and up.";
+
+    1 NR_EXIT Exit exit(status: i32) -> "never", "-", "Ends the process with all its threads.";
+    2 NR_GETPID Getpid getpid() -> "pid", "-", "Returns the id of the process.";
+    3 NR_SPAWN Spawn spawn(args: u64, size: u64) -> "pid", "SPAWN; EXECUTE on the program; TRANSFER on each handle", "Starts a program as described by `SpawnArgs`, with exactly the handles listed.";
+    4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY` or its id) to end, fills an `ExitRecord` and forgets the child.";
+    5 NR_KILL Kill kill(pid: u64, status: i32) -> "0", "own descendants", "Ends a child or a child's descendant; `wait` then reports `status` as the signal.";
+
+    8 NR_THREAD_CREATE ThreadCreate thread_create(entry: u64, stack: u64, argument: u64, tls: u64) -> "tid", "-", "Starts a thread at `entry` with `argument` in x0, its stack pointer and its TPIDR_EL0.";
+    9 NR_THREAD_EXIT ThreadExit thread_exit(clear: u64) -> "never", "-", "Ends the thread; if `clear` is not 0, stores 0 to that u32 and wakes one futex waiter on it. The last thread ends the process with status 0.";
+    10 NR_GETTID Gettid gettid() -> "tid", "-", "Returns the id of the thread.";
+    11 NR_YIELD Yield yield_now() -> "0", "-", "Lets other ready threads run first.";
+    12 NR_FUTEX_WAIT FutexWait futex_wait(address: u64, expected: u32, timeout_ns: u64, bitset: u32) -> "0", "-", "Waits while the u32 at `address` is `expected`, at most `timeout_ns` (TIMEDOUT). AGAIN if it is another value.";
+    13 NR_FUTEX_WAKE FutexWake futex_wake(address: u64, count: u32, bitset: u32) -> "number woken", "-", "Wakes up to `count` waiters, oldest first.";
+    14 NR_CLOCK_GET ClockGet clock_get(clock: u32) -> "nanoseconds", "-", "Reads a clock. The time page answers the same without a call.";
+    15 NR_SLEEP Sleep sleep(duration_ns: u64) -> "0", "-", "Sleeps at least so long.";
+    16 NR_THREAD_PRIORITY ThreadPriority thread_priority(priority: u32) -> "the old one", "-", "Sets the calling thread's priority, 0..=31, not above the one its process started with.";
+
+    20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory or a file. Protection 0 reserves addresses.";
+    21 NR_MUNMAP Munmap munmap(address: u64, length: u64) -> "0", "-", "Unmaps pages.";
+    22 NR_MPROTECT Mprotect mprotect(address: u64, length: u64, protection: u32) -> "0", "-", "Changes how pages may be used; never writable and executable at once.";
+
+    30 NR_OPEN Open open(directory: Handle, path: u64, path_len: u64, flags: u32, mode: u32) -> "handle", "FS_READ; TMP_WRITE to write or create", "Opens a file or directory by its path, relative to `directory` or `Handle::CWD`.";
+    31 NR_READ Read read(handle: Handle, buffer: u64, length: u64) -> "bytes read, 0 = end", "READ", "Reads at the position and advances it.";
+    32 NR_WRITE Write write(handle: Handle, buffer: u64, length: u64) -> "bytes written", "WRITE", "Writes at the position and advances it.";
+    33 NR_PREAD Pread pread(handle: Handle, buffer: u64, length: u64, offset: u64) -> "bytes read, 0 = end", "READ", "Reads at `offset`.";
+    34 NR_PWRITE Pwrite pwrite(handle: Handle, buffer: u64, length: u64, offset: u64) -> "bytes written", "WRITE", "Writes at `offset`.";
+    35 NR_CLOSE Close close(handle: Handle) -> "0", "-", "Closes the handle.";
+    36 NR_SEEK Seek seek(handle: Handle, offset: i64, whence: u32) -> "new position", "READ or WRITE", "Moves the position.";
+    37 NR_FSTAT Fstat fstat(handle: Handle, record: u64, size: u64) -> "size of the record", "GETATTR", "Fills a `Stat`, cut to `size` bytes.";
+    38 NR_STAT Stat stat(directory: Handle, path: u64, path_len: u64, flags: u32, record: u64, size: u64) -> "size of the record", "FS_READ", "Fills a `Stat` for a path; flag `NO_FOLLOW` asks about a link itself.";
+    39 NR_READDIR Readdir readdir(handle: Handle, buffer: u64, length: u64) -> "bytes filled, 0 = end", "READ", "Fills the buffer with directory entries and advances the position.";
+    40 NR_POLL Poll poll(items: u64, count: u64, timeout_ns: u64) -> "items ready", "-", "Waits until one of the handles is ready.";
+    41 NR_SENDFILE Sendfile sendfile(socket: Handle, file: Handle, offset: u64, length: u64) -> "bytes taken", "WRITE on the socket, READ on the file", "Sends bytes of a file from the page cache, without a copy through the program.";
+    42 NR_HANDLE_DUPLICATE HandleDuplicate handle_duplicate(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights.";
+    43 NR_HANDLE_RIGHTS HandleRights handle_rights(handle: Handle) -> "rights", "-", "Returns the rights that the handle has.";
+    44 NR_HANDLE_RESTRICT HandleRestrict handle_restrict(handle: Handle, rights: u32) -> "rights left", "-", "Drops all rights but these.";
+    45 NR_HANDLE_NONBLOCK HandleNonblock handle_nonblock(handle: Handle, nonblock: u32) -> "0", "-", "Chooses whether calls on this handle may wait.";
+    46 NR_CHDIR Chdir chdir(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Changes the current directory.";
+    47 NR_READLINK Readlink readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64) -> "bytes filled", "FS_READ", "Reads where a symbolic link leads.";
+
+    50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket.";
+    51 NR_BIND Bind bind(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Gives it a local address; port 0 lets the kernel choose.";
+    52 NR_LISTEN Listen listen(socket: Handle, backlog: u32) -> "0", "WRITE", "Starts to take connections.";
+    53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0.";
+    54 NR_CONNECT Connect connect(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Connects. A non-blocking socket answers INPROGRESS.";
+    55 NR_SEND_TO SendTo send_to(socket: Handle, buffer: u64, length: u64, address: u64, size: u64) -> "bytes sent", "WRITE", "Sends a datagram, or stream bytes if `address` is 0.";
+    56 NR_RECEIVE_FROM ReceiveFrom receive_from(socket: Handle, buffer: u64, length: u64, address: u64, size: u64) -> "bytes received", "READ", "Receives a datagram or stream bytes; stores the sender if `address` is not 0.";
+    57 NR_SHUTDOWN Shutdown shutdown(socket: Handle, how: u32) -> "0", "WRITE", "Ends one or both directions.";
+    58 NR_SOCKET_OPTION_SET SocketOptionSet socket_option_set(socket: Handle, option: u32, value: u64) -> "0", "SETATTR", "Sets an option.";
+    59 NR_SOCKET_OPTION_GET SocketOptionGet socket_option_get(socket: Handle, option: u32) -> "value", "GETATTR", "Reads an option.";
+    60 NR_SOCKET_ADDRESS SocketAddressOf socket_address(socket: Handle, peer: u32, address: u64, size: u64) -> "0", "GETATTR", "Stores the local (`peer` 0) or the peer's (1) address.";
+
+    65 NR_READY_CREATE ReadyCreate ready_create() -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle.";
+    66 NR_READY_CONTROL ReadyControl ready_control(set: Handle, operation: u32, handle: Handle, event: u64) -> "0", "WRITE on the set", "Adds, changes or removes a watched handle.";
+    67 NR_READY_WAIT ReadyWait ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64) -> "events", "READ on the set", "Waits for events and fills an array of `ReadyEvent`.";
+
+    75 NR_LOG_WRITE LogWrite log_write(level: u32, buffer: u64, length: u64) -> "bytes taken", "-", "Adds a record to the kernel's log under the process's name.";
+    76 NR_LOG_READ LogRead log_read(cursor: u64, buffer: u64, length: u64) -> "bytes filled", "LOG_EXPORT", "Reads whole records as text, oldest first, from the u64 at `cursor` on, which it advances.";
+    77 NR_RANDOM Random random(buffer: u64, length: u64) -> "bytes filled", "-", "Fills with random bytes; AGAIN if the machine gave no entropy.";
+    78 NR_SYSTEM_INFO SystemInfo system_info(record: u64, size: u64) -> "size of the record", "-", "Fills a `SystemInfo`, cut to `size` bytes.";
+    79 NR_PROCESS_INFO ProcessInfo process_info(pid: u64, record: u64, size: u64) -> "pid, 0 = no more", "PROCESS_INSPECT, but for oneself", "Fills a `ProcessInfo` for the process with the lowest id that is at least `pid`.";
+    80 NR_NET_CONFIGURE NetConfigure net_configure(config: u64, size: u64) -> "0", "NET_ADMIN", "Sets address, prefix and gateway.";
+    81 NR_POWER Power power(action: u32) -> "never", "CONSOLE", "Switches the machine off or starts it again.";
+    82 NR_SECURITY_INFO SecurityInfo security_info(record: u64, size: u64) -> "size of the record", "-", "Fills a `SecurityInfo`.";
+    83 NR_CAPABILITIES_DROP CapabilitiesDrop capabilities_drop(keep: u64) -> "capabilities left", "-", "Drops all capabilities but these.";
+}
+
+#[cfg(test)]
+mod tests;
