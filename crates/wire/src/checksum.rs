@@ -1,0 +1,167 @@
+//! The Internet checksum, in pieces.
+//!
+//! A [`Sum`] is a one's-complement sum that is not finished yet. Pieces are added in any order as
+//! long as each begins at an even offset of the whole; a piece at an odd offset is added with
+//! [`Sum::add_at`]. [`copy`] sums while it copies, so that payload is touched once.
+//!
+//! Source: RFC 1071 §1, §2 (byte order independence, parallel summation, odd pieces).
+
+use core::net::Ipv4Addr;
+
+use crate::IpProtocol;
+
+/// A one's-complement sum of 16-bit words in network order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum(u32);
+
+impl Sum {
+    /// The sum of nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Sums `bytes`; an odd one at the end counts as if a zero followed.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        let mut total = 0u64;
+        for block in blocks {
+            total = add_block(total, &words_of(block));
+        }
+        Self::from_native(total, tail(rest))
+    }
+
+    /// Adds one 16-bit word (given in host order).
+    #[must_use]
+    pub const fn add_word(self, word: u16) -> Self {
+        // 2^16 words fit before the upper half can overflow; it is folded each time all the same.
+        let sum = self.0.wrapping_add(word as u32);
+        Self((sum & 0xffff).wrapping_add(sum >> 16))
+    }
+
+    /// Adds the two words of a 32-bit field (given in host order).
+    #[must_use]
+    pub const fn add_long(self, long: u32) -> Self {
+        let sum = self.0.wrapping_add(long >> 16).wrapping_add(long & 0xffff);
+        Self((sum & 0xffff).wrapping_add(sum >> 16))
+    }
+
+    /// Adds a piece that begins at an even offset of the whole.
+    #[must_use]
+    pub const fn add(self, piece: Self) -> Self {
+        let sum = self.0.wrapping_add(piece.0);
+        Self((sum & 0xffff).wrapping_add(sum >> 16))
+    }
+
+    /// Adds a piece that begins `offset` bytes into the whole, odd or even.
+    #[must_use]
+    pub const fn add_at(self, offset: usize, piece: Self) -> Self {
+        if offset & 1 == 0 { self.add(piece) } else { self.add(Self(piece.fold().swap_bytes() as u32)) }
+    }
+
+    /// The checksum field of a header: the complement of the sum.
+    #[must_use]
+    pub const fn finish(self) -> u16 {
+        !self.fold()
+    }
+
+    /// Whether a sum that includes the checksum field shows the bytes to be intact.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.fold() == 0xffff
+    }
+
+    const fn fold(self) -> u16 {
+        let sum = (self.0 & 0xffff).wrapping_add(self.0 >> 16);
+        let [_, _, high, low] = (sum & 0xffff).wrapping_add(sum >> 16).to_be_bytes();
+        u16::from_be_bytes([high, low])
+    }
+
+    /// From two end-around sums of little-endian words.
+    const fn from_native(total: u64, more: u64) -> Self {
+        let (sum, carry) = total.overflowing_add(more);
+        let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32).wrapping_add(carry as u64);
+        let sum = (sum & 0xffff).wrapping_add((sum >> 16) & 0xffff).wrapping_add(sum >> 32);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let [low, high, ..] = (sum & 0xffff).wrapping_add(sum >> 16).to_le_bytes();
+        Self(u16::from_be_bytes([low, high]) as u32)
+    }
+}
+
+/// Copies as much of `src` into `dst` as goes, and sums what was copied.
+///
+/// Equal to copying and [`Sum::of`], in one pass over the bytes.
+#[must_use]
+pub fn copy(dst: &mut [u8], src: &[u8]) -> Sum {
+    let length = dst.len().min(src.len());
+    let (Some(dst), Some(src)) = (dst.get_mut(..length), src.get(..length)) else { return Sum::ZERO };
+    let (to, to_rest) = dst.as_chunks_mut::<64>();
+    let (from, from_rest) = src.as_chunks::<64>();
+    let mut total = 0u64;
+    for (to, from) in to.iter_mut().zip(from) {
+        let words = words_of(from);
+        for (place, word) in to.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
+        }
+        total = add_block(total, &words);
+    }
+    to_rest.copy_from_slice(from_rest);
+    Sum::from_native(total, tail(from_rest))
+}
+
+/// The sum of the pseudo-header that TCP and UDP put before their header over IPv4.
+///
+/// `length` is that of header and payload, in bytes.
+///
+/// Source: RFC 9293 §3.1, RFC 768.
+#[must_use]
+pub const fn pseudo_ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: IpProtocol, length: u16) -> Sum {
+    Sum::ZERO.add_long(src.to_bits()).add_long(dst.to_bits()).add_word(protocol.0 as u16).add_word(length)
+}
+
+/// Eight words at a time: enough for the carries to stay in the flag from one addition to the next.
+const fn words_of(block: &[u8; 64]) -> [u64; 8] {
+    let mut words = [0u64; 8];
+    let (chunks, _) = block.as_chunks::<8>();
+    let mut at = 0usize;
+    while at < 8 {
+        #[expect(clippy::indexing_slicing, reason = "both arrays have eight elements")]
+        {
+            words[at] = u64::from_le_bytes(chunks[at]);
+        }
+        at = at.wrapping_add(1);
+    }
+    words
+}
+
+/// Adds a block to an end-around 64-bit sum.
+fn add_block(total: u64, words: &[u64; 8]) -> u64 {
+    let (total, carry) = total.carrying_add(words[0], false);
+    let (total, carry) = total.carrying_add(words[1], carry);
+    let (total, carry) = total.carrying_add(words[2], carry);
+    let (total, carry) = total.carrying_add(words[3], carry);
+    let (total, carry) = total.carrying_add(words[4], carry);
+    let (total, carry) = total.carrying_add(words[5], carry);
+    let (total, carry) = total.carrying_add(words[6], carry);
+    let (total, carry) = total.carrying_add(words[7], carry);
+    // The end-around carry can't carry again: the sum wrapped, so it is below the maximum.
+    let (total, carry) = total.carrying_add(0, carry);
+    total.wrapping_add(carry as u64)
+}
+
+/// End-around sum of fewer than 64 bytes.
+fn tail(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut total = 0u64;
+    for word in words {
+        let (sum, carry) = total.overflowing_add(u64::from_le_bytes(*word));
+        total = sum.wrapping_add(u64::from(carry));
+    }
+    let mut last = 0u64;
+    for byte in rest.iter().rev() {
+        last = (last << 8) | u64::from(*byte);
+    }
+    let (sum, carry) = total.overflowing_add(last);
+    sum.wrapping_add(u64::from(carry))
+}
+
+#[cfg(test)]
+mod tests;
