@@ -1,0 +1,223 @@
+//! What the kernel needs of the machine: the only way in which `kcore` touches hardware, or its simulation.
+//!
+//! All methods may be called on any CPU, with interrupts masked, while locks of `kcore` are held; they never call
+//! back into the kernel, never wait for a device, and do bounded work.
+
+use core::ops::Deref;
+
+use swos_abi::TimePage;
+use swos_units::{Frame, Instant, PAGE_SIZE, VirtAddr};
+
+/// Where and how a new thread starts at EL0.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Start {
+    /// First instruction.
+    pub entry: VirtAddr,
+    /// Stack pointer, 16-byte aligned.
+    pub stack: VirtAddr,
+    /// x0.
+    pub argument: u64,
+    /// TPIDR_EL0.
+    pub tls: u64,
+}
+
+/// A user address that could not be read or written as asked. The kernel resolves the page and restarts the call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UserFault {
+    /// The address, or any other on its page.
+    pub address: VirtAddr,
+}
+
+/// Which CPUs must forget a translation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The calling CPU: no other ran the address space since its ASID was given.
+    Local,
+    /// All CPUs.
+    All,
+}
+
+/// A device did not take a request; a completion or an interrupt says when to try again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DeviceBusy;
+
+/// A device failed a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DeviceError;
+
+/// Frames that the machine has for the kernel and its programs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FrameCount {
+    /// All.
+    pub total: u64,
+    /// Not in use.
+    pub free: u64,
+}
+
+/// What to do with the machine as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Power {
+    /// Switch it off. Under test the code becomes QEMU's exit status.
+    Off {
+        /// 0 = success.
+        code: u32,
+    },
+    /// Start it again.
+    Reset,
+}
+
+/// Address space that a CPU uses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ActiveSpace {
+    /// Top-level translation table.
+    pub root: Frame,
+    /// Address space id.
+    pub asid: u16,
+}
+
+/// The machine under the kernel.
+pub trait Machine: Send + Sync + Sized + 'static {
+    /// Saved registers of an EL0 thread. `kcore` makes it, keeps it, and hands it back to run; it never looks inside.
+    type Context: Send + Sync;
+
+    /// A counted reference to a frame whose bytes don't change any more; the frame stays allocated as long as one exists.
+    type Pinned: Deref<Target = [u8; PAGE_SIZE]> + Clone + Send + Sync;
+
+    /// CPUs that take part, at least 1. Numbered from 0, the CPU that booted.
+    fn cpu_count(&self) -> usize;
+
+    /// Time since boot.
+    fn now(&self) -> Instant;
+
+    /// Sets the calling CPU's one-shot timer; `None` = off. A moment in the past fires at once.
+    fn set_deadline(&self, at: Option<Instant>);
+
+    /// Interrupts CPU `cpu`, so that it calls `Kernel::interrupt` with `Event::Kick`.
+    fn kick(&self, cpu: usize);
+
+    /// Makes the registers of a new thread.
+    fn new_context(&self, start: Start) -> Self::Context;
+
+    /// Takes a frame with one reference. Its contents are undefined.
+    fn alloc_frame(&self) -> Option<Frame>;
+
+    /// Adds a reference.
+    fn share_frame(&self, frame: Frame);
+
+    /// Drops a reference; the last one frees the frame.
+    fn release_frame(&self, frame: Frame);
+
+    /// References to an allocated frame.
+    fn frame_references(&self, frame: Frame) -> u32;
+
+    /// Frames, all and free.
+    fn frames(&self) -> FrameCount;
+
+    /// Fills a frame with zeros.
+    fn zero_frame(&self, frame: Frame);
+
+    /// Copies `bytes` into a frame at `offset`; what does not fit is left out.
+    fn write_frame(&self, frame: Frame, offset: usize, bytes: &[u8]);
+
+    /// Copies a whole frame.
+    fn copy_frame(&self, from: Frame, to: Frame);
+
+    /// Makes the frame's new contents visible to instruction fetches (cleans data, invalidates instruction caches).
+    fn sync_instructions(&self, frame: Frame);
+
+    /// A reference to the bytes of a frame that nobody writes as long as a reference exists.
+    fn pin(&self, frame: Frame) -> Self::Pinned;
+
+    /// Reads an entry of a translation table.
+    fn read_entry(&self, table: Frame, index: usize) -> u64;
+
+    /// Writes an entry of a translation table, visible to the table walker before the next access through it.
+    fn write_entry(&self, table: Frame, index: usize, entry: u64);
+
+    /// Number of usable ASIDs: 256 or 65,536.
+    fn asid_count(&self) -> u32;
+
+    /// Selects the calling CPU's user address space; `None` = one that maps nothing.
+    fn activate(&self, space: Option<ActiveSpace>);
+
+    /// Forgets the translation of one user page.
+    fn invalidate_page(&self, asid: u16, page: VirtAddr, scope: Scope);
+
+    /// Forgets all translations of one ASID.
+    fn invalidate_asid(&self, asid: u16, scope: Scope);
+
+    /// Forgets all user translations on all CPUs.
+    fn invalidate_all(&self);
+
+    /// Copies from user memory of the active space, with EL0's permissions. On an error some bytes may be copied.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`] at the first address that EL0 could not read. Addresses beyond user space fault as well.
+    fn copy_in(&self, from: VirtAddr, to: &mut [u8]) -> Result<(), UserFault>;
+
+    /// Copies to user memory of the active space, with EL0's permissions. On an error some bytes may be copied.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`] at the first address that EL0 could not write.
+    fn copy_out(&self, to: VirtAddr, from: &[u8]) -> Result<(), UserFault>;
+
+    /// Reads an aligned u32 of user memory in one access.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`] if EL0 could not read it.
+    fn load_u32(&self, at: VirtAddr) -> Result<u32, UserFault>;
+
+    /// Writes an aligned u32 of user memory in one access.
+    ///
+    /// # Errors
+    ///
+    /// [`UserFault`] if EL0 could not write it.
+    fn store_u32(&self, at: VirtAddr, value: u32) -> Result<(), UserFault>;
+
+    /// Size of the system disk in whole 4 KiB blocks; 0 = no disk.
+    fn block_count(&self) -> u64;
+
+    /// Starts to read consecutive 4 KiB blocks into frames, at most 32. The device owns the frames until the completion.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceBusy`] if the queue is full; nothing was started.
+    fn block_read(&self, id: u32, first: u64, frames: &[Frame]) -> Result<(), DeviceBusy>;
+
+    /// Takes the next completed request.
+    fn block_completion(&self) -> Option<(u32, Result<(), DeviceError>)>;
+
+    /// MAC address of the network interface, if there is one.
+    fn net_address(&self) -> Option<[u8; 6]>;
+
+    /// Hands the next received frame to `take`; false = none left, and the next one interrupts.
+    fn net_receive(&self, take: impl FnOnce(&[u8])) -> bool;
+
+    /// Queues a frame of at most `len_max` bytes, written by `fill`, which returns its length (0 = send nothing).
+    /// False = the queue is full, `fill` was not called; `Event::Net` comes when there is room.
+    fn net_transmit(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> bool;
+
+    /// Tells the device about all queued frames and returned receive buffers: once a batch.
+    fn net_flush(&self);
+
+    /// Queues bytes for the console. What does not fit is written synchronously: nothing is lost.
+    fn console_write(&self, bytes: &[u8]);
+
+    /// Takes received console bytes; 0 = none left.
+    fn console_read(&self, buffer: &mut [u8]) -> usize;
+
+    /// 32 bytes of entropy gathered at boot, mixed; `None` = the machine has no source.
+    fn entropy(&self) -> Option<[u8; 32]>;
+
+    /// What programs need to compute the time.
+    fn time_page(&self) -> TimePage;
+
+    /// The SHA-256 compression function over whole blocks, with the CPU's instructions where it has them.
+    fn sha256_compress(&self, state: &mut [u32; 8], blocks: &[[u8; 64]]);
+
+    /// Switches off or resets. May return in a simulation.
+    fn power(&self, action: Power);
+}
