@@ -140,7 +140,7 @@ calls! {
     38 NR_STAT Stat stat(directory: Handle, path: u64, path_len: u64, flags: u32, record: u64, size: u64) -> "size of the record", "FS_READ", "Fills a `Stat` for a path; flag `NO_FOLLOW` asks about a link itself.";
     39 NR_READDIR Readdir readdir(handle: Handle, buffer: u64, length: u64) -> "bytes filled, 0 = end", "READ", "Fills the buffer with directory entries and advances the position.";
     40 NR_POLL Poll poll(items: u64, count: u64, timeout_ns: u64) -> "items ready", "-", "Waits until one of the handles is ready.";
-    41 NR_SENDFILE Sendfile sendfile(socket: Handle, file: Handle, offset: u64, length: u64) -> "bytes taken", "WRITE on the socket, READ on the file", "Sends bytes of a file from the page cache, without a copy through the program.";
+    41 NR_SENDFILE Sendfile sendfile(socket: Handle, file: Handle, offset: u64, length: u64, head: u64, head_len: u64) -> "bytes taken, those of the head included", "WRITE on the socket, READ on the file", "Sends the `head_len` bytes at `head` (so that they share segments with what follows), then bytes of a file from the page cache, without a copy through the program.";
     42 NR_HANDLE_DUPLICATE HandleDuplicate handle_duplicate(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights.";
     43 NR_HANDLE_RIGHTS HandleRights handle_rights(handle: Handle) -> "rights", "-", "Returns the rights that the handle has.";
     44 NR_HANDLE_RESTRICT HandleRestrict handle_restrict(handle: Handle, rights: u32) -> "rights left", "-", "Drops all rights but these.";
