@@ -47,6 +47,9 @@ impl SocketAddress {
     }
 }
 
+/// `send_to`: more stream bytes follow at once; they may share a segment.
+pub const SEND_MORE: u32 = 1;
+
 /// `shutdown`: no more reads.
 pub const SHUTDOWN_READ: u32 = 0;
 /// `shutdown`: no more writes; the peer sees the end.
