@@ -1,0 +1,36 @@
+//! Mounts, name resolution, vnodes and open files: everything about names, nothing about bytes on a device.
+//!
+//! In go a [`Scope`] (where a process may look) and a checked path; out comes a [`VnodeId`] or an [`Error`] that maps to
+//! one errno. File systems hang in through the [`FileSystem`] trait. Names never block: a file system that lives
+//! on a device has its metadata in memory. File *data* is described ([`PageSource`]) and fetched elsewhere.
+//!
+//! **Invariant:** no path, symbolic link or `..` leads out of the root of its [`Scope`]. `..` at the root stays there.
+//! **Invariant:** what lies outside is [`Error::NotFound`], the same as what does not exist.
+//! **Invariant:** one resolution does bounded work: at most [`LINKS_MAX`] links, at most [`WALK_BYTES_MAX`] bytes of path
+//! and link targets together.
+//!
+//! Deliberately absent: locks (the caller holds one), hard links to directories, time, waiting.
+//!
+//! Source: POSIX.1-2024 §4.16 (pathname resolution).
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod error;
+mod filesystem;
+mod namespace;
+mod node;
+mod open_file;
+mod resolve;
+
+pub use error::Error;
+pub use filesystem::{FileSystem, NewNode};
+pub use namespace::{Namespace, Vfs};
+pub use node::{
+    Access, Attributes, Child, Cursor, DirectoryEntry, Kind, MountId, NodeId, ObjectId, PageSource,
+    Principal, VnodeId,
+};
+pub use open_file::{OpenFile, Whence};
+pub use resolve::{EntryAt, LINKS_MAX, LastLink, Resolved, Scope, WALK_BYTES_MAX};
