@@ -1,2 +1,55 @@
-//! The only door to the project: `cargo xtask --help`.
-fn main() {}
+//! The only door to the project: every task a person or a machine does with swos is a verb here.
+//!
+//! **Invariant:** no verb changes anything outside `build/`, `target/` and what it says it installs.
+
+mod build;
+mod cargo;
+mod docs;
+mod elf_file;
+mod fingerprint;
+mod image;
+mod process;
+mod run;
+mod setup;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use workspace::Workspace;
+
+/// The door to swos: build it, boot it, prove it, measure it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
+struct Door {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask run                 boot swos with 4 CPUs and open its website
+  cargo xtask test                everything that must pass before a change goes in
+  cargo xtask qemu-test boot      the boots whose name contains `boot`
+  cargo xtask <VERB> --help       what a verb does, its options, examples";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build what is missing, boot it under QEMU with network, print the URL, leave a console.
+    Run(run::Options),
+    /// Build the kernel and the programs.
+    Build(build::Options),
+    /// Build the signed base image: programs, configuration, rendered website.
+    Image(image::Options),
+    /// Render the book.
+    Docs(docs::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let door = Door::parse();
+    let workspace = Workspace::locate()?;
+    match door.verb {
+        Verb::Run(options) => run::run(&workspace, &options),
+        Verb::Build(options) => build::run(&workspace, &options),
+        Verb::Image(options) => image::run(&workspace, &options),
+        Verb::Docs(options) => docs::run(&workspace, &options),
+    }
+}

@@ -1,0 +1,67 @@
+//! `xtask image`: the signed base image that swos boots from.
+
+pub(crate) mod keys;
+mod stage;
+
+use crate::build::{self, Audience};
+use crate::fingerprint::Inputs;
+use crate::workspace::Workspace;
+use crate::{docs, process};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::fs;
+use std::path::PathBuf;
+
+/// Builds build/base.img: base/, every program under /bin, the rendered book under /www/book; packed as swosbase v4
+/// and signed with the development key of this checkout (build/keys, made at the first use, never committed).
+/// Does nothing when no input changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask image
+  cargo run -p swos-basepack -- list build/base.img")]
+pub(crate) struct Options {}
+
+pub(crate) fn run(workspace: &Workspace, _options: &Options) -> Result<()> {
+    let image = base(workspace)?;
+    println!("{} ({} KiB)", image.display(), fs::metadata(&image)?.len().div_ceil(1024));
+    Ok(())
+}
+
+/// Makes the base image; returns its path.
+pub(crate) fn base(workspace: &Workspace) -> Result<PathBuf> {
+    let programs = build::programs(workspace)?;
+    let wanted: Vec<_> = programs.iter().filter(|program| program.audience == Audience::Base).collect();
+    pack(workspace, &wanted, "base")
+}
+
+/// Makes the base image with the test programs added; returns its path.
+pub(crate) fn with_tests(workspace: &Workspace) -> Result<PathBuf> {
+    let programs = build::programs(workspace)?;
+    pack(workspace, &programs.iter().collect::<Vec<_>>(), "test")
+}
+
+fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Result<PathBuf> {
+    let output = workspace.build().join(format!("{name}.img"));
+    let book = docs::render(workspace)?;
+    let base = workspace.root().join("base");
+    let seed = keys::seed(workspace)?;
+
+    let mut inputs = Inputs::default();
+    inputs.path(&base)?;
+    inputs.path(&book)?;
+    inputs.path(&seed)?;
+    for program in programs {
+        inputs.value(&program.name);
+        inputs.path(&program.file)?;
+    }
+    // A changed packer is a changed input.
+    inputs.path(&std::env::current_exe().context("this program has a path")?)?;
+    if inputs.made(&output) {
+        return Ok(output);
+    }
+    process::say(&format!("packing {}", output.display()));
+    let tree = workspace.build().join("stage").join(name);
+    stage::stage(&tree, &base, &book, programs)?;
+    Ok(output)
+}

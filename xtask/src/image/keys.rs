@@ -1,0 +1,45 @@
+//! The development key: made once per checkout, its public half built into the kernel of the same checkout.
+//!
+//! **Invariant:** a private key is never below version control (`build/` is ignored) and never readable by others.
+
+use crate::process;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, anyhow};
+use ed25519_compact::{KeyPair, Seed};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Path of the 32 private bytes.
+pub(crate) fn seed(workspace: &Workspace) -> Result<PathBuf> {
+    let path = workspace.build().join("keys/development.seed");
+    if !path.exists() {
+        process::say(&format!("making a development key: {}", path.display()));
+        make(&path)?;
+    }
+    Ok(path)
+}
+
+/// Path of the 32 public bytes that belong to [`seed`].
+pub(crate) fn public(workspace: &Workspace) -> Result<PathBuf> {
+    let seed_path = seed(workspace)?;
+    let bytes = fs::read(&seed_path).with_context(|| format!("cannot read {}", seed_path.display()))?;
+    let seed =
+        Seed::from_slice(&bytes).map_err(|error| anyhow!("{} is no seed: {error}", seed_path.display()))?;
+    let path = seed_path.with_extension("pub");
+    crate::build::write_if_changed(&path, KeyPair::from_seed(seed).pk.as_ref())?;
+    Ok(path)
+}
+
+fn make(path: &Path) -> Result<()> {
+    let mut bytes = [0; 32];
+    let mut source = fs::File::open("/dev/urandom").context("no source of randomness")?;
+    source.read_exact(&mut bytes).context("no randomness")?;
+    fs::create_dir_all(path.parent().context("a key has a folder")?)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(&bytes).with_context(|| format!("cannot write {}", path.display()))
+}
