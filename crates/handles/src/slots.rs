@@ -1,0 +1,192 @@
+//! Slots: storage that gives each use of a place its own number.
+
+use alloc::vec::Vec;
+
+use swos_abi::Handle;
+
+use crate::Error;
+
+/// Bits of a handle that are its slot.
+const SLOT_BITS: u32 = 19;
+/// Slots that handles can name.
+pub const SLOTS_MAX: usize = 1 << SLOT_BITS;
+/// Uses of one slot before it is retired.
+pub const GENERATIONS: u32 = 1 << 12;
+
+/// Slots that can be opened by number: an upper bound on what a caller's choice of numbers costs.
+const CHOSEN_MAX: usize = 1024;
+/// Slots of the standard streams. They are opened by number only, so that no other file becomes an output by chance.
+const STREAMS: usize = 3;
+
+#[derive(Debug)]
+enum Slot<T> {
+    /// `number` is the whole handle, so that a lookup compares once.
+    Open {
+        number: u32,
+        value: T,
+    },
+    Free {
+        generation: u32,
+        previous: Option<u32>,
+        next: Option<u32>,
+    },
+    /// A standard stream that was not opened yet.
+    Reserved,
+    /// Its numbers are used up.
+    Retired,
+}
+
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    slots: Vec<Slot<T>>,
+    /// First and last free slot. The one free for longest is used first, so that all wear evenly and a number
+    /// returns as late as possible.
+    free: Option<(u32, u32)>,
+}
+
+const fn slot_of(handle: Handle) -> usize {
+    handle.0 as usize & (SLOTS_MAX - 1)
+}
+
+impl<T> Slots<T> {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Vec::new(), free: None }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
+        match self.slots.get(slot_of(handle)) {
+            Some(Slot::Open { number, value }) if *number == handle.0 => Some(value),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+        match self.slots.get_mut(slot_of(handle)) {
+            Some(Slot::Open { number, value }) if *number == handle.0 => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Open { number, value } => Some((Handle(*number), value)),
+            Slot::Free { .. } | Slot::Reserved | Slot::Retired => None,
+        })
+    }
+
+    /// The number that the next [`open`](Self::open) may use: of a free slot, or of a new one.
+    pub(crate) fn vacant(&mut self) -> Result<Handle, Error> {
+        if self.free.is_none() {
+            self.grow(self.slots.len().max(STREAMS))?;
+        }
+        let (oldest, _) = self.free.ok_or(Error::Full)?;
+        match self.slots.get(oldest as usize) {
+            Some(Slot::Free { generation, .. }) => Ok(Handle(generation << SLOT_BITS | oldest)),
+            _ => Err(Error::Full),
+        }
+    }
+
+    /// Checks that `target` is the first number of its slot and still unused, and makes the slot.
+    pub(crate) fn vacant_at(&mut self, target: Handle) -> Result<(), Error> {
+        let slot = target.0 as usize;
+        if slot >= CHOSEN_MAX {
+            return Err(Error::Full);
+        }
+        self.grow(slot)?;
+        match self.slots.get(slot) {
+            Some(Slot::Free { generation: 0, .. } | Slot::Reserved) => Ok(()),
+            Some(Slot::Free { .. } | Slot::Open { .. } | Slot::Retired) => Err(Error::SlotTaken),
+            None => Err(Error::Full),
+        }
+    }
+
+    /// Fills the slot of a number that [`vacant`](Self::vacant) or [`vacant_at`](Self::vacant_at) found.
+    pub(crate) fn open(&mut self, handle: Handle, value: T) {
+        let slot = slot_of(handle);
+        self.unlink(slot);
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Slot::Open { number: handle.0, value };
+        }
+    }
+
+    /// Empties the slot of an open handle; the number never returns.
+    pub(crate) fn close(&mut self, handle: Handle) -> Option<T> {
+        self.get(handle)?;
+        let slot = slot_of(handle);
+        let generation = (handle.0 >> SLOT_BITS) + 1;
+        let closed = core::mem::replace(self.slots.get_mut(slot)?, Slot::Retired);
+        if generation < GENERATIONS && slot >= STREAMS {
+            self.link(slot, generation);
+        }
+        match closed {
+            Slot::Open { value, .. } => Some(value),
+            Slot::Free { .. } | Slot::Reserved | Slot::Retired => None,
+        }
+    }
+
+    /// Removes the highest slot: `None` if there is none, `Some(None)` if it was not open. The free list is lost; only for
+    /// the end of the table.
+    pub(crate) fn pop(&mut self) -> Option<Option<T>> {
+        self.free = None;
+        Some(match self.slots.pop()? {
+            Slot::Open { value, .. } => Some(value),
+            Slot::Free { .. } | Slot::Reserved | Slot::Retired => None,
+        })
+    }
+
+    /// Makes slots up to and including `slot`.
+    fn grow(&mut self, slot: usize) -> Result<(), Error> {
+        if slot >= SLOTS_MAX {
+            return Err(Error::Full);
+        }
+        let more = (slot + 1).saturating_sub(self.slots.len());
+        self.slots.try_reserve(more).map_err(|_| Error::NoMemory)?;
+        for _ in 0..more {
+            let new = self.slots.len();
+            self.slots.push(Slot::Reserved);
+            if new >= STREAMS {
+                self.link(new, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a slot to the free list.
+    fn link(&mut self, slot: usize, generation: u32) {
+        let Ok(at) = u32::try_from(slot) else {
+            return;
+        };
+        let previous = self.free.map(|(_, newest)| newest);
+        if let Some(Slot::Free { next, .. }) = previous.and_then(|newest| self.slots.get_mut(newest as usize))
+        {
+            *next = Some(at);
+        }
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Slot::Free { generation, previous, next: None };
+        }
+        self.free = Some((self.free.map_or(at, |(oldest, _)| oldest), at));
+    }
+
+    /// Takes a slot out of the free list, if it is there.
+    fn unlink(&mut self, slot: usize) {
+        let Some(&Slot::Free { previous: before, next: after, .. }) = self.slots.get(slot) else {
+            return;
+        };
+        if let Some(Slot::Free { next, .. }) = before.and_then(|at| self.slots.get_mut(at as usize)) {
+            *next = after;
+        }
+        if let Some(Slot::Free { previous, .. }) = after.and_then(|at| self.slots.get_mut(at as usize)) {
+            *previous = before;
+        }
+        self.free = self.free.and_then(|(oldest, newest)| {
+            let oldest = if before.is_none() { after } else { Some(oldest) };
+            let newest = if after.is_none() { before } else { Some(newest) };
+            oldest.zip(newest)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The timer queue: a binary heap of slots, each of which knows its place in the heap.
+
+use alloc::vec::Vec;
+
+use swos_units::Instant;
+
+/// The kernel has no memory for another timer. Nothing changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoMemory;
+
+/// Names one armed timer. Stale ids are harmless: they name nothing for ever.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TimerId {
+    slot: u32,
+    generation: u32,
+}
+
+/// An entry of the heap. The order is kept here and not in the slot, so that sifting stays within one array.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    deadline: Instant,
+    /// Order of arming, for equal deadlines.
+    arming: u64,
+    slot: u32,
+}
+
+impl Due {
+    fn before(&self, other: &Self) -> bool {
+        (self.deadline, self.arming) < (other.deadline, other.arming)
+    }
+}
+
+#[derive(Debug)]
+struct Slot<K> {
+    generation: u32,
+    state: State<K>,
+}
+
+#[derive(Debug)]
+enum State<K> {
+    Armed {
+        /// Index of its entry in the heap.
+        at: usize,
+        key: K,
+    },
+    /// The next free slot, if any.
+    Free(Option<u32>),
+}
+
+/// Armed timers by deadline.
+#[derive(Debug)]
+pub struct TimerQueue<K> {
+    heap: Vec<Due>,
+    slots: Vec<Slot<K>>,
+    free: Option<u32>,
+    armings: u64,
+}
+
+impl<K> Default for TimerQueue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "heap entries and armed slots name each other, see `check` in the tests"
+)]
+impl<K> TimerQueue<K> {
+    /// No timers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { heap: Vec::new(), slots: Vec::new(), free: None, armings: 0 }
+    }
+
+    /// Number of armed timers.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether none is armed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// When [`expire`](Self::expire) has something to give; `None` if no timer is armed.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.heap.first().map(|due| due.deadline)
+    }
+
+    /// Arms a timer: `key` comes out of [`expire`](Self::expire) from `deadline` on. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn arm(&mut self, deadline: Instant, key: K) -> Result<TimerId, NoMemory> {
+        self.heap.try_reserve(1).map_err(|_| NoMemory)?;
+        let at = self.heap.len();
+        let slot = if let Some(slot) = self.free {
+            slot
+        } else {
+            self.slots.try_reserve(1).map_err(|_| NoMemory)?;
+            let slot = u32::try_from(self.slots.len()).map_err(|_| NoMemory)?;
+            self.slots.push(Slot { generation: 0, state: State::Free(None) });
+            slot
+        };
+        let entry = &mut self.slots[slot as usize];
+        self.free = match core::mem::replace(&mut entry.state, State::Armed { at, key }) {
+            State::Free(next) => next,
+            State::Armed { .. } => None,
+        };
+        let generation = entry.generation;
+        self.heap.push(Due { deadline, arming: self.armings, slot });
+        self.armings += 1;
+        self.rise(at);
+        Ok(TimerId { slot, generation })
+    }
+
+    /// Disarms a timer and returns its key; `None` if it expired or was cancelled before. O(log n).
+    pub fn cancel(&mut self, id: TimerId) -> Option<K> {
+        let at = self.place_of(id)?;
+        self.remove(at)
+    }
+
+    /// Moves a timer to another deadline, behind those armed for the same one before. O(log n).
+    ///
+    /// `false` if it expired or was cancelled before; then nothing changed.
+    #[must_use = "a timer that is gone is not armed again"]
+    pub fn rearm(&mut self, id: TimerId, deadline: Instant) -> bool {
+        let Some(at) = self.place_of(id) else {
+            return false;
+        };
+        self.heap[at].deadline = deadline;
+        self.heap[at].arming = self.armings;
+        self.armings += 1;
+        self.settle(at);
+        true
+    }
+
+    /// Takes the key of a timer whose deadline is `now` or earlier. Call until `None`. O(log n).
+    pub fn expire(&mut self, now: Instant) -> Option<K> {
+        (self.deadline()? <= now).then(|| self.remove(0)).flatten()
+    }
+
+    fn place_of(&self, id: TimerId) -> Option<usize> {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
+        match slot.state {
+            State::Armed { at, .. } => Some(at),
+            State::Free(_) => None,
+        }
+    }
+
+    /// Removes the heap entry `at`, which must exist, and frees its slot.
+    fn remove(&mut self, at: usize) -> Option<K> {
+        let due = self.heap.swap_remove(at);
+        if at < self.heap.len() {
+            self.settle(at);
+        }
+        let slot = &mut self.slots[due.slot as usize];
+        let state = core::mem::replace(&mut slot.state, State::Free(self.free));
+        match slot.generation.checked_add(1) {
+            Some(next) => {
+                slot.generation = next;
+                self.free = Some(due.slot);
+            }
+            // All generations are used: the slot is retired, or an old id would name a new timer.
+            None => slot.state = State::Free(None),
+        }
+        match state {
+            State::Armed { key, .. } => Some(key),
+            State::Free(_) => None,
+        }
+    }
+
+    /// Moves the entry at `at` to where it belongs.
+    fn settle(&mut self, at: usize) {
+        let at = self.rise(at);
+        self.sink(at);
+    }
+
+    fn rise(&mut self, mut at: usize) -> usize {
+        let due = self.heap[at];
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !due.before(&self.heap[parent]) {
+                break;
+            }
+            self.put(at, self.heap[parent]);
+            at = parent;
+        }
+        self.put(at, due);
+        at
+    }
+
+    fn sink(&mut self, mut at: usize) {
+        let due = self.heap[at];
+        loop {
+            let left = 2 * at + 1;
+            if left >= self.heap.len() {
+                break;
+            }
+            let right = left + 1;
+            let child = if right < self.heap.len() && self.heap[right].before(&self.heap[left]) {
+                right
+            } else {
+                left
+            };
+            if !self.heap[child].before(&due) {
+                break;
+            }
+            self.put(at, self.heap[child]);
+            at = child;
+        }
+        self.put(at, due);
+    }
+
+    /// Writes a heap entry and tells its slot.
+    fn put(&mut self, at: usize, due: Due) {
+        self.heap[at] = due;
+        if let State::Armed { at: place, .. } = &mut self.slots[due.slot as usize].state {
+            *place = at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
