@@ -9,6 +9,7 @@ mod elf_file;
 mod fingerprint;
 mod image;
 mod process;
+mod qemu_test;
 mod run;
 mod setup;
 mod workspace;
@@ -39,6 +40,8 @@ enum Verb {
     Build(build::Options),
     /// Build the signed base image: programs, configuration, rendered website.
     Image(image::Options),
+    /// Boot it in every promised way and assert what comes.
+    QemuTest(qemu_test::Options),
     /// Render the book.
     Docs(docs::Options),
 }
@@ -51,5 +54,6 @@ fn main() -> anyhow::Result<()> {
         Verb::Build(options) => build::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
         Verb::Docs(options) => docs::run(&workspace, &options),
+        Verb::QemuTest(options) => qemu_test::run(&workspace, &options),
     }
 }

@@ -1,0 +1,53 @@
+//! `xtask qemu-test`: the boots.
+
+use crate::workspace::Workspace;
+use crate::{build, image, process, setup};
+use anyhow::{Result, bail};
+use clap::Args;
+use swos_qemu_tests::{Artefacts, Tally};
+
+/// Boots swos under QEMU in every way that we promise, drives it over serial port and network, asserts what comes.
+/// Transcripts of failures stay in build/qemu-tests.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask qemu-test                  all
+  cargo xtask qemu-test site             those whose name contains `site`
+  cargo xtask qemu-test --list")]
+pub(crate) struct Options {
+    /// Run only scenarios whose name contains this.
+    #[arg(default_value = "")]
+    filter: String,
+    /// Print the names and run nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.list {
+        swos_qemu_tests::matching(&options.filter)
+            .iter()
+            .for_each(|scenario| println!("{}", scenario.name()));
+        return Ok(());
+    }
+    let tally = scenarios(workspace, &options.filter)?;
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 || tally.passed == 0 {
+        bail!("qemu-test failed");
+    }
+    Ok(())
+}
+
+/// Builds what the scenarios boot and runs those that match.
+pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
+    setup::emulator()?;
+    process::say("building what the tests boot");
+    let artefacts = Artefacts {
+        kernel: build::kernel(workspace)?,
+        base_image: image::base(workspace)?,
+        test_image: image::with_tests(workspace)?,
+        stage: workspace.build().join("stage/base"),
+        scratch: workspace.build().join("qemu-tests"),
+    };
+    swos_qemu_tests::run(swos_qemu_tests::matching(filter), &artefacts)
+}
