@@ -1,0 +1,162 @@
+//! The heap: constant-time segregated fits (`rlsf`) over memory from `mmap`.
+//!
+//! Small allocations come from a pool that grows by [`CHUNK`] bytes and keeps what it got; from [`MAPPED`] bytes on each
+//! allocation is a mapping of its own and goes back at once.
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    cell::UnsafeCell,
+    ptr::{NonNull, null_mut, slice_from_raw_parts_mut},
+};
+
+use rlsf::Tlsf;
+
+use crate::lock::RawLock;
+
+/// Where the heap gets its memory.
+///
+/// # Safety
+///
+/// `take` returns memory of `length` bytes, zeroed, aligned to a page, that nobody else uses until it is given back.
+pub unsafe trait Pages {
+    /// Gets memory; `length` is a multiple of a page.
+    fn take(length: usize) -> Option<NonNull<u8>>;
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    ///
+    /// `start` and `length` are those of one `take`, and nobody uses the memory any more.
+    unsafe fn give_back(start: NonNull<u8>, length: usize);
+}
+
+/// Memory from the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel;
+
+// SAFETY: the kernel maps free, zeroed pages for this process alone.
+unsafe impl Pages for Kernel {
+    fn take(length: usize) -> Option<NonNull<u8>> {
+        swos_sys::map_anonymous(length, swos_abi::Protection::READ | swos_abi::Protection::WRITE).ok()
+    }
+
+    unsafe fn give_back(start: NonNull<u8>, length: usize) {
+        // SAFETY: the caller says that it is unused.
+        let _unmapped = unsafe { swos_sys::munmap(start, length) };
+    }
+}
+
+const PAGE: usize = 4096;
+/// The pool grows by so much, or by what one allocation needs. Untouched pages cost nothing.
+const CHUNK: usize = 256 << 10;
+/// From so many bytes on an allocation gets its own mapping.
+const MAPPED: usize = 128 << 10;
+
+/// Blocks from 32 bytes to beyond [`MAPPED`]: 14 powers of two, each in 16 steps (at most 6 % lost to rounding).
+type Pool = Tlsf<'static, u16, u16, 14, 16>;
+
+/// A heap over `P`.
+pub struct Heap<P> {
+    lock: RawLock,
+    pool: UnsafeCell<Pool>,
+    pages: core::marker::PhantomData<fn() -> P>,
+}
+
+// SAFETY: the pool is used only while the lock is held.
+unsafe impl<P> Sync for Heap<P> {}
+
+impl<P> core::fmt::Debug for Heap<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Heap")
+    }
+}
+
+impl<P: Pages> Heap<P> {
+    /// An empty heap, which maps nothing until something is allocated.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { lock: RawLock::new(), pool: UnsafeCell::new(Pool::new()), pages: core::marker::PhantomData }
+    }
+
+    fn with_pool<R>(&self, act: impl FnOnce(&mut Pool) -> R) -> R {
+        self.lock.lock();
+        // SAFETY: the lock is held, and `act` never comes back here.
+        let result = act(unsafe { &mut *self.pool.get() });
+        self.lock.unlock();
+        result
+    }
+
+    /// The pool's next allocation of `layout`, grown if needed.
+    fn pooled(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.with_pool(|pool| {
+            if let Some(block) = pool.allocate(layout) {
+                return Some(block);
+            }
+            // Room for the block's header, its alignment and the end marker of the chunk.
+            let needed = layout.size().checked_add(layout.align())?.checked_add(PAGE)?;
+            let length = needed.checked_next_multiple_of(PAGE)?.max(CHUNK);
+            let start = P::take(length)?;
+            let chunk = NonNull::new(slice_from_raw_parts_mut(start.as_ptr(), length))?;
+            // SAFETY: the chunk was just taken, so nobody else has it, and it is never given back.
+            unsafe { pool.insert_free_block_ptr(chunk) };
+            pool.allocate(layout)
+        })
+    }
+
+    const fn mapped_length(layout: Layout) -> Option<usize> {
+        layout.size().checked_next_multiple_of(PAGE)
+    }
+
+    /// Whether an allocation has its own mapping: decided by its layout alone, so that `dealloc` knows.
+    const fn is_mapped(layout: Layout) -> bool {
+        layout.size() >= MAPPED && layout.align() <= PAGE
+    }
+}
+
+impl<P: Pages> Default for Heap<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: blocks are those of the pool or mappings of their own; both are disjoint, aligned and live until `dealloc`.
+unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = if Self::is_mapped(layout) {
+            Self::mapped_length(layout).and_then(P::take)
+        } else {
+            self.pooled(layout)
+        };
+        block.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises about `layout` are those of `alloc`.
+        let block = unsafe { self.alloc(layout) };
+        if !block.is_null() && !Self::is_mapped(layout) {
+            // SAFETY: `block` has `layout.size()` bytes. A mapping is zeroed already.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(start) = NonNull::new(block) else { return };
+        if Self::is_mapped(layout) {
+            if let Some(length) = Self::mapped_length(layout) {
+                // SAFETY: `alloc` took exactly this for this layout.
+                unsafe { P::give_back(start, length) };
+            }
+        } else {
+            // SAFETY: the pool made this block with this alignment.
+            self.with_pool(|pool| unsafe { pool.deallocate(start, layout.align()) });
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+#[global_allocator]
+static HEAP: Heap<Kernel> = Heap::new();
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Threads: stacks with a guard page, ends that somebody can wait for, stacks used again.
+
+use alloc::boxed::Box;
+use core::{
+    ptr::{NonNull, null_mut, with_exposed_provenance_mut},
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
+};
+
+use swos_abi::{Errno, Protection, TIMEOUT_NEVER};
+use swos_sys::{FUTEX_ANY, futex_wait};
+
+use crate::lock::Mutex;
+
+const PAGE: usize = 4096;
+/// Mapping of one thread: guard page, stack, and the [`Block`] at its upper end. Untouched pages cost nothing.
+const LENGTH: usize = 256 << 10;
+/// Stacks kept for the next threads.
+const KEPT: usize = 8;
+
+/// Nobody joined or let go of the thread yet.
+const JOINABLE: u32 = 0;
+/// Its handle was dropped: it returns its own stack.
+const DETACHED: u32 = 1;
+/// Its function has returned.
+const FINISHED: u32 = 2;
+
+/// What the creator and the thread share: at the upper end of the thread's stack.
+struct Block {
+    /// 1 until the kernel has taken the thread off its stack.
+    running: AtomicU32,
+    /// `JOINABLE`, `DETACHED` or `FINISHED`.
+    end: AtomicU32,
+    /// Its id, 0 until it asked for it.
+    id: AtomicU32,
+    /// What to run; taken by the thread.
+    run: Option<Box<dyn FnOnce() + Send>>,
+    /// Next in the list of kept stacks.
+    next: *mut Self,
+}
+
+/// Stacks whose threads have ended, or are at their very last instructions (`running`).
+struct Kept {
+    first: *mut Block,
+    count: usize,
+}
+
+// SAFETY: whoever holds the lock owns the blocks in the list.
+unsafe impl Send for Kept {}
+
+static KEPT_STACKS: Mutex<Kept> = Mutex::new(Kept { first: null_mut(), count: 0 });
+
+impl Kept {
+    fn push(&mut self, block: NonNull<Block>) {
+        // SAFETY: the block is the caller's to give, and the list's from here on.
+        unsafe { (*block.as_ptr()).next = self.first };
+        self.first = block.as_ptr();
+        self.count += 1;
+    }
+
+    /// Takes a stack that nobody runs on any more. Looks at no more than [`KEPT`].
+    fn pop_idle(&mut self) -> Option<NonNull<Block>> {
+        let mut link: *mut *mut Block = &raw mut self.first;
+        for _ in 0..KEPT {
+            // SAFETY: `link` is our head or the `next` of a block in the list, all of which we own.
+            let block = NonNull::new(unsafe { link.read() })?;
+            // SAFETY: the block is in the list, so it is mapped and ours.
+            let running = unsafe { (*block.as_ptr()).running.load(Acquire) };
+            if running == 0 {
+                // SAFETY: as above.
+                unsafe { link.write((*block.as_ptr()).next) };
+                self.count -= 1;
+                return Some(block);
+            }
+            // SAFETY: as above.
+            link = unsafe { &raw mut (*block.as_ptr()).next };
+        }
+        None
+    }
+}
+
+/// A started thread. Dropped, it goes on by itself.
+#[derive(Debug)]
+pub struct Thread {
+    block: NonNull<Block>,
+}
+
+// SAFETY: what others may do with a block goes through its atomics; `join` takes the only handle.
+unsafe impl Send for Thread {}
+// SAFETY: as above.
+unsafe impl Sync for Thread {}
+
+/// Starts a thread that runs `run`.
+///
+/// # Errors
+///
+/// What the kernel answers: [`Errno::NOMEM`], [`Errno::AGAIN`] at a limit.
+pub fn spawn(run: Box<dyn FnOnce() + Send>) -> Result<Thread, Errno> {
+    let block = match keep_few() {
+        Some(block) => block,
+        None => map()?,
+    };
+    let fresh = Block {
+        running: AtomicU32::new(1),
+        end: AtomicU32::new(JOINABLE),
+        id: AtomicU32::new(0),
+        run: Some(run),
+        next: null_mut(),
+    };
+    // SAFETY: the block is ours (just mapped, or taken from the list), and plain old data or moved-out before.
+    unsafe { block.as_ptr().write(fresh) };
+    let address = block.as_ptr().expose_provenance();
+    // SAFETY: the stack ends below the block, aligned, and is used by nobody; `begin` gets the block that it expects.
+    let started = unsafe { swos_sys::thread_create(begin, stack_top(address), address, address) };
+    match started {
+        Ok(_) => Ok(Thread { block }),
+        Err(errno) => {
+            // SAFETY: no thread runs on it; drop what should have run, then give the pages back.
+            unsafe { drop((*block.as_ptr()).run.take()) };
+            unmap(block);
+            Err(errno)
+        }
+    }
+}
+
+impl Thread {
+    /// Waits until the thread has ended.
+    pub fn join(self) {
+        let block = self.block;
+        core::mem::forget(self);
+        // SAFETY: the block lives until we give it away below.
+        let running = unsafe { &(*block.as_ptr()).running };
+        while running.load(Acquire) != 0 {
+            let _changed_or_woken = futex_wait(running, 1, TIMEOUT_NEVER, FUTEX_ANY);
+        }
+        KEPT_STACKS.lock().push(block);
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: the block lives until one side gives it away; the swap decides which.
+        let end = unsafe { &(*self.block.as_ptr()).end };
+        if end.swap(DETACHED, AcqRel) == FINISHED {
+            KEPT_STACKS.lock().push(self.block);
+        }
+    }
+}
+
+/// First function of every thread.
+unsafe extern "C" fn begin(argument: usize) -> ! {
+    let block = with_exposed_provenance_mut::<Block>(argument);
+    // SAFETY: `spawn` passed the address of a block that lives until this thread is off its stack.
+    let (run, end, running) = unsafe { (&mut (*block).run, &(*block).end, &raw const (*block).running) };
+    if let Some(run) = run.take() {
+        run();
+    }
+    if end.swap(FINISHED, AcqRel) == DETACHED
+        && let Some(block) = NonNull::new(block)
+    {
+        KEPT_STACKS.lock().push(block);
+    }
+    // SAFETY: `running` is what keeps others from this stack; it lies in the mapping, which lives until it is 0.
+    unsafe { swos_sys::thread_exit(running) }
+}
+
+/// A kept stack; unmaps some when too many have gathered.
+fn keep_few() -> Option<NonNull<Block>> {
+    let mut kept = KEPT_STACKS.lock();
+    while kept.count > KEPT {
+        match kept.pop_idle() {
+            Some(block) => unmap(block),
+            None => break,
+        }
+    }
+    kept.pop_idle()
+}
+
+fn map() -> Result<NonNull<Block>, Errno> {
+    let start = swos_sys::map_anonymous(LENGTH, Protection::READ | Protection::WRITE)?;
+    // SAFETY: the pages are ours and nobody has a reference into them.
+    if let Err(errno) = unsafe { swos_sys::mprotect(start, PAGE, Protection::empty()) } {
+        // SAFETY: as above.
+        let _unmapped = unsafe { swos_sys::munmap(start, LENGTH) };
+        return Err(errno);
+    }
+    // SAFETY: within the mapping, and aligned: the mapping ends at a page and the room is a multiple of 64.
+    Ok(unsafe { start.add(LENGTH - ROOM) }.cast())
+}
+
+/// Room for the block at the upper end of the mapping.
+const ROOM: usize = size_of::<Block>().next_multiple_of(64);
+
+fn unmap(block: NonNull<Block>) {
+    // SAFETY: `map` made the block so far behind the start of its mapping, and no thread runs on it.
+    let _unmapped = unsafe { swos_sys::munmap(block.cast::<u8>().sub(LENGTH - ROOM), LENGTH) };
+}
+
+/// First stack pointer: below the block, 16-byte aligned.
+const fn stack_top(block: usize) -> usize {
+    block & !15
+}
+
+/// Id of the calling thread.
+///
+/// The thread pointer of every thread but the first is its block; the first one gets a block when it asks.
+#[must_use]
+pub fn current_id() -> u32 {
+    static FIRST: AtomicU32 = AtomicU32::new(0);
+    let block = with_exposed_provenance_mut::<Block>(swos_sys::thread_pointer());
+    // SAFETY: 0 on the first thread, else what `spawn` set: the block of this very thread, which lives as long as it.
+    let id = if block.is_null() { &FIRST } else { unsafe { &(*block).id } };
+    match id.load(Relaxed) {
+        0 => {
+            let asked = swos_sys::gettid().unwrap_or(0);
+            id.store(asked, Relaxed);
+            asked
+        }
+        known => known,
+    }
+}

@@ -1,0 +1,218 @@
+//! Processes, threads, futexes.
+
+use core::{mem::size_of_val, sync::atomic::AtomicU32};
+
+use swos_abi::{Capabilities, Errno, ExitRecord, Handle, SpawnArgs, SpawnHandle};
+
+use crate::{ThreadEntry, address, raw, register};
+
+/// Bit set of a futex call that wakes, or is woken by, anybody.
+pub const FUTEX_ANY: u32 = u32::MAX;
+
+/// Ends the process with all its threads. Where there is no kernel it never returns either.
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: no addresses.
+        let _never = unsafe { raw::exit(status) };
+    }
+}
+
+/// Id of the process.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`] where there is no kernel.
+#[inline]
+pub fn getpid() -> Result<u32, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::getpid() }.map(id)
+}
+
+/// What `spawn` starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Spawn<'a> {
+    /// Open program, or [`Handle::NONE`] to name it by `path`.
+    pub program: Handle,
+    /// Its path.
+    pub path: &'a [u8],
+    /// Arguments, each ended by a zero byte.
+    pub args: &'a [u8],
+    /// Environment, each `NAME=value` ended by a zero byte.
+    pub env: &'a [u8],
+    /// Handles to give.
+    pub handles: &'a [SpawnHandle],
+    /// Capabilities to give at most.
+    pub capabilities: Capabilities,
+    /// Limit of memory in bytes, 0 = the caller's.
+    pub memory_limit: u64,
+    /// Limit of open handles, 0 = the caller's.
+    pub handle_limit: u32,
+    /// Limit of threads, 0 = the caller's.
+    pub thread_limit: u32,
+}
+
+/// Starts a program; returns its process id.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_SPAWN`].
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the record has 96 bytes; more than 2^32 handles do not exist"
+)]
+pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
+    let args = SpawnArgs {
+        size: size_of::<SpawnArgs>() as u32,
+        flags: 0,
+        program: what.program,
+        handle_count: what.handles.len() as u32,
+        path: address(what.path),
+        path_len: register(what.path.len()),
+        args: address(what.args),
+        args_len: register(what.args.len()),
+        env: address(what.env),
+        env_len: register(what.env.len()),
+        handles: address(what.handles),
+        capabilities: what.capabilities.bits(),
+        memory_limit: what.memory_limit,
+        handle_limit: what.handle_limit,
+        thread_limit: what.thread_limit,
+    };
+    // SAFETY: the kernel reads the record and the slices that it names, each within its bounds.
+    unsafe { raw::spawn(address(&raw const args), register(size_of_val(&args))) }.map(id)
+}
+
+/// Waits for a child (`WAIT_ANY` or its id) to end; `None` only with `WAIT_NO_HANG`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_WAIT`].
+pub fn wait(pid: u64, flags: u32) -> Result<Option<ExitRecord>, Errno> {
+    let mut record = ExitRecord::default();
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    let ended = unsafe { raw::wait(pid, flags, address(&raw mut record)) }?;
+    Ok((ended != 0).then_some(record))
+}
+
+/// Ends a child or a child's descendant.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_KILL`].
+pub fn kill(pid: u64, status: i32) -> Result<(), Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::kill(pid, status) }.map(drop)
+}
+
+/// Starts a thread at `entry` with `argument`, stack pointer `stack` and thread pointer `tls`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_THREAD_CREATE`].
+///
+/// # Safety
+///
+/// `stack` is the 16-byte-aligned end of memory that only the new thread uses until it has ended, and `entry` may
+/// run with `argument` on another thread.
+pub unsafe fn thread_create(
+    entry: ThreadEntry,
+    stack: usize,
+    argument: usize,
+    tls: usize,
+) -> Result<u32, Errno> {
+    let entry = register(entry as usize);
+    // SAFETY: the caller vouches for stack and entry.
+    unsafe { raw::thread_create(entry, register(stack), register(argument), register(tls)) }.map(id)
+}
+
+/// Ends the thread; then the kernel stores 0 to `clear` and wakes a waiter on it.
+///
+/// # Safety
+///
+/// `clear` lives until it has become 0, and the thread holds nothing that others need.
+pub unsafe fn thread_exit(clear: *const AtomicU32) -> ! {
+    loop {
+        // SAFETY: the caller vouches for `clear`.
+        let _never = unsafe { raw::thread_exit(address(clear)) };
+    }
+}
+
+/// Id of the thread.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`] where there is no kernel.
+pub fn gettid() -> Result<u32, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::gettid() }.map(id)
+}
+
+/// Lets other ready threads run first.
+#[inline]
+pub fn yield_now() {
+    // SAFETY: no addresses.
+    let _always_succeeds = unsafe { raw::yield_now() };
+}
+
+/// Sets the thread's priority, 0..=31; returns the old one.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_THREAD_PRIORITY`].
+pub fn thread_priority(priority: u32) -> Result<u32, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::thread_priority(priority) }.map(id)
+}
+
+/// Waits while `word` is `expected`, at most `timeout_ns`.
+///
+/// # Errors
+///
+/// [`Errno::AGAIN`] if it is another value, [`Errno::TIMEDOUT`].
+pub fn futex_wait(word: &AtomicU32, expected: u32, timeout_ns: u64, bitset: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the word, atomically.
+    unsafe { raw::futex_wait(address(word.as_ptr()), expected, timeout_ns, bitset) }.map(drop)
+}
+
+/// Wakes up to `count` waiters on `word`; returns how many.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_FUTEX_WAKE`].
+pub fn futex_wake(word: &AtomicU32, count: u32, bitset: u32) -> Result<u32, Errno> {
+    // SAFETY: the kernel uses the address as a name only.
+    unsafe { raw::futex_wake(address(word.as_ptr()), count, bitset) }.map(id)
+}
+
+/// The thread pointer, as `thread_create` was given it or [`set_thread_pointer`] set it; 0 where there is no kernel.
+#[must_use]
+#[inline]
+pub fn thread_pointer() -> usize {
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    {
+        let value: usize;
+        // SAFETY: reads a register that EL0 may read.
+        unsafe {
+            core::arch::asm!("mrs {}, tpidr_el0", out(reg) value, options(nomem, nostack, preserves_flags))
+        };
+        value
+    }
+    #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
+    0
+}
+
+/// Sets the thread pointer of the calling thread.
+pub fn set_thread_pointer(value: usize) {
+    #[cfg(all(target_arch = "aarch64", target_os = "none"))]
+    // SAFETY: writes a register that is the program's own and that compiled code does not use: there is no `thread_local`.
+    unsafe {
+        core::arch::asm!("msr tpidr_el0, {}", in(reg) value, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_arch = "aarch64", target_os = "none")))]
+    let _ = value;
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "ids and counts have 32 bits")]
+const fn id(value: u64) -> u32 {
+    value as u32
+}

@@ -1,0 +1,116 @@
+//! Log, randomness, figures, power, authority.
+
+use core::mem::size_of;
+
+use swos_abi::{Capabilities, Errno, NetworkConfig, ProcessInfo, SecurityInfo, SystemInfo};
+
+use crate::{address, raw, register, size};
+
+/// Version of the interface that the kernel speaks.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`] where there is no kernel.
+pub fn abi_version() -> Result<u64, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::abi_version() }
+}
+
+/// Adds a record to the kernel's log; `level` is one of `LOG_*`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_LOG_WRITE`].
+#[inline]
+pub fn log_write(level: u32, text: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads `text` within its bounds.
+    unsafe { raw::log_write(level, address(text), register(text.len())) }.map(size)
+}
+
+/// Reads whole records as text from `cursor` on, which advances; 0 = no more now.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_LOG_READ`].
+pub fn log_read(cursor: &mut u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let (into, length) = (address(buffer), register(buffer.len()));
+    // SAFETY: the kernel writes the cursor and `buffer`, borrowed mutably here, within their bounds.
+    unsafe { raw::log_read(address(cursor), into, length) }.map(size)
+}
+
+/// Fills `buffer` with random bytes, from its start on; returns how many.
+///
+/// # Errors
+///
+/// [`Errno::AGAIN`] if the machine gave no entropy.
+pub fn random(buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes `buffer` within its bounds, borrowed mutably here.
+    unsafe { raw::random(address(buffer), register(buffer.len())) }.map(size)
+}
+
+/// Figures of the whole system.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_SYSTEM_INFO`].
+pub fn system_info() -> Result<SystemInfo, Errno> {
+    let mut record = SystemInfo::default();
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    unsafe { raw::system_info(address(&raw mut record), register(size_of::<SystemInfo>())) }?;
+    Ok(record)
+}
+
+/// The process with the lowest id that is at least `pid`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_PROCESS_INFO`].
+pub fn process_info(pid: u64) -> Result<Option<ProcessInfo>, Errno> {
+    let mut record = ProcessInfo::default();
+    let (into, length) = (address(&raw mut record), register(size_of::<ProcessInfo>()));
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    let found = unsafe { raw::process_info(pid, into, length) }?;
+    Ok((found != 0).then_some(record))
+}
+
+/// Sets address, prefix and gateway of the network interface.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_NET_CONFIGURE`].
+pub fn net_configure(config: &NetworkConfig) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the record.
+    unsafe { raw::net_configure(address(config), register(size_of::<NetworkConfig>())) }.map(drop)
+}
+
+/// Switches the machine off or starts it again; returns only if that was refused.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_POWER`].
+pub fn power(action: u32) -> Result<(), Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::power(action) }.map(drop)
+}
+
+/// Who the process acts for and what it may do.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_SECURITY_INFO`].
+pub fn security_info() -> Result<SecurityInfo, Errno> {
+    let mut record = SecurityInfo::default();
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    unsafe { raw::security_info(address(&raw mut record), register(size_of::<SecurityInfo>())) }?;
+    Ok(record)
+}
+
+/// Drops all capabilities but these; returns what is left.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`] where there is no kernel.
+pub fn capabilities_drop(keep: Capabilities) -> Result<Capabilities, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::capabilities_drop(keep.bits()) }.map(Capabilities::from_bits_retain)
+}
