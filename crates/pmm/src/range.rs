@@ -78,3 +78,6 @@ impl FrameRange {
         self.end
     }
 }
+
+#[cfg(test)]
+mod tests;
