@@ -11,12 +11,17 @@ pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
 pub(crate) use loom::cell::UnsafeCell as SharedCell;
 
 /// One turn of a waiting loop.
+///
+/// A CPU of the kernel always runs, so it spins. A thread of a host may be off its CPU while its turn has come, and
+/// a waiter that spins then keeps it off for a whole time slice: there it yields.
 #[inline]
 pub(crate) fn spin() {
-    #[cfg(not(loom))]
-    core::hint::spin_loop();
     #[cfg(loom)]
     loom::thread::yield_now();
+    #[cfg(all(not(loom), target_os = "none"))]
+    core::hint::spin_loop();
+    #[cfg(all(not(loom), not(target_os = "none")))]
+    std::thread::yield_now();
 }
 
 /// Memory that several CPUs may reach. Who dereferences the pointer shows that no other access conflicts.

@@ -16,6 +16,21 @@ pub struct CpuSet(Arc<[AtomicBool]>);
 ///
 /// A kernel claims it when the CPU starts and passes `&mut` of it down from the trap entry, which ends before
 /// the next begins. So a `&mut CpuToken` means that nothing else runs on that CPU.
+///
+/// ```compile_fail,E0277
+/// let token = swos_sync::CpuSet::new(1).claim(0).unwrap();
+/// std::thread::spawn(move || token.index()); // A token can't leave its CPU.
+/// ```
+///
+/// ```compile_fail,E0502
+/// use swos_sync::{CpuSet, PerCpu};
+/// let cpus = CpuSet::new(1);
+/// let cells = PerCpu::new(&cpus, |_| 0);
+/// let mut token = cpus.claim(0).unwrap();
+/// let changing = cells.get_mut(&mut token);
+/// let reading = cells.get(&token); // One CPU does not read what it is changing.
+/// *changing = *reading;
+/// ```
 pub struct CpuToken {
     set: CpuSet,
     index: usize,
