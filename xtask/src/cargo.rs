@@ -1,6 +1,7 @@
 //! Calls of cargo: what the workspace holds, and builds for the two bare-metal targets.
 
 use crate::process;
+use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -67,6 +68,7 @@ pub(crate) fn build_release(
     packages: &[&str],
     environment: &[(&str, &Path)],
 ) -> Result<Vec<(String, PathBuf)>> {
+    setup::ensure(workspace, &[Need::Targets])?;
     let mut command = cargo(workspace, "build");
     command.args([
         "--release",

@@ -7,10 +7,11 @@ use crate::build::{self, Audience};
 use crate::fingerprint::Inputs;
 use crate::workspace::Workspace;
 use crate::{docs, process};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
+use swos_swosbase::v4;
 
 /// Builds build/base.img: base/, every program under /bin, the rendered book under /www/book; packed as swosbase v4
 /// and signed with the development key of this checkout (build/keys, made at the first use, never committed).
@@ -63,5 +64,26 @@ fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Resu
     process::say(&format!("packing {}", output.display()));
     let tree = workspace.build().join("stage").join(name);
     stage::stage(&tree, &base, &book, programs)?;
+    let options = v4::Options { image_version: version(env!("CARGO_PKG_VERSION"))? };
+    let image = v4::write(&stage::tree(&tree)?, &options, &keys::read(&seed)?)
+        .map_err(|error| anyhow!("cannot pack {}: {error}", tree.display()))?;
+    build::write_if_changed(&output, &image)?;
+    inputs.record(&output)?;
     Ok(output)
+}
+
+/// The version that an image states against roll-back: three digits each for major, minor and patch.
+fn version(text: &str) -> Result<u64> {
+    text.split('.').try_fold(0, |sum, part| Ok(sum * 1000 + part.parse::<u64>().context("a number")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_grow() {
+        assert_eq!(version("0.1.0").unwrap(), 1_000);
+        assert!(version("1.0.0").unwrap() > version("0.999.999").unwrap());
+    }
 }

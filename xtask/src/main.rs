@@ -42,6 +42,10 @@ enum Verb {
     Image(image::Options),
     /// Boot it in every promised way and assert what comes.
     QemuTest(qemu_test::Options),
+    /// Install what is missing.
+    Setup(setup::SetupOptions),
+    /// Say what is needed, what is there, and how to get the rest.
+    Doctor(setup::DoctorOptions),
     /// Render the book.
     Docs(docs::Options),
 }
@@ -53,6 +57,8 @@ fn main() -> anyhow::Result<()> {
         Verb::Run(options) => run::run(&workspace, &options),
         Verb::Build(options) => build::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
+        Verb::Setup(options) => setup::setup(&workspace, &options),
+        Verb::Doctor(options) => setup::doctor(&workspace, &options),
         Verb::Docs(options) => docs::run(&workspace, &options),
         Verb::QemuTest(options) => qemu_test::run(&workspace, &options),
     }

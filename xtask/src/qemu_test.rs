@@ -1,5 +1,6 @@
 //! `xtask qemu-test`: the boots.
 
+use crate::setup::Need;
 use crate::workspace::Workspace;
 use crate::{build, image, process, setup};
 use anyhow::{Result, bail};
@@ -40,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Builds what the scenarios boot and runs those that match.
 pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
-    setup::emulator()?;
+    setup::ensure(workspace, &[Need::Emulator])?;
     process::say("building what the tests boot");
     let artefacts = Artefacts {
         kernel: build::kernel(workspace)?,

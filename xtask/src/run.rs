@@ -1,5 +1,6 @@
 //! `xtask run`: swos on the screen of whoever asked.
 
+use crate::setup::Need;
 use crate::workspace::Workspace;
 use crate::{build, image, process, setup};
 use anyhow::{Result, bail};
@@ -108,7 +109,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         println!("{}", machine.command_line());
         return Ok(());
     }
-    setup::emulator()?;
+    setup::ensure(workspace, &[Need::Emulator])?;
     process::say("building what is missing");
     build::kernel(workspace)?;
     if !options.no_disk {

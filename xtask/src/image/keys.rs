@@ -4,11 +4,11 @@
 
 use crate::process;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, anyhow};
-use ed25519_compact::{KeyPair, Seed};
+use anyhow::{Context, Result};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use swos_swosbase::Seed;
 
 /// Path of the 32 private bytes.
 pub(crate) fn seed(workspace: &Workspace) -> Result<PathBuf> {
@@ -23,7 +23,6 @@ pub(crate) fn seed(workspace: &Workspace) -> Result<PathBuf> {
 /// Path of the 32 public bytes that belong to [`seed`].
 pub(crate) fn public(workspace: &Workspace) -> Result<PathBuf> {
     let seed_path = seed(workspace)?;
-    let bytes = fs::read(&seed_path).with_context(|| format!("cannot read {}", seed_path.display()))?;
     let seed =
         Seed::from_slice(&bytes).map_err(|error| anyhow!("{} is no seed: {error}", seed_path.display()))?;
     let path = seed_path.with_extension("pub");
