@@ -47,9 +47,9 @@ impl Workspace {
         &self.build
     }
 
-    /// Where tools that set-up makes from source live.
+    /// Where tools that set-up makes from source live, wherever the builds of ours go.
     pub(crate) fn tools(&self) -> PathBuf {
-        self.target.join("tools")
+        self.root.join("target/tools")
     }
 
     /// The bootable flat kernel.

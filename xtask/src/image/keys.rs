@@ -23,11 +23,17 @@ pub(crate) fn seed(workspace: &Workspace) -> Result<PathBuf> {
 /// Path of the 32 public bytes that belong to [`seed`].
 pub(crate) fn public(workspace: &Workspace) -> Result<PathBuf> {
     let seed_path = seed(workspace)?;
-    let seed =
-        Seed::from_slice(&bytes).map_err(|error| anyhow!("{} is no seed: {error}", seed_path.display()))?;
     let path = seed_path.with_extension("pub");
-    crate::build::write_if_changed(&path, KeyPair::from_seed(seed).pk.as_ref())?;
+    crate::build::write_if_changed(&path, &read(&seed_path)?.public_key().0)?;
     Ok(path)
+}
+
+/// The private half, from its file.
+pub(crate) fn read(path: &Path) -> Result<Seed> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes =
+        <[u8; 32]>::try_from(bytes).ok().with_context(|| format!("{} is not 32 bytes", path.display()))?;
+    Ok(Seed(bytes))
 }
 
 fn make(path: &Path) -> Result<()> {
