@@ -1,0 +1,209 @@
+//! What to send next.
+
+use swos_units::Instant;
+use swos_wire::{SeqNumber, TcpFlags, TcpOptions};
+
+use super::sender::Recovery;
+use super::timers::SendTimer;
+use super::{Connection, Phase};
+use crate::config::{Config, Nagle};
+use crate::isn::low_word;
+use crate::receiver::AckDue;
+use crate::segment::{Header, Transmit};
+use crate::send_queue::SendQueue;
+
+impl Connection {
+    /// Takes the next segment to send; call until `None` after each input. The caller must send it:
+    /// the machine counts it as sent.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        queue: &impl SendQueue,
+    ) -> Option<Transmit> {
+        if let Some(reply) = self.reply.take() {
+            return Some(reply);
+        }
+        match self.phase {
+            Phase::SynSent => self.emit_syn(now, config),
+            Phase::SynReceived => {
+                let syn_ack = self.emit_syn(now, config);
+                syn_ack.or_else(|| self.emit_acknowledgment())
+            }
+            Phase::TimeWait(_) | Phase::Closed => None,
+            Phase::Established
+            | Phase::FinWait1
+            | Phase::FinWait2
+            | Phase::CloseWait
+            | Phase::Closing
+            | Phase::LastAck => self.emit_synchronised(now, config, low_word(queue.len() as u64)),
+        }
+    }
+
+    fn emit_synchronised(&mut self, now: Instant, config: &Config, queued: u32) -> Option<Transmit> {
+        // Octets of the queue and, behind them, the FIN, until that is acknowledged.
+        let fin = self.send.fin && !matches!(self.phase, Phase::FinWait2);
+        let outstanding = Outstanding { queued, total: queued + u32::from(fin) };
+        if self.send.repeat_oldest {
+            self.send.repeat_oldest = false;
+            if self.send.flight() > 0 {
+                return Some(self.repeat_oldest(now, config, outstanding));
+            }
+        }
+        let offset = self.send.next.since(self.send.unacknowledged);
+        if outstanding.total > offset {
+            if let Some(transmit) = self.emit_new(now, config, outstanding, offset) {
+                return Some(transmit);
+            }
+            if self.timers.send == SendTimer::Off && self.send.flight() == 0 {
+                // Only the peer's window or its size holds us back, and nothing of ours is on its
+                // way that would bring news: ask.
+                let wait = if self.send.window == 0 { self.rtt.timeout(config) } else { config.sws_override };
+                self.timers.send = SendTimer::Persist(now + wait);
+                self.send.stalled_since = now;
+            }
+        }
+        if self.timers.probe_due {
+            self.timers.probe_due = false;
+            return Some(self.segment(self.send.max - 1, 0, 0, TcpFlags::ACK));
+        }
+        self.emit_acknowledgment()
+    }
+
+    fn emit_acknowledgment(&mut self) -> Option<Transmit> {
+        (self.receive.ack == AckDue::Now).then(|| self.segment(self.send.max, 0, 0, TcpFlags::ACK))
+    }
+
+    /// The next segment from `offset` on, if windows and size allow one.
+    fn emit_new(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        outstanding: Outstanding,
+        offset: u32,
+    ) -> Option<Transmit> {
+        let mss = u32::from(self.send.mss);
+        if offset == 0 && self.send.flight() == 0 && now.since(self.send.last_sent) > self.rtt.timeout(config)
+        {
+            self.congestion.restart_after_idle(config, mss);
+        }
+        let window = self.send.window.saturating_sub(offset);
+        let congestion = self.congestion_window().saturating_sub(offset);
+        let mut numbers = (outstanding.total - offset).min(window).min(congestion);
+        let forced = self.send.forced;
+        if forced {
+            numbers = numbers.max(1);
+        }
+        let unsent = outstanding.queued.saturating_sub(offset);
+        let len = unsent.min(numbers).min(mss);
+        let fin = outstanding.total > outstanding.queued && len == unsent && numbers > len;
+        if !(len == mss || fin || forced || self.may_send_small(len, unsent)) {
+            return None;
+        }
+        self.send.forced = false;
+        let probe = forced && window == 0;
+        let seq = self.send.next;
+        let end = seq + len + u32::from(fin);
+        let fresh = seq == self.send.max;
+        if self.send.flight() == 0 {
+            self.send.stalled_since = now;
+        }
+        self.send.max = self.send.max.max(end);
+        if probe {
+            // `next` stays: should the peer drop the octet, it is sent again with the rest.
+            if !matches!(self.timers.send, SendTimer::Persist(_)) {
+                self.timers.send = SendTimer::Persist(now + self.rtt.timeout(config));
+            }
+        } else {
+            self.send.next = end;
+            if fresh && self.send.timed.is_none() {
+                self.send.timed = Some((end, now));
+            }
+            if !matches!(self.timers.send, SendTimer::Retransmit(_)) {
+                self.timers.send = SendTimer::Retransmit(now + self.rtt.timeout(config));
+            }
+        }
+        if len < mss && len > 0 {
+            self.send.small_end = end;
+        }
+        self.send.last_sent = now;
+        let mut flags = TcpFlags::ACK;
+        if len == unsent && len > 0 {
+            flags |= TcpFlags::PSH;
+        }
+        if fin {
+            flags |= TcpFlags::FIN;
+        }
+        Some(self.segment(seq, offset, len, flags))
+    }
+
+    /// Whether a segment short of full may go: silly-window avoidance and Nagle.
+    ///
+    /// Nagle is applied as Minshall refined it: a small segment waits only for an earlier small one,
+    /// not for a full one, so that the tail of a reply does not wait for a delayed ACK.
+    ///
+    /// Source: RFC 9293 §3.7.4, §3.8.6.2.1 (MUST-38).
+    fn may_send_small(&self, len: u32, unsent: u32) -> bool {
+        if len == 0 {
+            return false;
+        }
+        let repeated = self.send.next.is_before(self.send.max);
+        let last = len == unsent;
+        let unhindered = self.nagle == Nagle::Off || !self.send.small_end.is_after(self.send.unacknowledged);
+        repeated || (last && unhindered) || len >= (self.send.window_max / 2).max(1)
+    }
+
+    /// What may be in flight: the congestion window, and up to two segments more while the first
+    /// duplicates come in (RFC 3042).
+    fn congestion_window(&self) -> u32 {
+        let extra = match self.send.recovery {
+            Recovery::Open => u32::from(self.send.duplicates.min(2)) * u32::from(self.send.mss),
+            Recovery::Fast { .. } => 0,
+        };
+        self.congestion.window().saturating_add(extra)
+    }
+
+    /// The oldest segment once more, out of turn.
+    fn repeat_oldest(&mut self, now: Instant, config: &Config, outstanding: Outstanding) -> Transmit {
+        let flight = self.send.flight();
+        let len = outstanding.queued.min(flight).min(u32::from(self.send.mss));
+        let fin = outstanding.total > outstanding.queued && len == outstanding.queued && flight > len;
+        let mut flags = TcpFlags::ACK;
+        if fin {
+            flags |= TcpFlags::FIN;
+        }
+        if len == outstanding.queued && len > 0 {
+            flags |= TcpFlags::PSH;
+        }
+        self.send.timed = None;
+        self.send.last_sent = now;
+        if self.timers.send == SendTimer::Off {
+            self.timers.send = SendTimer::Retransmit(now + self.rtt.timeout(config));
+        }
+        self.segment(self.send.unacknowledged, 0, len, flags)
+    }
+
+    /// Puts a segment together; it carries our acknowledgment and window.
+    fn segment(&mut self, seq: SeqNumber, offset: u32, len: u32, flags: TcpFlags) -> Transmit {
+        let window = self.receive.advertise(u32::from(self.path.mss));
+        self.receive.acknowledged();
+        let mut header =
+            Header { seq, ack: self.receive.next, flags, window, urgent: 0, options: TcpOptions::NONE };
+        if let Some(end) = self.send.urgent
+            && end.is_after(seq)
+        {
+            header.flags |= TcpFlags::URG;
+            header.urgent = u16::try_from(end.since(seq)).unwrap_or(u16::MAX);
+        }
+        Transmit { header, offset: offset as usize, len: len as usize }
+    }
+}
+
+/// What is not yet acknowledged or not yet sent.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    /// Octets in the queue.
+    queued: u32,
+    /// The same, and one for a FIN behind them.
+    total: u32,
+}
