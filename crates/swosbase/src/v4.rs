@@ -11,7 +11,7 @@ mod write;
 
 pub use blocks::{BlockVerifier, Expected};
 pub use geometry::{Extent, Geometry};
-pub use index::{Content, Entry, Index};
+pub use index::{Content, Entry, Index, Kind};
 pub use mount::{Capacity, Image, Mount, Progress, READ_BLOCKS_MAX};
 pub use superblock::{Superblock, Unverified};
 pub use write::{Options, write};

@@ -29,8 +29,7 @@ pub use error::Error;
 pub use filesystem::{FileSystem, NewNode};
 pub use namespace::{Namespace, Vfs};
 pub use node::{
-    Access, Attributes, Child, Cursor, DirectoryEntry, Kind, MountId, NodeId, ObjectId, PageSource,
-    Principal, VnodeId,
+    Access, Attributes, Child, Cursor, DirectoryEntry, Kind, MountId, NodeId, PageSource, Principal, VnodeId,
 };
 pub use open_file::{OpenFile, Whence};
 pub use resolve::{EntryAt, LINKS_MAX, LastLink, Resolved, Scope, WALK_BYTES_MAX};

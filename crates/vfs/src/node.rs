@@ -1,6 +1,7 @@
 //! The vocabulary: which node, what kind, where its bytes are.
 
 use swos_abi::{Node, Stat};
+use swos_pagecache::Key;
 use swos_path::Name;
 use swos_units::Frame;
 
@@ -134,20 +135,11 @@ pub struct DirectoryEntry<'a> {
     pub next: Cursor,
 }
 
-/// Something whose pages the page cache holds: a block device, an image.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ObjectId(pub u32);
-
 /// Where one 4 KiB page of a file comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PageSource {
     /// From the page cache, under this key. Bytes of the last page past the file's end are zero.
-    Cached {
-        /// Whose page.
-        object: ObjectId,
-        /// Which page of it.
-        page: u64,
-    },
+    Cached(Key),
     /// From this frame, which the file system owns.
     Frame(Frame),
     /// Nothing was ever written there: zeros.

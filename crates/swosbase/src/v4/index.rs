@@ -71,6 +71,17 @@ pub enum Content<'a> {
     },
 }
 
+/// What an entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+    /// A symbolic link.
+    Symlink,
+}
+
 /// All metadata of an image: checked once, then found by arithmetic and binary search.
 ///
 /// Entry 0 is the root directory. Children of a directory are consecutive. Memory: the metadata as it lies in the image and
@@ -225,6 +236,17 @@ impl Index {
             modified_s: u64_at(raw, AT_MODIFIED),
             content,
         })
+    }
+
+    /// What entry `at` is.
+    #[must_use]
+    pub fn kind(&self, at: u32) -> Option<Kind> {
+        let raw = if at < self.entries { self.raw(at) } else { return None };
+        match raw[AT_KIND] {
+            KIND_DIRECTORY => Some(Kind::Directory),
+            KIND_FILE => Some(Kind::File),
+            _ => Some(Kind::Symlink),
+        }
     }
 
     /// The children of directory `at`, as first and count; `None` if it is no directory.

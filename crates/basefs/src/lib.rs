@@ -1,0 +1,160 @@
+//! A verified base image as a file system.
+//!
+//! Takes the metadata of a mounted image ([`swos_swosbase::v4::Image`]) and answers the questions of `vfs` from memory. File
+//! data is named by block of the image ([`PageSource::Cached`]), so a page is in the cache once, whatever leads to it,
+//! and the block number is also what verifies it.
+//!
+//! **Invariant:** nothing here can change: every writing method answers [`Error::ReadOnly`].
+//! **Invariant:** every block that is named lies in the image's data.
+//!
+//! Source: `FORMAT.md` of `swos-swosbase`.
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use swos_pagecache::{Key, ObjectId};
+use swos_path::Name;
+use swos_swosbase::v4::{Content, Entry, Index};
+use swos_units::{PAGE_SIZE, page_count};
+use swos_vfs::{
+    Access, Attributes, Child, Cursor, DirectoryEntry, Error, FileSystem, Kind, NodeId, PageSource, Principal,
+};
+
+/// A base image.
+#[derive(Debug)]
+pub struct BaseFs {
+    index: Index,
+    object: ObjectId,
+}
+
+impl BaseFs {
+    /// The file system of the image with this metadata. `object` names the image in the page cache.
+    #[must_use]
+    pub const fn new(index: Index, object: ObjectId) -> Self {
+        Self { index, object }
+    }
+
+    /// The metadata.
+    #[must_use]
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// SHA-256 of a file's bytes, as it was signed; `None` if it is no file.
+    #[must_use]
+    pub fn content_hash(&self, node: NodeId) -> Option<[u8; 32]> {
+        match self.entry(node).ok()?.1.content {
+            Content::File { sha256, .. } => Some(sha256),
+            Content::Directory { .. } | Content::Symlink { .. } => None,
+        }
+    }
+
+    fn entry(&self, node: NodeId) -> Result<(u32, Entry<'_>), Error> {
+        let at = u32::try_from(node.0).map_err(|_| Error::NotFound)?;
+        Ok((at, self.index.entry(at).ok_or(Error::NotFound)?))
+    }
+
+    fn child(&self, at: u32) -> Result<Child, Error> {
+        let kind = self.index.kind(at).ok_or(Error::Corrupt)?;
+        Ok(Child { node: NodeId(u64::from(at)), kind: kind_of(kind) })
+    }
+}
+
+const fn kind_of(kind: swos_swosbase::v4::Kind) -> Kind {
+    match kind {
+        swos_swosbase::v4::Kind::Directory => Kind::Directory,
+        swos_swosbase::v4::Kind::File => Kind::File,
+        swos_swosbase::v4::Kind::Symlink => Kind::Symlink,
+    }
+}
+
+impl FileSystem for BaseFs {
+    fn root(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// Everybody may search: the image is public, and what must not be seen is not mounted.
+    fn lookup(&self, _who: Principal, directory: NodeId, name: Name<'_>) -> Result<Child, Error> {
+        let at = u32::try_from(directory.0).map_err(|_| Error::NotFound)?;
+        match self.index.lookup(at, name.as_bytes()) {
+            Some(found) => self.child(found),
+            None if self.index.children(at).is_some() => Err(Error::NotFound),
+            None => Err(Error::NotDirectory),
+        }
+    }
+
+    fn parent(&self, directory: NodeId) -> Result<NodeId, Error> {
+        let (_, entry) = self.entry(directory)?;
+        match entry.content {
+            Content::Directory { .. } => Ok(NodeId(u64::from(entry.parent))),
+            Content::File { .. } | Content::Symlink { .. } => Err(Error::NotDirectory),
+        }
+    }
+
+    fn read_link(&self, link: NodeId) -> Result<&[u8], Error> {
+        match self.entry(link)?.1.content {
+            Content::Symlink { target } => Ok(target),
+            Content::Directory { .. } | Content::File { .. } => Err(Error::Invalid),
+        }
+    }
+
+    fn attributes(&self, node: NodeId) -> Result<Attributes, Error> {
+        let (_, entry) = self.entry(node)?;
+        let (kind, size, content_hash) = match entry.content {
+            Content::Directory { count, .. } => (Kind::Directory, u64::from(count), None),
+            Content::File { size, sha256, .. } => (Kind::File, size, Some(sha256)),
+            Content::Symlink { target } => (Kind::Symlink, target.len() as u64, None),
+        };
+        Ok(Attributes {
+            kind,
+            mode: entry.mode,
+            owner: Principal(entry.owner),
+            size,
+            links: 1,
+            modified_ns: entry.modified_s.saturating_mul(1_000_000_000),
+            content_hash,
+        })
+    }
+
+    /// Reading is everybody's; a program has an execute bit.
+    fn access(&self, _who: Principal, node: NodeId, access: Access) -> Result<(), Error> {
+        let (_, entry) = self.entry(node)?;
+        match access {
+            Access::Read => Ok(()),
+            Access::Write => Err(Error::ReadOnly),
+            Access::Execute if matches!(entry.content, Content::File { .. }) && entry.mode & 0o111 != 0 => {
+                Ok(())
+            }
+            Access::Execute => Err(Error::AccessDenied),
+        }
+    }
+
+    /// A cursor is the number of entries passed.
+    fn read_directory(&self, directory: NodeId, cursor: Cursor) -> Result<Option<DirectoryEntry<'_>>, Error> {
+        let (_, entry) = self.entry(directory)?;
+        let Content::Directory { first, count } = entry.content else { return Err(Error::NotDirectory) };
+        let Some(passed) = u32::try_from(cursor.0).ok().filter(|&passed| passed <= count) else {
+            return Err(Error::Invalid);
+        };
+        if passed == count {
+            return Ok(None);
+        }
+        let at = first + passed;
+        let name = self.index.entry(at).ok_or(Error::Corrupt)?.name;
+        let name = Name::new(name).map_err(|_| Error::Corrupt)?;
+        Ok(Some(DirectoryEntry { name, child: self.child(at)?, next: Cursor(u64::from(passed) + 1) }))
+    }
+
+    fn page(&self, file: NodeId, index: u64) -> Result<Option<PageSource>, Error> {
+        match self.entry(file)?.1.content {
+            Content::File { size, first_block, .. } => Ok((index < page_count(size)).then(|| {
+                const { assert!(PAGE_SIZE == swos_swosbase::BLOCK_SIZE, "a page is a block") };
+                PageSource::Cached(Key { object: self.object, page: first_block + index })
+            })),
+            Content::Directory { .. } => Err(Error::IsDirectory),
+            Content::Symlink { .. } => Err(Error::Invalid),
+        }
+    }
+}
