@@ -1,0 +1,25 @@
+//! Arguments and environment.
+
+use swos_rt::start;
+
+/// Arguments of the program, its own name first; those that are not UTF-8 are left out (see [`args_bytes`]).
+pub fn args() -> impl Iterator<Item = &'static str> {
+    args_bytes().filter_map(|argument| core::str::from_utf8(argument).ok())
+}
+
+/// Arguments of the program as they are.
+#[must_use]
+pub fn args_bytes() -> start::Strings {
+    start::arguments()
+}
+
+/// Environment of the program as names and values.
+pub fn vars() -> impl Iterator<Item = (&'static str, &'static str)> {
+    start::environment().filter_map(|entry| core::str::from_utf8(entry).ok()?.split_once('='))
+}
+
+/// Value of one name in the environment.
+#[must_use]
+pub fn var(name: &str) -> Option<&'static str> {
+    vars().find_map(|(known, value)| (known == name).then_some(value))
+}

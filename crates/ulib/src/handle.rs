@@ -1,0 +1,54 @@
+//! Handles with an owner.
+
+use swos_abi::{Errno, Handle, Rights};
+
+/// An open handle, closed when it is dropped.
+#[derive(Debug, Eq, Hash, PartialEq)]
+pub struct OwnedHandle(Handle);
+
+impl OwnedHandle {
+    /// Takes over a handle, for example one that this process was started with.
+    #[must_use]
+    pub const fn new(handle: Handle) -> Self {
+        Self(handle)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(&self) -> Handle {
+        self.0
+    }
+
+    /// Makes a further handle to the same object, with at most `rights`.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::ACCES`] without the right to duplicate, [`Errno::MFILE`].
+    pub fn duplicate(&self, rights: Rights) -> Result<Self, Errno> {
+        swos_sys::handle_duplicate(self.0, rights).map(Self)
+    }
+
+    /// Chooses whether calls on it may wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::BADF`] if it is not open.
+    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
+        swos_sys::handle_nonblock(self.0, u32::from(blocking == Blocking::Never))
+    }
+}
+
+impl Drop for OwnedHandle {
+    fn drop(&mut self) {
+        let _closed = swos_sys::close(self.0);
+    }
+}
+
+/// Whether calls on a handle wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Blocking {
+    /// They wait until they can go on.
+    Wait,
+    /// They answer [`Errno::AGAIN`] instead.
+    Never,
+}

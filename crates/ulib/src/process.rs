@@ -1,0 +1,230 @@
+//! Processes: started with exactly what they are given.
+
+use alloc::vec::Vec;
+
+use swos_abi::{
+    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SpawnHandle, WAIT_ANY, WAIT_NO_HANG,
+};
+pub use swos_sys::exit;
+
+/// Id of this process.
+#[must_use]
+pub fn id() -> u32 {
+    swos_sys::getpid().unwrap_or(0)
+}
+
+/// A program to start. It gets no handle and no capability but those named here.
+#[derive(Clone, Debug)]
+pub struct Command {
+    path: Vec<u8>,
+    args: Vec<u8>,
+    env: Vec<u8>,
+    handles: Vec<SpawnHandle>,
+    capabilities: Capabilities,
+    memory_limit: u64,
+    handle_limit: u32,
+    thread_limit: u32,
+}
+
+impl Command {
+    /// The program at `path`, which is also its first argument.
+    pub fn new(path: impl AsRef<[u8]>) -> Self {
+        let path = path.as_ref().to_vec();
+        let mut command = Self {
+            path: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            handles: Vec::new(),
+            capabilities: Capabilities::empty(),
+            memory_limit: 0,
+            handle_limit: 0,
+            thread_limit: 0,
+        };
+        command.arg(&path);
+        command.path = path;
+        command
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, argument: impl AsRef<[u8]>) -> &mut Self {
+        push_string(&mut self.args, argument.as_ref());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<[u8]>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Self {
+        arguments.into_iter().for_each(|argument| {
+            self.arg(argument);
+        });
+        self
+    }
+
+    /// Adds `entry`, a `NAME=value`, to the environment.
+    pub fn env(&mut self, entry: impl AsRef<[u8]>) -> &mut Self {
+        push_string(&mut self.env, entry.as_ref());
+        self
+    }
+
+    /// Gives `source` with at most `rights`, under the number `target`.
+    pub fn handle(&mut self, target: u32, source: Handle, rights: Rights) -> &mut Self {
+        self.handles.push(SpawnHandle { source, target, rights: rights.bits(), flags: 0 });
+        self
+    }
+
+    /// Gives this process's standard streams.
+    pub fn inherit_streams(&mut self) -> &mut Self {
+        for stream in [Handle::STDIN, Handle::STDOUT, Handle::STDERR] {
+            self.handle(stream.0, stream, Rights::all());
+        }
+        self
+    }
+
+    /// Gives at most these capabilities.
+    pub const fn capabilities(&mut self, capabilities: Capabilities) -> &mut Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Limits memory (bytes), open handles and threads; 0 = as this process.
+    pub const fn limits(&mut self, memory: u64, handles: u32, threads: u32) -> &mut Self {
+        (self.memory_limit, self.handle_limit, self.thread_limit) = (memory, handles, threads);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers: [`Errno::NOENT`], [`Errno::NOEXEC`], [`Errno::ACCES`], [`Errno::NOMEM`].
+    pub fn spawn(&self) -> Result<Child, Errno> {
+        let pid = swos_sys::spawn(&swos_sys::Spawn {
+            program: Handle::NONE,
+            path: &self.path,
+            args: &self.args,
+            env: &self.env,
+            handles: &self.handles,
+            capabilities: self.capabilities,
+            memory_limit: self.memory_limit,
+            handle_limit: self.handle_limit,
+            thread_limit: self.thread_limit,
+        })?;
+        Ok(Child { pid })
+    }
+
+    /// Starts it and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    pub fn status(&self) -> Result<ExitStatus, Errno> {
+        self.spawn()?.wait()
+    }
+}
+
+/// Appends `string` up to its first zero byte, and a zero byte: a longer one could smuggle in a further argument.
+fn push_string(list: &mut Vec<u8>, string: &[u8]) {
+    list.extend(string.iter().take_while(|&&byte| byte != 0));
+    list.push(0);
+}
+
+/// A started process. Dropped, it goes on and can still be waited for by [`wait_any`].
+#[derive(Debug, Eq, PartialEq)]
+pub struct Child {
+    pid: u32,
+}
+
+impl Child {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::CHILD`] if somebody else waited for it.
+    pub fn wait(&self) -> Result<ExitStatus, Errno> {
+        let record = swos_sys::wait(u64::from(self.pid), 0)?;
+        record.map(ExitStatus).ok_or(Errno::CHILD)
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::SRCH`] if it is gone.
+    pub fn kill(&self) -> Result<(), Errno> {
+        const KILLED: i32 = 9;
+        swos_sys::kill(u64::from(self.pid), KILLED)
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExitStatus(pub ExitRecord);
+
+impl ExitStatus {
+    /// Its status, if it ended by itself.
+    #[must_use]
+    pub const fn code(&self) -> Option<i32> {
+        if self.0.cause == 0 { Some(self.0.code) } else { None }
+    }
+
+    /// The signal's number, if it was ended.
+    #[must_use]
+    pub const fn signal(&self) -> Option<i32> {
+        if self.0.cause == EXIT_FAULT { Some(self.0.code) } else { None }
+    }
+
+    /// Whether it ended by itself with status 0.
+    #[must_use]
+    pub const fn success(&self) -> bool {
+        matches!(self.code(), Some(0))
+    }
+}
+
+impl core::fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.code() {
+            Some(code) => write!(f, "status {code}"),
+            None => write!(f, "signal {} at {:#x}", self.0.code, self.0.fault_address),
+        }
+    }
+}
+
+/// Waits for any child to end.
+///
+/// # Errors
+///
+/// [`Errno::CHILD`] if there is none.
+pub fn wait_any() -> Result<ExitStatus, Errno> {
+    swos_sys::wait(WAIT_ANY, 0)?.map(ExitStatus).ok_or(Errno::CHILD)
+}
+
+/// A child that has ended, without waiting.
+///
+/// # Errors
+///
+/// [`Errno::CHILD`] if there is no child.
+pub fn try_wait_any() -> Result<Option<ExitStatus>, Errno> {
+    Ok(swos_sys::wait(WAIT_ANY, WAIT_NO_HANG)?.map(ExitStatus))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_packed_with_zeros_and_can_not_smuggle_more_in() {
+        let mut command = Command::new("/bin/x");
+        command.arg("one").arg("t\0wo").args(["", "4"]).env("A=1");
+        assert_eq!(command.args, b"/bin/x\0one\0t\0\x004\0");
+        assert_eq!(
+            (command.env.as_slice(), command.path.as_slice()),
+            (b"A=1\0".as_slice(), b"/bin/x".as_slice())
+        );
+        assert_eq!(command.spawn(), Err(Errno::NOSYS));
+    }
+}
