@@ -8,7 +8,7 @@ pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
 /// Memory that several CPUs may reach. Who dereferences the pointer shows that no other access conflicts; loom's
 /// cell proves it for every interleaving of a model.
 #[cfg(loom)]
-pub(crate) use loom::cell::UnsafeCell as SharedCell;
+pub(crate) type SharedCell<T> = loom::cell::UnsafeCell<T>;
 
 /// One turn of a waiting loop.
 ///

@@ -161,5 +161,5 @@ impl<T> fmt::Debug for PerCpu<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

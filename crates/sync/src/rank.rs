@@ -46,5 +46,5 @@ pub(crate) use unchecked::LockRank;
 #[cfg(not(all(not(loom), any(debug_assertions, not(target_os = "none")))))]
 pub use unchecked::{HeldRanks, install_held_ranks};
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

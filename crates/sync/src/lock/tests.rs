@@ -1,3 +1,5 @@
+#![cfg(not(loom))]
+
 use super::*;
 
 const RANK: &Rank = &Rank::new(1, "test");
@@ -96,7 +98,7 @@ fn both_gives_the_guards_in_the_order_of_the_arguments() {
 #[test]
 fn a_panic_releases_the_lock() {
     let lock = Lock::new(RANK, 0);
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
         let _held = lock.lock();
         panic!("in the section");
     }));

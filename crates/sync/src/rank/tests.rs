@@ -1,3 +1,5 @@
+#![cfg(not(loom))]
+
 use super::*;
 use crate::Lock;
 
@@ -6,7 +8,7 @@ const MIDDLE: &Rank = &Rank::new(20, "middle");
 const HIGH: &Rank = &Rank::new(30, "high");
 
 /// The message of the panic that `f` ends in.
-fn panic_of(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
+fn panic_of(f: impl FnOnce() + core::panic::UnwindSafe) -> String {
     let payload = std::panic::catch_unwind(f).expect_err("no panic");
     payload.downcast_ref::<String>().cloned().expect("a formatted message")
 }
