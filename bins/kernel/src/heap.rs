@@ -1,0 +1,52 @@
+//! The global allocator: slabs over frames, behind one lock.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::NonNull;
+use swos_heap::{FrameSource, Heap};
+use swos_pmm::Order;
+use swos_sync::Lock;
+use swos_units::{Frame, PhysAddr};
+
+use crate::{memory, ranks};
+
+struct LinearFrames;
+
+// SAFETY: the frame allocator hands out blocks of RAM aligned to their size, each once until it comes back; the linear
+// map, which keeps that alignment, has no RAM at address zero of its half.
+unsafe impl FrameSource for LinearFrames {
+    fn alloc(&mut self, order: u32) -> Option<NonNull<u8>> {
+        let frame = memory::alloc_block(Order::new(u8::try_from(order).ok()?)?)?;
+        NonNull::new(memory::linear(frame))
+    }
+
+    unsafe fn free(&mut self, frames: NonNull<u8>, order: u32) {
+        let phys = frames.addr().get() as u64 & (swos_arch::image::LINEAR_LIMIT - 1);
+        if let Some(order) = u8::try_from(order).ok().and_then(Order::new) {
+            memory::free_block(Frame::containing(PhysAddr::new(phys).unwrap_or_default()), order);
+        }
+    }
+}
+
+struct KernelHeap(Lock<Heap<LinearFrames>>);
+
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap(Lock::new(ranks::HEAP, Heap::new(LinearFrames)));
+
+// SAFETY: `Heap` keeps the contract of an allocator under its lock; layouts are passed on unchanged.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.lock().allocate(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if let Some(block) = NonNull::new(block) {
+            // SAFETY: the caller got it from `alloc` with this layout.
+            unsafe { self.0.lock().deallocate(block, layout) };
+        }
+    }
+}
+
+/// Gives kept empty slabs back. Returns how many frames that were.
+pub(crate) fn trim() -> usize {
+    HEAP.0.lock().trim()
+}

@@ -1,0 +1,141 @@
+//! The registers of a thread, and of a CPU while it serves one.
+
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// FP/SIMD registers.
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub struct FpState {
+    vectors: [u128; 32],
+    fpcr: u64,
+    fpsr: u64,
+}
+
+/// General registers of an EL0 thread. The trap entry stores here by offset.
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub struct Registers {
+    /// x0 to x30.
+    pub x: [u64; 31],
+    /// SP_EL0.
+    pub sp: u64,
+    /// ELR_EL1.
+    pub pc: u64,
+    /// SPSR_EL1.
+    pub pstate: u64,
+    /// TPIDR_EL0.
+    pub tls: u64,
+    /// CPU whose FP registers hold this thread's state, plus one; 0 = only `fp` does.
+    pub fp_cpu: u64,
+    /// FP/SIMD state while it is not in a CPU's registers.
+    pub fp: FpState,
+}
+
+const _: () = {
+    assert!(offset_of!(Registers, x) == 0);
+    assert!(offset_of!(Registers, sp) == 248);
+    assert!(offset_of!(Registers, pc) == 256);
+    assert!(offset_of!(Registers, pstate) == 264);
+    assert!(offset_of!(Registers, tls) == 272);
+    assert!(offset_of!(FpState, fpcr) == 512);
+    assert!(offset_of!(Context, registers) == 0);
+    assert!(offset_of!(PerCpu, context) == 0);
+    assert!(offset_of!(PerCpu, stack_top) == 8);
+    assert!(offset_of!(PerCpu, emergency_top) == 16);
+};
+
+/// Saved registers of one EL0 thread.
+///
+/// One CPU at a time owns the inside: the one that runs the thread, until it has saved it ([`Self::is_saved`]).
+#[repr(C, align(16))]
+pub struct Context {
+    registers: UnsafeCell<Registers>,
+    /// 0 = whole; else a CPU runs the thread, or has still to save what it keeps in registers.
+    running: AtomicU64,
+}
+
+// SAFETY: the inside is reached by raw pointer only, by the one CPU that took the context with `take`.
+unsafe impl Sync for Context {}
+
+/// PSTATE of a new thread: EL0, AArch64, nothing masked.
+const PSTATE_EL0: u64 = 0;
+
+impl Context {
+    /// Registers of a thread that starts at `entry` with `argument` in x0; all others are zero.
+    #[must_use]
+    pub const fn new(entry: u64, stack: u64, argument: u64, tls: u64) -> Self {
+        let mut x = [0; 31];
+        x[0] = argument;
+        let fp = FpState { vectors: [0; 32], fpcr: 0, fpsr: 0 };
+        let registers = Registers { x, sp: stack, pc: entry, pstate: PSTATE_EL0, tls, fp_cpu: 0, fp };
+        Self { registers: UnsafeCell::new(registers), running: AtomicU64::new(0) }
+    }
+
+    /// Where the registers are. To dereference is for the CPU that took the context.
+    #[must_use]
+    #[inline]
+    pub const fn registers(&self) -> *mut Registers {
+        self.registers.get()
+    }
+
+    /// Takes the context to run the thread. Spins while the CPU that ran it last still saves it: it may have made the
+    /// thread ready, and another may have chosen it, a few instructions before.
+    #[inline]
+    pub fn take(&self) {
+        while self.running.load(Ordering::Acquire) != 0 {
+            core::hint::spin_loop();
+        }
+        self.running.store(1, Ordering::Relaxed);
+    }
+
+    /// Gives it back, whole.
+    #[inline]
+    pub fn put(&self) {
+        self.running.store(0, Ordering::Release);
+    }
+
+    /// Whether no CPU has part of it in its registers.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("saved", &self.is_saved()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registers").field("pc", &self.pc).field("sp", &self.sp).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FpState")
+    }
+}
+
+/// What the trap entry needs to know of its CPU; TPIDR_EL1 points to it.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub struct PerCpu {
+    /// The running thread's registers; null while there is none.
+    pub context: *mut Registers,
+    /// Top of this CPU's kernel stack.
+    pub stack_top: u64,
+    /// Top of the stack for reporting an overflow of that.
+    pub emergency_top: u64,
+    /// Number of the CPU, from 0.
+    pub index: u64,
+    /// Whose FP state is in the registers; null = nobody's.
+    pub fp_owner: *mut Registers,
+    /// Whether EL0 may use the FP registers now, so that they must be saved before another may.
+    pub fp_open: bool,
+}
