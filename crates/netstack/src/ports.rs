@@ -1,0 +1,130 @@
+//! Which socket has a local port, and which ports are in use.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::RangeInclusive;
+
+use hashbrown::HashTable;
+
+use crate::entropy::Entropy;
+
+/// Which port space.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Space {
+    Tcp,
+    Udp,
+}
+
+/// A socket that has a local address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Binding {
+    space: Space,
+    port: u16,
+    /// Unspecified: all of ours.
+    pub(crate) address: Ipv4Addr,
+    pub(crate) index: u32,
+}
+
+/// Bound sockets by port, and how many connections use each port.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    bindings: HashTable<Binding>,
+    connections: HashTable<(u16, u32)>,
+    key: u64,
+}
+
+impl Ports {
+    pub(crate) const fn new(key: u64) -> Self {
+        Self { bindings: HashTable::new(), connections: HashTable::new(), key }
+    }
+
+    pub(crate) fn bind(&mut self, space: Space, local: SocketAddrV4, index: u32) {
+        let binding = Binding { space, port: local.port(), address: *local.ip(), index };
+        let key = self.key;
+        self.bindings.insert_unique(hash(key, space, local.port()), binding, |entry| {
+            hash(key, entry.space, entry.port)
+        });
+    }
+
+    pub(crate) fn unbind(&mut self, space: Space, local: SocketAddrV4, index: u32) {
+        let found = self.bindings.find_entry(hash(self.key, space, local.port()), |entry| {
+            entry.index == index && entry.space == space && entry.port == local.port()
+        });
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+    }
+
+    /// The bindings of a port that take packets to `address`.
+    pub(crate) fn matching(
+        &self,
+        space: Space,
+        port: u16,
+        address: Ipv4Addr,
+    ) -> impl Iterator<Item = Binding> + '_ {
+        self.bindings.iter_hash(hash(self.key, space, port)).copied().filter(move |entry| {
+            entry.space == space
+                && entry.port == port
+                && (entry.address == address || entry.address.is_unspecified() || address.is_unspecified())
+        })
+    }
+
+    /// Notes that one more connection, half-open ones apart, has local `port`.
+    pub(crate) fn connection_began(&mut self, port: u16) {
+        let key = self.key;
+        match self.connections.find_mut(hash(key, Space::Tcp, port), |entry| entry.0 == port) {
+            Some(entry) => entry.1 += 1,
+            None => {
+                self.connections.insert_unique(hash(key, Space::Tcp, port), (port, 1), |entry| {
+                    hash(key, Space::Tcp, entry.0)
+                });
+            }
+        }
+    }
+
+    /// Notes that one is gone, TIME-WAIT included.
+    pub(crate) fn connection_ended(&mut self, port: u16) {
+        let found = self.connections.find_entry(hash(self.key, Space::Tcp, port), |entry| entry.0 == port);
+        if let Ok(mut entry) = found {
+            let count = &mut entry.get_mut().1;
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Whether some connection has local `port`.
+    pub(crate) fn has_connections(&self, port: u16) -> bool {
+        self.connections.find(hash(self.key, Space::Tcp, port), |entry| entry.0 == port).is_some()
+    }
+
+    /// A port of `range` for which `is_free` holds, starting anywhere in it.
+    ///
+    /// Source: RFC 6056 §3.3.1 (algorithm 1).
+    pub(crate) fn choose(
+        entropy: &mut Entropy,
+        range: &RangeInclusive<u16>,
+        is_free: impl Fn(u16) -> bool,
+    ) -> Option<u16> {
+        let (first, last) = (*range.start(), *range.end());
+        let count = u32::from(last.checked_sub(first)?) + 1;
+        let start = entropy.below(count);
+        (0..count)
+            .map(|step| first + u16::try_from((start + step) % count).unwrap_or(0))
+            .find(|port| *port != 0 && is_free(*port))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bindings.is_empty() && self.connections.is_empty()
+    }
+}
+
+fn hash(key: u64, space: Space, port: u16) -> u64 {
+    let value = u64::from(port) << 1 | u64::from(space == Space::Udp);
+    let mixed = (value ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! TCP segments on their way out, and the end of connections.
+
+use core::net::SocketAddrV4;
+
+use swos_tcp::{State, Transmit as Segment};
+use swos_units::Instant;
+use swos_wire::{IpProtocol, Sum, checksum};
+
+use crate::device::{PageRef, Transmit};
+use crate::error::Error;
+use crate::flows::{FlowKey, Holder};
+use crate::link::{Envelope, Hop};
+use crate::pieces::Borrowed;
+use crate::ports::Space;
+use crate::readiness::Readiness;
+use crate::socket::{Owner, Socket};
+use crate::stack::Stack;
+
+/// Segments that one connection sends before the next has its turn.
+const SEGMENTS_PER_TURN: usize = 16;
+
+impl<P: PageRef> Stack<P> {
+    /// Sends what a connection has to send, then sees when it wants to be called again and whether it is over.
+    /// Returns `false` if the device was full before it was done.
+    pub(crate) fn serve(&mut self, now: Instant, index: u32, tx: &mut impl Transmit) -> bool {
+        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return true };
+        let hop = self.link.hop(now, stream.flow.remote_ip());
+        match hop {
+            Hop::Pending(_) => {
+                self.awaiting.push(index);
+                return true;
+            }
+            Hop::Silent | Hop::None(_) if stream.connection.state() == State::SynSent => {
+                self.fail_connect(index);
+                return true;
+            }
+            // An established connection sends into the void: its own time-outs decide how long.
+            Hop::Local | Hop::Station(_) | Hop::Silent | Hop::None(_) => {}
+        }
+        let mut envelope = Envelope::new(stream.flow.local_ip(), stream.flow.remote_ip(), IpProtocol::TCP);
+        envelope.ttl = stream.options.ttl;
+        envelope.traffic_class = stream.options.traffic_class;
+        let (local_port, remote_port) = (stream.flow.local_port(), stream.flow.remote_port());
+        let mut queue = Borrowed { pool: &mut self.pool, queue: &mut stream.queue };
+        for _ in 0..SEGMENTS_PER_TURN {
+            let full = match hop {
+                Hop::Local => !self.link.loopback_has_room(),
+                Hop::Station(_) => !tx.has_room(),
+                Hop::Pending(_) | Hop::Silent | Hop::None(_) => false,
+            };
+            if full {
+                if hop == Hop::Local {
+                    // The loopback queue is read in this very call, so this resumes at once.
+                    self.ready.push(index);
+                }
+                return hop == Hop::Local;
+            }
+            let Some(segment) = stream.connection.poll_transmit(now, &self.tcp, &queue) else {
+                if let Some(at) = stream.connection.deadline() {
+                    self.deadlines.no_later(index, at);
+                }
+                if matches!(stream.connection.state(), State::Closed | State::TimeWait) {
+                    self.end(index);
+                }
+                return true;
+            };
+            self.link.counters.segments_sent += 1;
+            let repr = segment.header.between(local_port, remote_port);
+            let header_len = repr.header_len();
+            let len = header_len + segment.len;
+            let pseudo = pseudo(&envelope, len);
+            self.link.put(tx, hop, envelope, len, |place| {
+                if let Some((header, payload)) = place.split_at_mut_checked(header_len) {
+                    let sum =
+                        if segment.len == 0 { Sum::ZERO } else { queue.copy_on(segment.offset, payload) };
+                    let _whole = repr.emit(header, pseudo, sum);
+                }
+            });
+        }
+        self.ready.push(index);
+        true
+    }
+
+    /// Sends a segment without data for a flow that has no connection. The peer repeats what made us send it, so
+    /// a full device may swallow it.
+    pub(crate) fn send_bare(
+        &mut self,
+        now: Instant,
+        flow: &FlowKey,
+        segment: Segment,
+        tx: &mut impl Transmit,
+    ) {
+        let repr = segment.header.between(flow.local_port(), flow.remote_port());
+        let envelope = Envelope::new(flow.local_ip(), flow.remote_ip(), IpProtocol::TCP);
+        let len = repr.header_len();
+        let pseudo = pseudo(&envelope, len);
+        self.link.counters.segments_sent += 1;
+        self.link.send(now, tx, envelope, len, |place| {
+            let _whole = repr.emit(place, pseudo, Sum::ZERO);
+        });
+    }
+
+    /// Repeats SYN-ACKs that are due.
+    pub(crate) fn poll_half_open(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.half_open.is_empty() {
+            return;
+        }
+        while tx.has_room()
+            && let Some((flow, segment)) = self.half_open.poll_transmit(now, &self.tcp)
+        {
+            if let Some(key) = FlowKey::from_flow(&flow) {
+                self.send_bare(now, &key, segment, tx);
+            }
+        }
+    }
+
+    /// A connection attempt whose SYN can't even leave.
+    fn fail_connect(&mut self, index: u32) {
+        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
+        stream.connection.abort();
+        stream.failure = Some(Error::HostUnreachable);
+        if stream.owner == Owner::User {
+            self.changes.raise(index, Readiness::all());
+        }
+        self.end(index);
+    }
+
+    /// A connection that is closed or in TIME-WAIT, and whose last segment has left: nobody waits for it any
+    /// more, or its user has yet to close it.
+    fn end(&mut self, index: u32) {
+        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
+        let over = stream.connection.state() == State::Closed;
+        if over {
+            self.deadlines.cancel(index);
+            self.pool.clear(&mut stream.queue);
+        }
+        let flow = stream.flow;
+        match stream.owner {
+            Owner::Nobody => {
+                let rest = stream.connection.time_wait();
+                let bound = stream.bound;
+                self.deadlines.cancel(index);
+                self.pool.clear(&mut stream.queue);
+                self.sockets.remove(index);
+                if let Some(local) = bound {
+                    self.ports.unbind(Space::Tcp, local, index);
+                }
+                match rest {
+                    Some(rest) => {
+                        let (place, evicted) = self.time_waits.insert(flow, rest);
+                        self.flows.set(flow, Holder::TimeWait(place));
+                        if let Some((flow, place)) = evicted {
+                            self.end_time_wait(&flow, place);
+                        }
+                    }
+                    None => self.end_flow(&flow, Holder::Connection(index)),
+                }
+            }
+            // The flow is free for the peer's next attempt; the socket only tells what happened.
+            Owner::User | Owner::Listener(_) if over => self.end_flow(&flow, Holder::Connection(index)),
+            Owner::User | Owner::Listener(_) => {}
+        }
+    }
+
+    pub(crate) fn end_time_wait(&mut self, flow: &FlowKey, index: u32) {
+        self.end_flow(flow, Holder::TimeWait(index));
+    }
+
+    /// Frees a flow and its port, unless it was freed or has another holder.
+    fn end_flow(&mut self, flow: &FlowKey, holder: Holder) {
+        if self.flows.get(flow) == Some(holder) {
+            self.flows.remove(flow, holder);
+            self.ports.connection_ended(flow.local_port());
+        }
+    }
+
+    /// Local and remote address of a connection.
+    pub(crate) fn addresses(&self, index: u32) -> Option<(SocketAddrV4, SocketAddrV4)> {
+        match self.sockets.get(index)? {
+            Socket::Stream(stream) => Some((stream.flow.local_address(), stream.flow.remote_address())),
+            Socket::Fresh(_) | Socket::Listener(_) | Socket::Datagrams(_) => None,
+        }
+    }
+}
+
+fn pseudo(envelope: &Envelope, len: usize) -> Sum {
+    let len = u16::try_from(len).unwrap_or(u16::MAX);
+    checksum::pseudo_ipv4(envelope.src, envelope.dst, IpProtocol::TCP, len)
+}

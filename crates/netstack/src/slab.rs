@@ -1,0 +1,197 @@
+//! Sockets by number, and queues of such numbers.
+
+use alloc::vec::Vec;
+
+/// Slots are allocated this many at a time and never move, so that growth copies nothing.
+const CHUNK: usize = 32;
+/// Ends a queue.
+const END: u32 = u32::MAX;
+/// Says that a number is in no queue.
+const OUT: u32 = u32::MAX - 1;
+
+/// Names one socket for as long as it is open. A number that is used again gets another generation,
+/// so an old id never reaches a new socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SocketId {
+    index: u32,
+    generation: u32,
+}
+
+impl SocketId {
+    /// A small number, unique among sockets that exist at the same time.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The id as one number.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The id that [`Self::to_bits`] gave.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the number apart")]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+/// Values by number, with generations.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    chunks: Vec<Vec<Slot<T>>>,
+    free: Vec<u32>,
+    limit: u32,
+    live: u32,
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        let limit = u32::try_from(limit).unwrap_or(OUT).min(OUT);
+        Self { chunks: Vec::new(), free: Vec::new(), limit, live: 0 }
+    }
+
+    /// Puts a value in; `None` if the slab is full.
+    pub(crate) fn insert(&mut self, value: T) -> Option<SocketId> {
+        if self.live >= self.limit {
+            return None;
+        }
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => self.grow()?,
+        };
+        let slot = self.slot_mut(index)?;
+        slot.value = Some(value);
+        let generation = slot.generation;
+        self.live += 1;
+        Some(SocketId { index, generation })
+    }
+
+    fn grow(&mut self) -> Option<u32> {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let chunk = self.chunks.last_mut()?;
+        let index = u32::try_from(before + chunk.len()).ok().filter(|index| *index < OUT)?;
+        chunk.push(Slot { generation: 0, value: None });
+        Some(index)
+    }
+
+    /// Takes a value out. Its number is used again, unless its generations ran out.
+    pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
+        let slot = self.slot_mut(index)?;
+        let value = slot.value.take()?;
+        let next = slot.generation.checked_add(1);
+        if let Some(next) = next {
+            slot.generation = next;
+            self.free.push(index);
+        }
+        self.live -= 1;
+        Some(value)
+    }
+
+    /// Makes the id of a value invalid; the value stays, reached by number.
+    pub(crate) fn orphan(&mut self, index: u32) {
+        if let Some(slot) = self.slot_mut(index) {
+            // At the last generation the id stays valid, which is harmless: `remove` then retires the slot.
+            slot.generation = slot.generation.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn id_of(&self, index: u32) -> Option<SocketId> {
+        let slot = self.slot(index)?;
+        slot.value.as_ref().map(|_| SocketId { index, generation: slot.generation })
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.slot(index)?.value.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slot_mut(index)?.value.as_mut()
+    }
+
+    /// The number that `id` names, if it is still valid.
+    pub(crate) fn check(&self, id: SocketId) -> Option<u32> {
+        let slot = self.slot(id.index)?;
+        (slot.generation == id.generation && slot.value.is_some()).then_some(id.index)
+    }
+
+    /// Values inside.
+    pub(crate) const fn len(&self) -> usize {
+        self.live as usize
+    }
+
+    /// Numbers that exist are below this.
+    pub(crate) fn bound(&self) -> u32 {
+        let full = self.chunks.len().saturating_sub(1) * CHUNK;
+        u32::try_from(full + self.chunks.last().map_or(0, Vec::len)).unwrap_or(OUT)
+    }
+
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        let index = index as usize;
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+}
+
+/// First-in-first-out queue of slot numbers, each at most once; no allocation but growth with the slab.
+#[derive(Debug)]
+pub(crate) struct SlotQueue {
+    next: Vec<u32>,
+    head: u32,
+    tail: u32,
+}
+
+impl SlotQueue {
+    pub(crate) const fn new() -> Self {
+        Self { next: Vec::new(), head: END, tail: END }
+    }
+
+    /// Appends a number; nothing changes if it is in the queue.
+    pub(crate) fn push(&mut self, index: u32) {
+        let at = index as usize;
+        if at >= self.next.len() {
+            self.next.resize(at + CHUNK, OUT);
+        }
+        if self.next[at] != OUT {
+            return;
+        }
+        self.next[at] = END;
+        match self.next.get_mut(self.tail as usize) {
+            Some(tail) => *tail = index,
+            None => self.head = index,
+        }
+        self.tail = index;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        let index = self.head;
+        let next = self.next.get_mut(index as usize)?;
+        self.head = core::mem::replace(next, OUT);
+        if self.head == END {
+            self.tail = END;
+        }
+        Some(index)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head == END
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! The stack: its parts, its clock, its turn.
+
+use core::net::Ipv4Addr;
+
+use swos_arp::{Action, Neighbors};
+use swos_ipv4::{Host, RateLimit, Reassembly};
+use swos_tcp::{IsnGenerator, Path, SynQueue};
+use swos_units::Instant;
+use swos_wire::MacAddr;
+
+use crate::config::{Config, Limits};
+use crate::counters::{Counters, Usage};
+use crate::deadlines::Deadlines;
+use crate::device::{PageRef, Transmit};
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::flows::Flows;
+use crate::link::Link;
+use crate::pieces::{CHUNK, Pool};
+use crate::ports::Ports;
+use crate::readiness::{Changes, Readiness};
+use crate::slab::{Slab, SlotQueue, SocketId};
+use crate::socket::{Owner, Socket};
+use crate::time_wait::TimeWaits;
+
+/// Connections served in one call of [`Stack::poll`], and packets to ourselves read in it.
+const TURNS: usize = 256;
+
+/// What is left to do after [`Stack::poll`].
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// Nothing until the next input or [`Stack::deadline`].
+    Done,
+    /// The device is full: call again when it has room.
+    DeviceFull,
+    /// The bound of one call was reached: call again.
+    More,
+}
+
+/// A TCP/IP stack on one link, without I/O.
+///
+/// Contract: [`Self::on_frame`] for each received frame, then [`Self::poll`] once for all of them; `poll` also
+/// after socket calls that may have something to send, at [`Self::deadline`], and when a full device has room
+/// again. Drain [`Self::poll_event`] after each of these.
+#[derive(Debug)]
+pub struct Stack<P> {
+    pub(crate) tcp: swos_tcp::Config,
+    pub(crate) limits: Limits,
+    pub(crate) path: Path,
+    pub(crate) link: Link,
+    pub(crate) sockets: Slab<Socket>,
+    pub(crate) pool: Pool<P>,
+    pub(crate) flows: Flows,
+    pub(crate) ports: Ports,
+    pub(crate) half_open: SynQueue,
+    pub(crate) isn: IsnGenerator,
+    pub(crate) time_waits: TimeWaits,
+    pub(crate) deadlines: Deadlines,
+    /// Connections that were touched and may have something to send.
+    pub(crate) ready: SlotQueue,
+    /// Connections that wait for a neighbour's link address.
+    pub(crate) awaiting: SlotQueue,
+    /// UDP sockets that found the device full.
+    pub(crate) blocked: SlotQueue,
+    pub(crate) changes: Changes,
+    pub(crate) reassembly: Reassembly,
+    pub(crate) icmp_errors: RateLimit,
+    pub(crate) resets: RateLimit,
+}
+
+impl<P: PageRef> Stack<P> {
+    /// A stack with no sockets.
+    #[must_use]
+    pub fn new(now: Instant, config: Config) -> Self {
+        let Config { mac, ipv4, mtu, tcp, secret, limits } = config;
+        let mut entropy = Entropy::new(secret);
+        let flows = Flows::new([entropy.long(), entropy.long()]);
+        let ports = Ports::new(entropy.long());
+        let half_open = SynQueue::new(limits.half_open, entropy.key());
+        let isn = IsnGenerator::new(entropy.key());
+        let neighbors = Neighbors::new(limits.neighbors, mac, entropy.long());
+        let link = Link::new(mac, mtu, neighbors, entropy, limits.held_packets);
+        let mut stack = Self {
+            path: Path::ipv4(link.mtu),
+            link,
+            sockets: Slab::new(limits.sockets),
+            pool: Pool::new(),
+            flows,
+            ports,
+            half_open,
+            isn,
+            time_waits: TimeWaits::new(limits.time_wait),
+            deadlines: Deadlines::default(),
+            ready: SlotQueue::new(),
+            awaiting: SlotQueue::new(),
+            blocked: SlotQueue::new(),
+            changes: Changes::new(),
+            reassembly: Reassembly::new(limits.reassembly),
+            icmp_errors: RateLimit::new(now, limits.icmp_errors, limits.icmp_errors),
+            resets: RateLimit::new(now, limits.resets, limits.resets),
+            tcp,
+            limits,
+        };
+        stack.set_ipv4(now, ipv4);
+        stack
+    }
+
+    /// Takes or gives up an address. Connections of an address that goes end by their time-outs.
+    pub fn set_ipv4(&mut self, now: Instant, ipv4: Option<swos_ipv4::Config>) {
+        self.link.host = ipv4.map(Host::new);
+        self.link.neighbors.set_address(now, ipv4.map(|ipv4| ipv4.address));
+        self.link.drop_all_held();
+    }
+
+    /// Our address, network and gateway.
+    #[must_use]
+    pub fn ipv4(&self) -> Option<&swos_ipv4::Config> {
+        self.link.host.as_ref().map(Host::config)
+    }
+
+    /// Our link address.
+    #[must_use]
+    pub const fn mac(&self) -> MacAddr {
+        self.link.mac
+    }
+
+    /// Does what is due at `now` and sends what can be sent. The work of one call is bounded.
+    pub fn poll(&mut self, now: Instant, tx: &mut impl Transmit) -> Progress {
+        self.poll_neighbors(now, tx);
+        self.poll_deadlines(now);
+        self.poll_half_open(now, tx);
+        let mut turns = TURNS;
+        loop {
+            while let Some(index) = self.ready.pop() {
+                if turns == 0 {
+                    self.ready.push(index);
+                    return Progress::More;
+                }
+                turns -= 1;
+                if !self.serve(now, index, tx) {
+                    self.ready.push(index);
+                    return Progress::DeviceFull;
+                }
+            }
+            let Some(packet) = self.link.pop_loopback() else { break };
+            self.on_loopback(now, &packet, tx);
+            self.link.recycle(packet);
+            if turns == 0 {
+                return Progress::More;
+            }
+            turns -= 1;
+        }
+        // Serving connections may have asked for neighbours.
+        self.poll_neighbors(now, tx);
+        if !tx.has_room() {
+            return if self.blocked.is_empty() { Progress::Done } else { Progress::DeviceFull };
+        }
+        while let Some(index) = self.blocked.pop() {
+            self.unblock(index);
+        }
+        if self.ready.is_empty() && !self.link.has_loopback() { Progress::Done } else { Progress::More }
+    }
+
+    /// When [`Self::poll`] has something to do without any input. A moment that has passed means now.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let half_open = if self.half_open.is_empty() { None } else { self.half_open.deadline() };
+        [
+            self.link.neighbors.deadline(),
+            self.deadlines.first(),
+            self.time_waits.deadline(),
+            half_open,
+            self.reassembly.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next socket that became ready for something: bits that were set by what happened, told once. The
+    /// level is [`Self::readiness`]. Call until `None`.
+    pub fn poll_event(&mut self) -> Option<(SocketId, Readiness)> {
+        loop {
+            let (index, bits) = self.changes.pop()?;
+            if let Some(id) = self.sockets.id_of(index) {
+                return Some((id, bits));
+            }
+        }
+    }
+
+    /// What the stack did since it was made.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.link.counters
+    }
+
+    /// What it holds now. Walks all sockets.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let queued = (0..self.sockets.bound()).filter_map(|index| match self.sockets.get(index)? {
+            Socket::Datagrams(socket) => Some(socket.queue.memory_bytes()),
+            Socket::Stream(stream) => Some(stream.connection.memory_bytes()),
+            Socket::Fresh(_) | Socket::Listener(_) => None,
+        });
+        Usage {
+            sockets: self.sockets.len(),
+            flows: self.flows.len(),
+            half_open: self.half_open.len(),
+            time_wait: self.time_waits.len(),
+            send_pieces: self.pool.pieces_in_use(),
+            send_bytes: self.pool.owned_chunks() * CHUNK,
+            receive_bytes: queued.sum::<usize>() + self.reassembly.memory_bytes(),
+        }
+    }
+
+    pub(crate) fn poll_neighbors(&mut self, now: Instant, tx: &mut impl Transmit) {
+        while let Some(action) = self.link.poll_neighbors(now, tx) {
+            match action {
+                Action::Resolved { address } => {
+                    self.link.release_held(now, tx, address);
+                    self.resume_awaiting();
+                }
+                Action::Failed { address } => {
+                    self.link.drop_held(address);
+                    self.resume_awaiting();
+                }
+                Action::Conflict { .. } => self.link.counters.address_conflicts += 1,
+                Action::Send { .. } => {}
+            }
+        }
+    }
+
+    /// All look again for their way; those whose neighbour is still unknown come back.
+    fn resume_awaiting(&mut self) {
+        while let Some(index) = self.awaiting.pop() {
+            self.ready.push(index);
+        }
+    }
+
+    fn poll_deadlines(&mut self, now: Instant) {
+        while let Some(index) = self.deadlines.pop_due(now) {
+            if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
+                let events = stream.connection.on_timeout(now, &self.tcp);
+                self.ready.push(index);
+                self.after(index, events);
+            }
+        }
+        while let Some((flow, index)) = self.time_waits.pop_due(now) {
+            self.end_time_wait(&flow, index);
+        }
+        self.reassembly.on_timeout(now);
+    }
+
+    /// The index of a socket that is open.
+    pub(crate) fn index_of(&self, id: SocketId) -> Result<u32, Error> {
+        self.sockets.check(id).ok_or(Error::BadSocket)
+    }
+
+    pub(crate) fn socket(&self, id: SocketId) -> Result<&Socket, Error> {
+        self.sockets.get(self.index_of(id)?).ok_or(Error::BadSocket)
+    }
+
+    pub(crate) fn socket_mut(&mut self, id: SocketId) -> Result<(u32, &mut Socket), Error> {
+        let index = self.index_of(id)?;
+        Ok((index, self.sockets.get_mut(index).ok_or(Error::BadSocket)?))
+    }
+
+    /// What a socket is ready for now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadSocket`].
+    pub fn readiness(&self, id: SocketId) -> Result<Readiness, Error> {
+        Ok(match self.socket(id)? {
+            Socket::Fresh(_) => Readiness::HUP,
+            Socket::Listener(listener) if listener.queued > 0 => Readiness::IN,
+            Socket::Listener(_) => Readiness::empty(),
+            Socket::Stream(stream) => stream_readiness(stream),
+            Socket::Datagrams(socket) => {
+                let mut bits = Readiness::empty();
+                bits.set(Readiness::IN, !socket.queue.is_empty() || socket.failure.is_some());
+                bits.set(Readiness::ERR, socket.failure.is_some());
+                bits.set(Readiness::OUT, !socket.blocked);
+                bits
+            }
+        })
+    }
+
+    /// Whether a socket may have `address` as its own.
+    pub(crate) fn may_bind(&self, address: Ipv4Addr) -> bool {
+        address.is_unspecified() || self.link.is_ours(address)
+    }
+
+    fn unblock(&mut self, index: u32) {
+        if let Some(Socket::Datagrams(socket)) = self.sockets.get_mut(index)
+            && core::mem::take(&mut socket.blocked)
+        {
+            self.changes.raise(index, Readiness::OUT);
+        }
+    }
+}
+
+fn stream_readiness(stream: &crate::socket::Stream) -> Readiness {
+    use swos_tcp::State;
+    let connection = &stream.connection;
+    let over = matches!(connection.state(), State::Closed | State::TimeWait);
+    if matches!(connection.state(), State::SynSent | State::SynReceived) {
+        return Readiness::empty();
+    }
+    let mut bits = Readiness::empty();
+    bits.set(Readiness::IN, connection.readable() > 0 || connection.at_eof() || stream.deaf || over);
+    bits.set(Readiness::OUT, !connection.can_send() || stream.has_room());
+    bits.set(Readiness::ERR, stream.failure.is_some());
+    bits.set(Readiness::HUP, over);
+    debug_assert!(stream.owner != Owner::Nobody, "no id names it");
+    bits
+}
