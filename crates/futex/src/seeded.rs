@@ -2,6 +2,9 @@
 
 use core::hash::{BuildHasher, Hasher};
 
+/// 2^64 divided by the golden ratio: bits without a pattern.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Makes hashers from a secret drawn at boot, so that a program that chooses its addresses can't make all of them fall
 /// into one bucket and slow the others down.
 ///
@@ -14,8 +17,8 @@ impl SeededHash {
     /// A hash of its own for each `secret`.
     #[must_use]
     pub const fn new(secret: [u64; 2]) -> Self {
-        // An odd multiplier loses no bits.
-        Self([secret[0], secret[1] | 1])
+        // An odd multiplier loses no bits, and one that is never small spreads words that are.
+        Self([secret[0], (secret[1] ^ SPREAD) | 1])
     }
 }
 
@@ -80,7 +83,7 @@ impl Hasher for SeededHasher {
     #[inline]
     fn finish(&self) -> u64 {
         // Once more with another multiplier: the first leaves its low bits weak when the word is small.
-        Self::fold(self.state, 0x9E37_79B9_7F4A_7C15)
+        Self::fold(self.state, SPREAD)
     }
 }
 

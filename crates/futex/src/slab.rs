@@ -54,6 +54,11 @@ impl<T> Slab<T> {
         Ok(index)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn places(&self) -> (usize, usize) {
+        (self.places.len(), self.places.capacity())
+    }
+
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         match &self.places.get(index as usize)?.state {
             State::Full(value) => Some(value),

@@ -41,6 +41,11 @@ impl<T> Heap<T> {
         self.0.try_reserve(total.saturating_sub(self.0.len())).map_err(|_| NoMemory)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
     pub(crate) fn first(&self) -> Option<&Waiting<T>> {
         self.0.first()
     }

@@ -1,1 +1,163 @@
 use super::*;
+
+const MS: u64 = 1_000_000;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn an_empty_queue_needs_no_tick_and_no_switch() {
+    let mut queue: RunQueue<()> = RunQueue::new(0);
+    let current = Entity::new(Weight::NORMAL);
+    assert_eq!((queue.slice(&current), queue.preempts(&current)), (None, false));
+    assert!(queue.pick().is_none() && queue.steal(|()| true).is_none() && queue.is_empty());
+}
+
+#[test]
+fn slices_share_the_latency_by_weight_within_bounds() {
+    let mut queue = RunQueue::new(0);
+    let current = Entity::new(Weight::NORMAL);
+    let mut others: Vec<_> = (0..40).map(|_| Entity::new(Weight::NORMAL)).collect();
+    let mut slices = Vec::new();
+    for (n, other) in others.iter_mut().enumerate() {
+        queue.enqueue(other, n, Enter::New);
+        slices.push(queue.slice(&current).unwrap());
+    }
+    assert_eq!(slices[..3], [ms(6), ms(4), ms(3)]);
+    assert_eq!((slices[39], queue.len(), queue.weight()), (SLICE_MIN, 40, 40 * 1024));
+    // 12 ms · 88818 / (88818 + 40 · 1024) = 8.2 ms; against one normal thread it would be 11.9.
+    let greedy = Entity::new(Weight::from_nice(-20));
+    assert_eq!(queue.slice(&greedy).map(Duration::as_millis), Some(8));
+    while queue.len() > 1 {
+        let _ = queue.pick();
+    }
+    assert_eq!(queue.slice(&greedy), Some(SLICE_MAX));
+}
+
+#[test]
+fn equals_go_in_the_order_in_which_they_came() {
+    let mut queue = RunQueue::new(0);
+    for name in 'a'..='z' {
+        queue.enqueue(&mut Entity::new(Weight::NORMAL), name, Enter::New);
+    }
+    assert!(('a'..='z').all(|name| queue.pick() == Some(name)));
+}
+
+#[test]
+fn a_sleeper_takes_the_cpu_from_a_hog_but_its_credit_is_bounded() {
+    let mut queue = RunQueue::new(0);
+    let (mut hog, mut sleeper) = (Entity::new(Weight::NORMAL), Entity::new(Weight::NORMAL));
+    queue.enqueue(&mut hog, "hog", Enter::New);
+    queue.enqueue(&mut sleeper, "sleeper", Enter::New);
+    assert_eq!(queue.pick(), Some("hog"));
+    assert_eq!(queue.pick(), Some("sleeper"));
+    queue.charge(&mut sleeper, Duration::from_nanos(1)); // Sleeps for an hour.
+    queue.charge(&mut hog, Duration::from_secs(3_600));
+    queue.enqueue(&mut sleeper, "sleeper", Enter::Woken);
+    assert!(queue.preempts(&hog));
+    assert_eq!(hog.vruntime - sleeper.vruntime, WAKE_CREDIT.as_nanos());
+    // Having used its credit, it is no better than the hog.
+    queue.enqueue(&mut hog, "hog", Enter::Preempted);
+    assert_eq!(queue.pick(), Some("sleeper"));
+    queue.charge(&mut sleeper, WAKE_CREDIT);
+    assert!(!queue.preempts(&sleeper));
+    queue.enqueue(&mut sleeper, "sleeper", Enter::Preempted);
+    assert_eq!(queue.pick(), Some("hog"));
+}
+
+#[test]
+fn two_that_yield_alternate() {
+    let mut queue = RunQueue::new(0);
+    let mut threads = [Entity::new(Weight::from_nice(-5)), Entity::new(Weight::NORMAL)];
+    for (n, thread) in threads.iter_mut().enumerate() {
+        queue.enqueue(thread, n, Enter::New);
+    }
+    let mut last = queue.pick().unwrap();
+    for _ in 0..100 {
+        queue.charge(&mut threads[last], Duration::from_micros(1));
+        queue.enqueue(&mut threads[last], last, Enter::Yielded);
+        let next = queue.pick().unwrap();
+        assert_ne!(next, last);
+        last = next;
+    }
+}
+
+#[test]
+fn making_threads_is_no_way_to_more_time() {
+    // A hog against a thread that is replaced by a new one every millisecond.
+    let mut queue = RunQueue::new(0);
+    let mut hog = Entity::new(Weight::NORMAL);
+    queue.enqueue(&mut hog, true, Enter::New);
+    let mut child = Entity::new(Weight::NORMAL);
+    queue.enqueue(&mut child, false, Enter::New);
+    let mut ran = [0_u32; 2];
+    for _ in 0..10_000 {
+        let is_hog = queue.pick().unwrap();
+        ran[usize::from(is_hog)] += 1;
+        if is_hog {
+            queue.charge(&mut hog, ms(1));
+            queue.enqueue(&mut hog, true, Enter::Preempted);
+        } else {
+            queue.charge(&mut child, ms(1));
+            child = Entity::new(Weight::NORMAL);
+            queue.enqueue(&mut child, false, Enter::New);
+        }
+    }
+    assert!(ran[1] >= 4_990, "hog ran {} of 10000 ms", ran[1]);
+}
+
+#[test]
+fn a_thread_of_another_queue_keeps_its_lead_within_the_credit() {
+    for (lead, expected) in [(0_i64, 0_i64), (2, 2), (900, 6), (-2, -2), (-900, -6)] {
+        let (mut from, mut to) = (RunQueue::new(0), RunQueue::new(1));
+        from.now = 7_000 * MS;
+        to.now = 50_000 * MS;
+        let mut moved = Entity::new(Weight::NORMAL);
+        from.enqueue(&mut moved, (), Enter::New);
+        moved.vruntime = from.now.checked_add_signed(lead * 1_000_000).unwrap();
+        let stolen = from.steal(|()| true).unwrap();
+        to.enqueue_stolen(&mut moved, stolen);
+        assert_eq!(moved.vruntime.cast_signed() - to.now.cast_signed(), expected * 1_000_000);
+        assert_eq!((moved.queue(), from.weight(), to.weight()), (Some(1), 0, 1024));
+    }
+}
+
+#[test]
+fn a_thread_that_wakes_elsewhere_is_placed_by_the_time_there() {
+    let (mut here, mut there) = (RunQueue::new(0), RunQueue::new(1));
+    there.now = 90_000 * MS;
+    let mut thread = Entity::new(Weight::NORMAL);
+    here.enqueue(&mut thread, (), Enter::New);
+    assert!(here.pick().is_some());
+    here.charge(&mut thread, ms(4));
+    there.enqueue(&mut thread, (), Enter::Woken);
+    assert!(thread.vruntime.abs_diff(there.now) <= WAKE_CREDIT.as_nanos());
+}
+
+#[test]
+fn stealing_takes_the_oldest_of_the_last_and_respects_what_may_move() {
+    let mut queue = RunQueue::new(0);
+    for n in 0..100 {
+        queue.enqueue(&mut Entity::new(Weight::NORMAL), n, Enter::New);
+    }
+    assert_eq!(queue.steal(|_| true).map(|stolen| *stolen.item()), Some(84));
+    assert_eq!(queue.steal(|&n| n % 2 == 0).map(|stolen| *stolen.item()), Some(86));
+    assert!(queue.steal(|_| false).is_none());
+    assert_eq!((queue.len(), queue.weight()), (98, 98 * 1024));
+}
+
+#[test]
+fn reserved_room_is_enough() {
+    let mut queue = RunQueue::new(0);
+    queue.reserve(1_000).unwrap();
+    let room = queue.heap.room();
+    for _ in 0..10 {
+        for n in 0..1_000 {
+            queue.enqueue(&mut Entity::new(Weight::NORMAL), n, Enter::New);
+        }
+        while queue.pick().is_some() {}
+    }
+    assert_eq!(queue.heap.room(), room);
+    assert_eq!(queue.reserve(usize::MAX), Err(NoMemory));
+}
