@@ -91,8 +91,9 @@ impl<const CPUS: usize> AsidPool<CPUS> {
         tag.generation() == self.generation
     }
 
-    /// Makes the tag of a space valid before the space is installed. `running` names the tags that are installed on the
-    /// CPUs at this moment; they matter at a rollover only. Those beyond `CPUS` would be ignored.
+    /// Makes the tag of a space valid before the space is installed. `running` holds, for each CPU, the tag that the space
+    /// installed there has *now* (as stored with the space, not as once written to the register); it matters at a rollover
+    /// only. Tags beyond `CPUS` would be ignored.
     #[inline]
     pub fn assign(&mut self, tag: Tag, running: &[Tag]) -> Assigned {
         match tag.asid() {

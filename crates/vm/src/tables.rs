@@ -9,8 +9,8 @@ use crate::memory::{TableMemory, Tlb};
 use crate::pages::PageRange;
 use crate::teardown::Teardown;
 use crate::walk::{
-    Cursor, Mapping, PageSize, Place, descend, index_at, is_empty_table, mapping_of, next_table, page_at,
-    span, translated, walk, with_summary_for,
+    Cursor, Mapping, PageSize, Place, behind, descend, index_at, is_empty_table, mapping_of, next_table,
+    page_at, span, translated, walk, with_summary_for,
 };
 
 /// A change that can't be made. Unless said otherwise nothing has changed, but new empty tables may have been linked.
@@ -115,18 +115,19 @@ impl Tables {
         self.admit(pages.start(), attributes)?;
         frame.checked_add(end - number).ok_or(Error::OutOfRange(pages.start()))?;
         let mut target = frame.number();
-        while number < end {
+        let mut result = Ok(());
+        while number < end && result.is_ok() {
             let size = [PageSize::Gigabyte1, PageSize::Megabytes2]
                 .into_iter()
                 .find(|size| (number | target) & (size.pages() - 1) == 0 && end - number >= size.pages())
                 .unwrap_or(PageSize::Page);
             let frame = Frame::from_number(target).unwrap_or_default();
-            self.install(memory, tlb, number, frame, attributes, size)?;
+            result = self.install(memory, tlb, number, frame, attributes, size);
             number += size.pages();
             target += size.pages();
         }
         tlb.publish();
-        Ok(())
+        result
     }
 
     /// Maps a page whether or not it is mapped, and returns what it mapped to before. A valid entry that changes more
@@ -198,7 +199,8 @@ impl Tables {
 
     /// Unmaps what is mapped in `pages`, reading at most about 2 × `budget` entries, and reports every leaf after its
     /// invalidation has completed. Tables that become empty and lie wholly inside `vacant` are freed; `vacant` is the
-    /// stretch around `pages` in which nothing is to be mapped any more (`pages` itself at least makes sense).
+    /// stretch around `pages` in which nothing is to be mapped any more (`pages` itself at least makes sense). The reported
+    /// access is [`Access::None`](crate::Access::None), for it is gone; sharing and memory type are what they were.
     ///
     /// # Errors
     ///
@@ -215,24 +217,7 @@ impl Tables {
     ) -> Result<Progress, Error> {
         let Some((start, end)) = self.bounds(pages)? else { return Ok(Progress::Done) };
         let (stop, cut) = self.invalidate_leaves(memory, tlb, start, end, budget);
-        let mut cursor = Cursor::new(start, stop, usize::MAX);
-        let mut last_table = None;
-        while let Some((number, place)) = cursor.next_leaf(memory, self.root, self.summary) {
-            if last_table.is_some_and(|last| last >> 9 != number >> 9) {
-                self.prune(memory, tlb, last_table.unwrap_or(number), vacant);
-                cursor = Cursor::new(number, stop, usize::MAX);
-                last_table = None;
-                continue;
-            }
-            last_table = Some(number);
-            memory.write(place.table, place.index, 0);
-            if let Some(mapping) = mapping_of(&place, number) {
-                removed(page_at(self.half, number), mapping);
-            }
-        }
-        if let Some(number) = last_table {
-            self.prune(memory, tlb, number, vacant);
-        }
+        self.remove_leaves(memory, tlb, (start, stop), vacant, &mut removed);
         match cut {
             Some(number) => Err(Error::InsideBlock(page_at(self.half, number))),
             None if stop < end => Ok(Progress::More(page_at(self.half, stop))),
@@ -413,6 +398,50 @@ impl Tables {
         (cut.unwrap_or(cursor.next.min(end)), cut)
     }
 
+    /// Empties the entries of all leaves in a range whose invalidation has completed, and frees tables left empty.
+    fn remove_leaves(
+        &mut self,
+        memory: &mut impl TableMemory,
+        tlb: &mut impl Tlb,
+        (start, stop): (u64, u64),
+        vacant: PageRange,
+        removed: &mut impl FnMut(Page, Mapping),
+    ) {
+        let mut next = start;
+        while next < stop {
+            let number = next;
+            let place = descend(memory, self.root, self.summary, number);
+            let (behind, leaves_table) = if place.level == LAST_LEVEL {
+                let end = stop.min((number | (span(LAST_LEVEL - 1) - 1)) + 1);
+                let mut cursor = Cursor::new(number, end, usize::MAX);
+                while let Some((number, place)) = cursor.next_leaf(memory, self.root, self.summary) {
+                    self.remove_leaf(memory, number, &place, removed);
+                }
+                (end, true)
+            } else {
+                self.remove_leaf(memory, number, &place, removed);
+                behind(&place, number)
+            };
+            if leaves_table || behind >= stop {
+                self.prune(memory, tlb, number, vacant);
+            }
+            next = behind;
+        }
+    }
+
+    fn remove_leaf(
+        &self,
+        memory: &mut impl TableMemory,
+        number: u64,
+        place: &Place,
+        removed: &mut impl FnMut(Page, Mapping),
+    ) {
+        if let Some(mapping) = mapping_of(place, number) {
+            memory.write(place.table, place.index, 0);
+            removed(page_at(self.half, number), mapping);
+        }
+    }
+
     /// Frees the tables on the way to page `number`, deepest first, as long as they are empty and inside `vacant`.
     fn prune(&mut self, memory: &mut impl TableMemory, tlb: &mut impl Tlb, number: u64, vacant: PageRange) {
         for level in (1..=LAST_LEVEL).rev() {
@@ -454,6 +483,3 @@ fn is_cut(place: &Place, number: u64, end: u64) -> bool {
     let first = number & !(width - 1);
     first != number || first + width > end
 }
-
-#[cfg(test)]
-mod tests;

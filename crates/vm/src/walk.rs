@@ -214,14 +214,22 @@ impl Cursor {
         None
     }
 
-    /// Moves behind `place`, over the groups that its table never used.
+    /// Moves behind `place`, over what its table never used.
     fn advance(&mut self, place: &Place) {
-        let width = span(place.level);
-        let base = (self.next & !(width - 1)) - place.index as u64 * width;
-        let index = next_used(place.summary, place.index + 1);
-        self.next = base + index as u64 * width;
-        self.last = (place.level == LAST_LEVEL && index < ENTRIES).then_some((place.table, place.summary));
+        let (next, leaves_table) = behind(place, self.next);
+        self.next = next;
+        self.last = (place.level == LAST_LEVEL && !leaves_table).then_some((place.table, place.summary));
     }
+}
+
+/// The first page behind the entry at `place`, found for page `number`, that its table may have an entry for; and whether
+/// that lies behind the table.
+#[inline]
+pub(crate) fn behind(place: &Place, number: u64) -> (u64, bool) {
+    let width = span(place.level);
+    let base = (number & !(width - 1)) - place.index as u64 * width;
+    let index = next_used(place.summary, place.index + 1);
+    (base + index as u64 * width, index == ENTRIES)
 }
 
 /// Whether every entry of `table` is empty; only what its summary names is read.

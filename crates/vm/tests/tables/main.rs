@@ -1,0 +1,5 @@
+//! The public interface against a machine that checks every write.
+
+mod machine;
+mod operations;
+mod oracle;
