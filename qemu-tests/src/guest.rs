@@ -14,8 +14,11 @@ use std::time::Instant;
 /// with another guest, and a passing test never waits it out.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A text that only a kernel panic prints. Every wait fails at once when it appears.
-pub const PANIC_MARKER: &str = "kernel panic";
+/// How the first line of a kernel panic begins. Every wait fails at once when it appears.
+pub const PANIC_MARKER: &str = "panic: ";
+
+/// The last line of a kernel panic.
+const PANIC_END: &str = "end of panic";
 
 /// A running guest. Dropping it ends the emulator.
 #[derive(Debug)]
@@ -116,9 +119,9 @@ impl Guest {
     /// The guest panicked, ended, or was late.
     pub fn line(&mut self, deadline: Instant) -> Result<String> {
         match self.output.console.next_line(&mut self.output.read, deadline) {
-            Next::Line(line) if line.contains(PANIC_MARKER) => {
+            Next::Line(line) if line.starts_with(PANIC_MARKER) => {
                 self.let_panic_finish();
-                Err(anyhow!("the kernel panicked: {line}"))
+                Err(anyhow!("kernel {line}"))
             }
             Next::Line(line) => Ok(line),
             Next::Closed => {
@@ -168,8 +171,8 @@ impl Guest {
         if let Some(status) = self.child.try_wait().context("cannot wait for QEMU")? {
             bail!("QEMU ended ({status})");
         }
-        match self.output.console.text().lines().find(|line| line.contains(PANIC_MARKER)) {
-            Some(line) => bail!("the kernel panicked: {line}"),
+        match self.output.console.text().lines().find(|line| line.starts_with(PANIC_MARKER)) {
+            Some(line) => bail!("kernel {line}"),
             None => Ok(()),
         }
     }
@@ -177,7 +180,11 @@ impl Guest {
     /// A panic prints registers and a backtrace behind its first line; they belong into the transcript.
     fn let_panic_finish(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(5);
-        while matches!(self.output.console.next_line(&mut self.output.read, deadline), Next::Line(_)) {}
+        while let Next::Line(line) = self.output.console.next_line(&mut self.output.read, deadline) {
+            if line == PANIC_END {
+                return;
+            }
+        }
     }
 
     /// Ends the emulator as a user would, so that plugins write their last lines.

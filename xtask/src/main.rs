@@ -4,14 +4,19 @@
 
 mod build;
 mod cargo;
+mod debug;
 mod docs;
 mod elf_file;
 mod fingerprint;
 mod image;
 mod process;
 mod qemu_test;
+mod repro;
 mod run;
 mod setup;
+mod symbolize;
+mod test;
+mod tidy;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -42,10 +47,20 @@ enum Verb {
     Image(image::Options),
     /// Boot it in every promised way and assert what comes.
     QemuTest(qemu_test::Options),
+    /// Run everything that must pass before a change goes in.
+    Test(test::Options),
+    /// Boot with a gdb stub and write a gdb script.
+    Debug(debug::Options),
+    /// Name the addresses of a kernel panic.
+    Symbolize(symbolize::Options),
+    /// Show that two builds give the same bytes.
+    Repro(repro::Options),
     /// Install what is missing.
     Setup(setup::SetupOptions),
     /// Say what is needed, what is there, and how to get the rest.
     Doctor(setup::DoctorOptions),
+    /// Check the rules of the workspace.
+    Tidy(tidy::Options),
     /// Render the book.
     Docs(docs::Options),
 }
@@ -57,9 +72,14 @@ fn main() -> anyhow::Result<()> {
         Verb::Run(options) => run::run(&workspace, &options),
         Verb::Build(options) => build::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
+        Verb::Test(options) => test::run(&workspace, &options),
+        Verb::Debug(options) => debug::run(&workspace, &options),
+        Verb::Symbolize(options) => symbolize::run(&workspace, &options),
+        Verb::Repro(options) => repro::run(&workspace, &options),
         Verb::Setup(options) => setup::setup(&workspace, &options),
         Verb::Doctor(options) => setup::doctor(&workspace, &options),
         Verb::Docs(options) => docs::run(&workspace, &options),
+        Verb::Tidy(options) => tidy::run(&workspace, &options),
         Verb::QemuTest(options) => qemu_test::run(&workspace, &options),
     }
 }

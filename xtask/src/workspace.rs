@@ -10,6 +10,7 @@ pub(crate) struct Workspace {
     root: PathBuf,
     target: PathBuf,
     build: PathBuf,
+    tools: PathBuf,
 }
 
 impl Workspace {
@@ -23,13 +24,14 @@ impl Workspace {
             root.join(env::var_os(name).map_or_else(|| PathBuf::from(standard), PathBuf::from))
         };
         let (target, build) = (moved("CARGO_TARGET_DIR", "target"), moved("SWOS_BUILD_DIR", "build"));
-        Ok(Self { root, target, build })
+        let tools = root.join("target/tools");
+        Ok(Self { root, target, build, tools })
     }
 
-    /// Another checkout with outputs inside it.
-    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
+    /// A copy of the sources elsewhere, with outputs inside it and the tools of this one.
+    pub(crate) fn copied_to(&self, root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        Self { target: root.join("target"), build: root.join("build"), root }
+        Self { target: root.join("target"), build: root.join("build"), tools: self.tools.clone(), root }
     }
 
     /// The top of the checkout.
@@ -48,8 +50,8 @@ impl Workspace {
     }
 
     /// Where tools that set-up makes from source live, wherever the builds of ours go.
-    pub(crate) fn tools(&self) -> PathBuf {
-        self.root.join("target/tools")
+    pub(crate) fn tools(&self) -> &Path {
+        &self.tools
     }
 
     /// The bootable flat kernel.
