@@ -1,10 +1,221 @@
-//! The machine-independent kernel: processes, memory, handles, files, sockets, time, over a [`Machine`].
+//! The machine-independent kernel: processes, memory, handles, files, sockets and time, over a [`Machine`].
+//!
+//! The kernel is event-driven. A trap, an interrupt or an exception of a program enters one of the functions of [`Kernel`]; that
+//! function does a bounded piece of work and returns what the CPU does next. No thread ever sleeps inside: a call that
+//! must wait registers its thread with what it waits for and leaves the CPU; when the event comes, the call is
+//! *restarted* from its arguments and the little progress that it kept (the interrupt model of Fluke, seL4 and
+//! Hubris). So a thread costs its registers and no stack, and the whole kernel runs under `cargo test` on a simulated
+//! machine.
+//!
+//! **Invariant:** nothing that can't be repeated happens in a call before its last access to user memory that can fault.
+//! **Invariant:** no lock is held across such an access, and none when a function of [`Kernel`] returns.
+//! **Invariant:** locks are taken in the order of their ranks, which is asserted in tests.
+//! **Invariant:** nothing here decides what a core below could decide: areas, tables, run queues, name resolution, the
+//! page cache, the network protocols are crates of their own.
+//!
+//! Deliberately absent: assembly, registers, addresses of devices, unsafe code.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-pub mod machine;
+mod boot;
+mod calls;
+mod dispatch;
+mod fault;
+mod files;
+mod load;
+mod log;
+mod machine;
+mod net;
+mod object;
+mod process;
+mod random;
+mod ranks;
+mod ready;
+mod space;
+mod thread;
+mod user;
+mod wait;
 
-pub use machine::Machine;
+use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+use swos_futex::{FutexTable, SeededHash};
+use swos_sync::{CpuSet, Lock, PerCpu};
+use swos_units::Frame;
+use swos_vm::{AsidPool, Tag};
+use zerocopy::IntoBytes as _;
+
+pub use boot::Config;
+pub use dispatch::{Dispatch, Event, Trap};
+pub use fault::{ExceptionKind, UserException};
+pub use log::Level;
+pub use machine::{
+    ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault,
+};
+pub use process::Process;
+pub use swos_aspace::{AccessKind, Cause};
+pub use thread::Thread;
+
+/// Text that the log keeps, in bytes.
+const LOG_BYTES: usize = 64 * 1024;
+
+/// The kernel of one machine.
+pub struct Kernel<M: Machine> {
+    machine: M,
+    config: Config,
+    own: PerCpu<dispatch::Own<M>>,
+    cpus: Box<[dispatch::Shared<M>]>,
+    processes: Lock<process::Processes<M>>,
+    teardown: Lock<VecDeque<process::Teardown<M>>>,
+    threads_alive: AtomicU32,
+    last_tid: AtomicU32,
+    waits: Lock<wait::WaitTable<M>>,
+    asids: Lock<(AsidPool<{ space::CPUS_MAX }>, Vec<Tag>)>,
+    time_page: Frame,
+    files: files::Files,
+    files_open: AtomicU32,
+    net: Lock<net::Net<M>>,
+    net_timer: net::NetTimer,
+    console: Lock<VecDeque<u8>>,
+    last_set: AtomicU64,
+    random: Lock<random::Random>,
+    log: Lock<log::Log>,
+    counters: Counters,
+    boot: Lock<boot::Boot>,
+    booted: AtomicBool,
+}
+
+/// One CPU's flags and figures, which others read without its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// It has called `dispatch` at least once.
+    pub(crate) online: AtomicBool,
+    /// It waits for an interrupt.
+    pub(crate) idle: AtomicBool,
+    /// A thread entered its run queue since it last looked.
+    pub(crate) reschedule: AtomicBool,
+    /// Interrupts get their turn before its next thread.
+    pub(crate) breathe: AtomicBool,
+    /// Threads in its run queue.
+    pub(crate) queued: AtomicUsize,
+    /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
+    pub(crate) slice_end: AtomicU64,
+    /// System calls that it served.
+    pub(crate) calls: AtomicU64,
+    /// Time that it was idle.
+    pub(crate) idle_ns: AtomicU64,
+}
+
+/// Figures for `system_info`.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) frames_received: AtomicU64,
+    pub(crate) frames_sent: AtomicU64,
+    pub(crate) blocks_verified: AtomicU64,
+    pub(crate) blocks_refused: AtomicU64,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes the kernel. Nothing runs yet: each CPU then calls [`Kernel::dispatch`], the first of them sets out to mount
+    /// the system image and to start init. `None` if the machine has no memory for the kernel's own objects.
+    pub fn new(machine: M, cpus: &CpuSet, config: Config) -> Option<Self> {
+        let count = cpus.count().min(space::CPUS_MAX);
+        let entropy = machine.entropy();
+        let mut random = random::Random::new(entropy);
+        let time_page = machine.alloc_frame()?;
+        machine.zero_frame(time_page);
+        machine.write_frame(time_page, 0, machine.time_page().as_bytes());
+        let seed = [random.next_or_time(&machine), random.next_or_time(&machine)];
+        let asid_width = machine.asid_width();
+        let net = net::Net::new(&machine, &mut random);
+        Some(Self {
+            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, idle_since: None }),
+            cpus: (0..count).map(dispatch::Shared::new).collect(),
+            processes: Lock::new(ranks::PROCESSES, process::Processes::new()),
+            teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
+            threads_alive: AtomicU32::new(0),
+            last_tid: AtomicU32::new(0),
+            waits: Lock::new(ranks::WAITS, FutexTable::new(SeededHash::new(seed))),
+            asids: Lock::new(ranks::ASIDS, (AsidPool::new(asid_width), vec![Tag::default(); count])),
+            time_page,
+            files: files::Files::new(seed[0], machine.block_count()),
+            files_open: AtomicU32::new(0),
+            net: Lock::new(ranks::NET, net),
+            net_timer: net::NetTimer::default(),
+            console: Lock::new(ranks::CONSOLE, VecDeque::new()),
+            last_set: AtomicU64::new(0),
+            random: Lock::new(ranks::RANDOM, random),
+            log: Lock::new(ranks::LOG, log::Log::new(LOG_BYTES)),
+            counters: Counters::default(),
+            boot: Lock::new(ranks::BOOT, boot::Boot::new()),
+            booted: AtomicBool::new(false),
+            machine,
+            config,
+        })
+    }
+
+    /// The machine under the kernel.
+    pub const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "CPU numbers come from tokens and masks of this kernel's CPUs"
+    )]
+    fn shared(&self, cpu: usize) -> &dispatch::Shared<M> {
+        &self.cpus[cpu]
+    }
+
+    /// Adds a record to the log, and shows it on the console if it matters enough.
+    pub fn log(&self, level: Level, source: &str, text: fmt::Arguments<'_>) {
+        let text = alloc::fmt::format(text);
+        let now = self.machine.now();
+        self.log.lock().write(now, level, source, &text);
+        if level >= self.config.console_level {
+            self.machine.console_write(log::console_line(now, level, source, &text).as_bytes());
+        }
+    }
+
+    /// Console input, taken from the device when it interrupts.
+    fn on_console(&self) {
+        let mut bytes = [0; 64];
+        let mut any = false;
+        loop {
+            let count = self.machine.console_read(&mut bytes);
+            if count == 0 {
+                break;
+            }
+            let mut input = self.console.lock();
+            // Typed faster than read for so long: the oldest input is what was meant.
+            let room = CONSOLE_INPUT_MAX.saturating_sub(input.len());
+            input.extend(bytes.iter().take(count.min(room)));
+            any = true;
+        }
+        if any {
+            self.wake_all(wait::WaitKey::Console);
+            self.notify_console();
+        }
+    }
+
+    /// Another CPU asked for a look: at the run queue, or at a dead address space.
+    fn on_kick(&self, cpu: &mut swos_sync::CpuToken) {
+        self.leave_dead_space(cpu);
+        self.shared(cpu.index()).flags.reschedule.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of console input that wait to be read at most.
+const CONSOLE_INPUT_MAX: usize = 4096;
+
+impl<M: Machine> fmt::Debug for Kernel<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel").field("cpus", &self.cpus.len()).finish_non_exhaustive()
+    }
+}

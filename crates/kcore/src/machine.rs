@@ -86,6 +86,9 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// CPUs that take part, at least 1. Numbered from 0, the CPU that booted.
     fn cpu_count(&self) -> usize;
 
+    /// The calling CPU.
+    fn cpu_index(&self) -> usize;
+
     /// Time since boot.
     fn now(&self) -> Instant;
 
@@ -134,19 +137,25 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Writes an entry of a translation table, visible to the table walker before the next access through it.
     fn write_entry(&self, table: Frame, index: usize, entry: u64);
 
-    /// Number of usable ASIDs: 256 or 65,536.
-    fn asid_count(&self) -> u32;
+    /// Makes table writes so far visible to the table walkers of all CPUs (`DSB ISHST`).
+    fn publish_tables(&self);
+
+    /// How many bits an ASID has.
+    fn asid_width(&self) -> swos_vm::AsidWidth;
 
     /// Selects the calling CPU's user address space; `None` = one that maps nothing.
     fn activate(&self, space: Option<ActiveSpace>);
 
-    /// Forgets the translation of one user page.
+    /// Starts to forget the translation of one user page, ordered after the table writes so far.
     fn invalidate_page(&self, asid: u16, page: VirtAddr, scope: Scope);
 
-    /// Forgets all translations of one ASID.
+    /// Starts to forget all translations of one ASID.
     fn invalidate_asid(&self, asid: u16, scope: Scope);
 
-    /// Forgets all user translations on all CPUs.
+    /// Returns when all invalidations so far are done.
+    fn synchronize_tlb(&self, scope: Scope);
+
+    /// Forgets all user translations on all CPUs and waits until that is done.
     fn invalidate_all(&self);
 
     /// Copies from user memory of the active space, with EL0's permissions. On an error some bytes may be copied.
@@ -196,9 +205,11 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Hands the next received frame to `take`; false = none left, and the next one interrupts.
     fn net_receive(&self, take: impl FnOnce(&[u8])) -> bool;
 
-    /// Queues a frame of at most `len_max` bytes, written by `fill`, which returns its length (0 = send nothing).
-    /// False = the queue is full, `fill` was not called; `Event::Net` comes when there is room.
-    fn net_transmit(&self, len_max: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> bool;
+    /// Whether the device takes another frame. While it says no, `Event::Net` comes when there is room.
+    fn net_has_room(&self) -> bool;
+
+    /// Queues a frame of exactly `len` bytes, all written by `fill`; drops it if there is no room.
+    fn net_transmit(&self, len: usize, fill: impl FnOnce(&mut [u8]));
 
     /// Tells the device about all queued frames and returned receive buffers: once a batch.
     fn net_flush(&self);

@@ -1,0 +1,219 @@
+//! From a bare kernel to init: the system image is mounted, its signature and blocks verified on the way.
+//!
+//! Booting is work like any other: a step is done when a CPU comes by, and what waits for the disk is done when the
+//! disk has answered.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::sync::atomic::Ordering;
+
+use swos_abi::{Capabilities, ExitRecord, NetworkConfig, Rights};
+use swos_basefs::BaseFs;
+use swos_path::Path;
+use swos_swosbase::{
+    PublicKey,
+    v4::{Capacity, Mount, Progress},
+};
+use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
+
+use crate::{
+    Kernel, Level, Machine,
+    calls::Birth,
+    files::{DISK, Names, Sha},
+    load::Strings,
+    machine::Power,
+    process::{HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX},
+    wait::Stop,
+};
+
+/// The first program.
+const INIT: &[u8] = b"/bin/init";
+
+/// What the kernel is told at boot.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Keys whose signature on an image counts.
+    pub trusted_keys: Vec<PublicKey>,
+    /// Oldest image version that may be mounted.
+    pub version_floor: u64,
+    /// Network configuration from the command line.
+    pub network: Option<NetworkConfig>,
+    /// Arguments of init after its name, each ended by a zero byte.
+    pub init_args: Vec<u8>,
+    /// From which level on log records appear on the console.
+    pub console_level: Level,
+}
+
+/// How far booting is.
+#[derive(Debug)]
+pub(crate) struct Boot(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    New,
+    Mounting(Mount),
+    /// The image is mounted; init's first page is being read.
+    Starting,
+    Done,
+}
+
+/// Why booting can't go on.
+type Failure = String;
+
+impl Boot {
+    pub(crate) const fn new() -> Self {
+        Self(Stage::New)
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Does the next piece of booting, if there is one and it can be done now. True = there is more.
+    pub(crate) fn boot_step(&self) -> bool {
+        if self.booted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(mut boot) = self.boot.try_lock() else { return false };
+        let stage = core::mem::replace(&mut boot.0, Stage::Done);
+        let (stage, more) = match self.advance(stage) {
+            Ok(next) => next,
+            Err(failure) => {
+                self.log(Level::Error, "boot", format_args!("{failure}"));
+                self.machine.power(Power::Off { code: 1 });
+                (Stage::Done, false)
+            }
+        };
+        self.booted.store(matches!(stage, Stage::Done), Ordering::Relaxed);
+        boot.0 = stage;
+        more
+    }
+
+    fn advance(&self, stage: Stage) -> Result<(Stage, bool), Failure> {
+        match stage {
+            Stage::New => {
+                let blocks = self.machine.block_count();
+                if blocks == 0 {
+                    return Err("no system disk: attach a virtio-blk device with a base image".into());
+                }
+                if self.machine.entropy().is_none() {
+                    self.log(
+                        Level::Warning,
+                        "boot",
+                        format_args!("no source of entropy: no network, predictable addresses"),
+                    );
+                }
+                let capacity = Capacity::exactly(blocks * 4096);
+                let mount = Mount::new(&self.config.trusted_keys, capacity, self.config.version_floor);
+                Ok((Stage::Mounting(mount), true))
+            }
+            Stage::Mounting(mount) => self.mount(mount),
+            Stage::Starting => {
+                let started = self.start_init()?;
+                Ok(if started { (Stage::Done, true) } else { (Stage::Starting, false) })
+            }
+            Stage::Done => Ok((Stage::Done, false)),
+        }
+    }
+
+    fn mount(&self, mut mount: Mount) -> Result<(Stage, bool), Failure> {
+        match mount.poll() {
+            Progress::Need { first_block, count } => {
+                // The first look starts all reads; only when all blocks are there are they handed over.
+                let mut all = true;
+                for block in first_block..first_block + u64::from(count) {
+                    all &= self
+                        .raw_block(block, |_| {})
+                        .map_err(|_| alloc::format!("disk: block {block} can't be read"))?;
+                }
+                if !all {
+                    return Ok((Stage::Mounting(mount), false));
+                }
+                let sha = Sha(&self.machine);
+                for block in first_block..first_block + u64::from(count) {
+                    let _ = self.raw_block(block, |bytes| mount.on_block(&sha, block, bytes));
+                }
+                Ok((Stage::Mounting(mount), true))
+            }
+            Progress::Failed(error) => Err(alloc::format!("base image refused: {error}")),
+            Progress::Ready => {
+                let image = mount.finish().map_err(|error| alloc::format!("base image refused: {error}"))?;
+                let version = image.superblock.image_version;
+                let mut vfs = Vfs::new();
+                let id = vfs
+                    .attach(Box::new(BaseFs::new(image.index, DISK)))
+                    .map_err(|error| alloc::format!("mount: {error}"))?;
+                let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
+                *self.files.names.lock() = Some(Names { vfs, namespace: Namespace::new(root), root });
+                *self.files.verifier.lock() = Some(image.blocks);
+                self.log(
+                    Level::Info,
+                    "boot",
+                    format_args!("base image version {version}: signature good, mounted as /"),
+                );
+                if let Some(network) = &self.config.network
+                    && let Err(errno) = self.configure_network(self.machine.cpu_index(), network)
+                {
+                    self.log(Level::Error, "net", format_args!("configuration of the command line: {errno}"));
+                }
+                Ok((Stage::Starting, true))
+            }
+        }
+    }
+
+    /// Starts the first process. False = its first page is still on its way.
+    fn start_init(&self) -> Result<bool, Failure> {
+        let failed = |what: &dyn core::fmt::Display| alloc::format!("/bin/init can't be started: {what}");
+        let (vnode, root) = {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or_else(|| failed(&"nothing is mounted"))?;
+            let scope =
+                Scope { namespace: &names.namespace, root: names.root, start: names.root, who: Principal(1) };
+            let path = Path::new(INIT).map_err(|error| failed(&error))?;
+            let found = names.vfs.resolve(&scope, path, LastLink::Follow).map_err(|error| failed(&error))?;
+            (found.vnode, names.root)
+        };
+        let plan = match self.load_plan(None, vnode) {
+            Ok(plan) => plan,
+            Err(Stop::Wait) => return Ok(false),
+            Err(Stop::Errno(errno)) => return Err(failed(&errno)),
+            Err(_) => return Err(failed(&"unexpected stop")),
+        };
+        let mut strings = Strings { args: INIT.to_vec(), env: Vec::new() };
+        strings.args.push(0);
+        strings.args.extend_from_slice(&self.config.init_args);
+        let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX };
+        let loaded = self.load(&plan, vnode, &strings, limits.memory).map_err(|errno| failed(&errno))?;
+        let console = Self::console_object();
+        let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
+        let mut name = [0; NAME_LEN];
+        for (to, from) in name.iter_mut().zip(b"init") {
+            *to = *from;
+        }
+        let birth = Birth {
+            parent: 0,
+            name,
+            identity: Identity { principal: 1, session: 1 },
+            capabilities: Capabilities::all(),
+            limits,
+            root,
+            directory: root,
+            handles: [0, 1, 2]
+                .into_iter()
+                .map(|slot| {
+                    let object = if slot == 0 { console.clone() } else { console.open_again() };
+                    (slot, object, rights)
+                })
+                .collect(),
+        };
+        self.give_birth(birth, loaded).map_err(|errno| failed(&errno))?;
+        Ok(true)
+    }
+
+    /// Init is gone: nothing can go on.
+    pub(crate) fn init_ended(&self, record: &ExitRecord) {
+        self.log(
+            Level::Error,
+            "boot",
+            format_args!("init ended (cause {}, code {}): power off", record.cause, record.code),
+        );
+        self.machine.power(Power::Off { code: 1 });
+    }
+}

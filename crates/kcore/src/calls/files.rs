@@ -1,0 +1,522 @@
+//! Files and directories, the console, handles, poll.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use swos_abi::{
+    Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, OpenFlags, POLL_ERR, POLL_HUP, POLL_INVALID,
+    PollItem, Rights, Stat,
+};
+use swos_blockio::ReadAhead;
+use swos_path::Path;
+use swos_sync::Lock;
+use swos_units::PAGE_SIZE;
+use swos_vfs::{Access, Kind, LastLink, OpenFile, Principal, Resolved, Scope, VnodeId, Whence};
+use zerocopy::IntoBytes as _;
+
+use super::handle_errno;
+use crate::{
+    Kernel, Machine,
+    files::PageWanted,
+    object::{Console, File, Object, OpenCount, OpenState},
+    ranks,
+    thread::Thread,
+    user::CHUNK,
+    wait::{ANY_BITS, CallResult, Stop, WaitKey},
+};
+
+/// Bytes that one call moves at most; the caller asks again for more.
+const TRANSFER_MAX: u64 = 1 << 20;
+/// Handles that one poll looks at.
+const POLL_MAX: u64 = 65_536;
+/// Pages read ahead of a sequential reader.
+const READ_AHEAD_MAX: u32 = 32;
+
+impl<M: Machine> Kernel<M> {
+    /// Resolves a path for a process.
+    fn resolve_path(
+        &self,
+        thread: &Thread<M>,
+        start: VnodeId,
+        path: &[u8],
+        last: LastLink,
+    ) -> Result<Resolved, Stop> {
+        let path = Path::new(path).map_err(|error| Errno::from(swos_vfs::Error::from(error)))?;
+        let names = self.files.names.lock();
+        let names = names.as_ref().ok_or(Errno::NOENT)?;
+        let who = Principal(thread.process.identity.principal);
+        let scope = Scope { namespace: &names.namespace, root: thread.process.root, start, who };
+        Ok(names.vfs.resolve(&scope, path, last).map_err(Errno::from)?)
+    }
+
+    /// Where relative paths start: a directory handle, or the current directory.
+    fn start_of(thread: &Thread<M>, directory: Handle) -> Result<VnodeId, Stop> {
+        if directory == Handle::CWD {
+            return Ok(*thread.process.directory.lock());
+        }
+        match Self::object(thread, directory, Rights::READ)? {
+            Object::File(file) => Ok(file.open.lock().open.vnode),
+            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// The file of a program that is named by path.
+    pub(super) fn resolve_program(&self, thread: &Thread<M>, path: &[u8]) -> Result<VnodeId, Stop> {
+        let start = *thread.process.directory.lock();
+        let found = self.resolve_path(thread, start, path, LastLink::Follow)?;
+        if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
+    }
+
+    /// Whether the process's principal may use a node in this way.
+    pub(super) fn check_access(
+        &self,
+        thread: &Thread<M>,
+        vnode: VnodeId,
+        access: Access,
+    ) -> Result<(), Stop> {
+        let names = self.files.names.lock();
+        let names = names.as_ref().ok_or(Errno::NOENT)?;
+        let who = Principal(thread.process.identity.principal);
+        let file_system = names.vfs.file_system(vnode.mount).map_err(Errno::from)?;
+        Ok(file_system.access(who, vnode.node, access).map_err(Errno::from)?)
+    }
+
+    pub(super) fn open(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: u64,
+        path_len: u64,
+        flags: u32,
+        mode: u32,
+    ) -> CallResult {
+        let flags = OpenFlags::from_bits(flags).ok_or(Errno::INVAL)?;
+        if mode & !0o777 != 0 || !flags.intersects(OpenFlags::READ | OpenFlags::WRITE | OpenFlags::EXECUTE) {
+            return Err(Errno::INVAL.into());
+        }
+        let writes = flags.intersects(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE);
+        let reads = flags.intersects(OpenFlags::READ | OpenFlags::EXECUTE);
+        let needed = [(reads, Capabilities::FS_READ), (writes, Capabilities::TMP_WRITE)];
+        if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
+            return Err(Errno::ACCES.into());
+        }
+        let start = Self::start_of(thread, directory)?;
+        let last = if flags.contains(OpenFlags::NO_FOLLOW) { LastLink::Keep } else { LastLink::Follow };
+        let found = self.with_path(path, path_len, |path| self.resolve_path(thread, start, path, last));
+        let found = match found {
+            // The one kind of file system so far can't be changed.
+            Err(Stop::Errno(Errno::NOENT)) if flags.contains(OpenFlags::CREATE) => {
+                return Err(Errno::ROFS.into());
+            }
+            other => other?,
+        };
+        if flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
+            return Err(Errno::EXIST.into());
+        }
+        match found.kind {
+            Kind::Symlink => return Err(Errno::LOOP.into()),
+            Kind::Directory if writes => return Err(Errno::ISDIR.into()),
+            Kind::File if flags.contains(OpenFlags::DIRECTORY) => return Err(Errno::NOTDIR.into()),
+            Kind::Directory | Kind::File => {}
+        }
+        for (asked, access) in [
+            (flags.contains(OpenFlags::READ), Access::Read),
+            (flags.contains(OpenFlags::EXECUTE), Access::Execute),
+            (writes, Access::Write),
+        ] {
+            if asked {
+                self.check_access(thread, found.vnode, access)?;
+            }
+        }
+        let mut rights = Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
+        rights.set(Rights::READ | Rights::MAP, flags.contains(OpenFlags::READ));
+        rights.set(Rights::WRITE | Rights::SETATTR, flags.contains(OpenFlags::WRITE));
+        rights.set(Rights::EXECUTE, flags.contains(OpenFlags::EXECUTE));
+        self.retain(found.vnode)?;
+        self.files_open.fetch_add(1, Ordering::Relaxed);
+        let state =
+            OpenState { open: OpenFile::new(found.vnode, flags), read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
+        let file = File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() };
+        self.install(thread, Object::File(Arc::new(file)), rights)
+    }
+
+    fn retain(&self, vnode: VnodeId) -> Result<(), Errno> {
+        let mut names = self.files.names.lock();
+        let names = names.as_mut().ok_or(Errno::NOENT)?;
+        names.vfs.file_system_mut(vnode.mount)?.retain(vnode.node);
+        Ok(())
+    }
+
+    pub(super) fn read(
+        &self,
+        thread: &Arc<Thread<M>>,
+        handle: Handle,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        match Self::object(thread, handle, Rights::READ)? {
+            Object::File(file) => {
+                let position = file.open.lock().open.position();
+                let count = self.read_file(thread, &file, buffer, length, position)?;
+                file.open.lock().open.set_position(position + count);
+                Ok(count)
+            }
+            Object::Console(console) => self.read_console(thread, &console, buffer, length),
+            Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
+            Object::Ready(_) => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    pub(super) fn pread(
+        &self,
+        thread: &Arc<Thread<M>>,
+        handle: Handle,
+        buffer: u64,
+        length: u64,
+        offset: u64,
+    ) -> CallResult {
+        match Self::object(thread, handle, Rights::READ)? {
+            Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
+            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::SPIPE.into()),
+        }
+    }
+
+    /// Copies bytes of a file out, page by page. What was done before a wait is kept in the thread's progress.
+    fn read_file(
+        &self,
+        thread: &Arc<Thread<M>>,
+        file: &File,
+        buffer: u64,
+        length: u64,
+        offset: u64,
+    ) -> CallResult {
+        let vnode = file.open.lock().open.vnode;
+        let attributes = self.attributes(vnode)?;
+        if attributes.kind == Kind::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        let length = length.min(TRANSFER_MAX).min(attributes.size.saturating_sub(offset));
+        let mut done = thread.progress.lock().done;
+        if done == 0 && length > 0 {
+            self.read_ahead(file, vnode, offset, length, attributes.size);
+        }
+        while done < length {
+            let at = offset + done;
+            let index = at / PAGE_SIZE as u64;
+            let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
+            let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
+            match self.node_page(Some(thread), vnode, index) {
+                PageWanted::Ready(frame) => {
+                    let bytes = self.machine.pin(frame);
+                    self.machine.release_frame(frame);
+                    let part = bytes.get(within..within + count).unwrap_or(&[]);
+                    self.copy_out(buffer.saturating_add(done), part)?;
+                }
+                PageWanted::Wait => return Err(Stop::Wait),
+                PageWanted::Failed if done > 0 => break,
+                PageWanted::Failed => return Err(Errno::IO.into()),
+            }
+            done += count as u64;
+            thread.progress.lock().done = done;
+        }
+        Ok(done)
+    }
+
+    /// Tells the file's read-ahead where it is read, and fetches what that says.
+    pub(super) fn read_ahead(&self, file: &File, vnode: VnodeId, offset: u64, length: u64, size: u64) {
+        let page = PAGE_SIZE as u64;
+        let first = offset / page;
+        let count = u32::try_from((offset + length).div_ceil(page) - first).unwrap_or(u32::MAX);
+        let range = file.open.lock().read_ahead.on_read(first, count, size.div_ceil(page));
+        if let Some(range) = range {
+            self.prefetch(vnode, range);
+        }
+    }
+
+    fn read_console(
+        &self,
+        thread: &Arc<Thread<M>>,
+        console: &Console,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        let mut bytes = [0; CHUNK];
+        let count = {
+            let input = self.console.lock();
+            if input.is_empty() && length > 0 {
+                if console.nonblock.load(Ordering::Relaxed) {
+                    return Err(Errno::AGAIN.into());
+                }
+                return Err(self.wait_for(thread, WaitKey::Console));
+            }
+            let count = input.len().min(CHUNK).min(usize::try_from(length).unwrap_or(CHUNK));
+            for (to, from) in bytes.iter_mut().zip(input.iter().take(count)) {
+                *to = *from;
+            }
+            count
+        };
+        self.copy_out(buffer, bytes.get(..count).unwrap_or(&[]))?;
+        // Two readers at once may both see a byte; a console has one reader.
+        let mut input = self.console.lock();
+        let taken = count.min(input.len());
+        input.drain(..taken);
+        Ok(count as u64)
+    }
+
+    pub(super) fn write(
+        &self,
+        thread: &Arc<Thread<M>>,
+        handle: Handle,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        match Self::object(thread, handle, Rights::WRITE)? {
+            Object::Console(_) => {
+                let mut bytes = [0; CHUNK];
+                let count = length.min(CHUNK as u64);
+                let part = bytes.get_mut(..usize::try_from(count).unwrap_or(0)).unwrap_or(&mut []);
+                self.copy_in(buffer, part)?;
+                self.machine.console_write(part);
+                Ok(count)
+            }
+            Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
+            Object::File(_) => Err(Errno::ROFS.into()),
+            Object::Ready(_) => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    pub(super) fn pwrite(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
+        match Self::object(thread, handle, Rights::WRITE)? {
+            Object::File(_) => Err(Errno::ROFS.into()),
+            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::SPIPE.into()),
+        }
+    }
+
+    pub(super) fn close(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
+        let object = thread.process.handles.lock().close(handle).map_err(handle_errno)?;
+        self.close_object(object);
+        Ok(0)
+    }
+
+    pub(super) fn seek(&self, thread: &Thread<M>, handle: Handle, offset: i64, whence: u32) -> CallResult {
+        let rights = thread.process.handles.lock().get(handle).map_err(handle_errno)?.1;
+        if !rights.intersects(Rights::READ | Rights::WRITE) {
+            return Err(Errno::ACCES.into());
+        }
+        let Object::File(file) = Self::object(thread, handle, Rights::empty())? else {
+            return Err(Errno::SPIPE.into());
+        };
+        let whence = Whence::from_raw(whence).map_err(Errno::from)?;
+        let vnode = file.open.lock().open.vnode;
+        let size = self.attributes(vnode)?.size;
+        Ok(file.open.lock().open.seek(whence, offset, size).map_err(Errno::from)?)
+    }
+
+    pub(super) fn fstat(&self, thread: &Thread<M>, handle: Handle, record: u64, size: u64) -> CallResult {
+        let stat = match Self::object(thread, handle, Rights::GETATTR)? {
+            Object::File(file) => {
+                let vnode = file.open.lock().open.vnode;
+                self.attributes(vnode)?.to_stat(vnode)
+            }
+            Object::Console(_) => {
+                Stat { mode: swos_abi::Node::CHARACTER.0 | 0o600, links: 1, ..Stat::default() }
+            }
+            Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
+            Object::Ready(_) => return Err(Errno::NOTTY.into()),
+        };
+        self.write_record(record, size, &stat)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the call has six")]
+    pub(super) fn stat(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: u64,
+        path_len: u64,
+        flags: u32,
+        record: u64,
+        size: u64,
+    ) -> CallResult {
+        let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
+        let flags = flags.ok_or(Errno::INVAL)?;
+        let last = if flags.is_empty() { LastLink::Follow } else { LastLink::Keep };
+        let found = self.look_up_path(thread, directory, path, path_len, last)?;
+        let stat = self.attributes(found.vnode)?.to_stat(found.vnode);
+        self.write_record(record, size, &stat)
+    }
+
+    fn look_up_path(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: u64,
+        path_len: u64,
+        last: LastLink,
+    ) -> Result<Resolved, Stop> {
+        if !thread.process.has(Capabilities::FS_READ) {
+            return Err(Errno::ACCES.into());
+        }
+        let start = Self::start_of(thread, directory)?;
+        self.with_path(path, path_len, |path| self.resolve_path(thread, start, path, last))
+    }
+
+    pub(super) fn chdir(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: u64,
+        path_len: u64,
+    ) -> CallResult {
+        let found = self.look_up_path(thread, directory, path, path_len, LastLink::Follow)?;
+        if found.kind != Kind::Directory {
+            return Err(Errno::NOTDIR.into());
+        }
+        *thread.process.directory.lock() = found.vnode;
+        Ok(0)
+    }
+
+    pub(super) fn readlink(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: u64,
+        path_len: u64,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        let found = self.look_up_path(thread, directory, path, path_len, LastLink::Keep)?;
+        if found.kind != Kind::Symlink {
+            return Err(Errno::INVAL.into());
+        }
+        let target: Vec<u8> = {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            let file_system = names.vfs.file_system(found.vnode.mount).map_err(Errno::from)?;
+            file_system.read_link(found.vnode.node).map_err(Errno::from)?.to_vec()
+        };
+        if target.len() as u64 > length {
+            return Err(Errno::RANGE.into());
+        }
+        self.copy_out(buffer, &target)?;
+        Ok(target.len() as u64)
+    }
+
+    pub(super) fn readdir(&self, thread: &Thread<M>, handle: Handle, buffer: u64, length: u64) -> CallResult {
+        let Object::File(file) = Self::object(thread, handle, Rights::READ)? else {
+            return Err(Errno::NOTDIR.into());
+        };
+        let (vnode, mut cursor) = {
+            let state = file.open.lock();
+            (state.open.vnode, state.open.cursor())
+        };
+        let room = usize::try_from(length).unwrap_or(usize::MAX).min(8 * CHUNK);
+        let mut entries: Vec<u8> = Vec::new();
+        entries.try_reserve_exact(room).map_err(|_| Errno::NOMEM)?;
+        let mut cut = false;
+        {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            while let Some(entry) = names.vfs.read_directory(vnode, cursor).map_err(Errno::from)? {
+                let name = entry.name.as_bytes();
+                let record_len = (DIRENT_HEADER + name.len()).next_multiple_of(8);
+                if entries.len() + record_len > room {
+                    cut = true;
+                    break;
+                }
+                let header = DirentHeader {
+                    inode: entry.child.node.0,
+                    next: entry.next.0,
+                    record_len: u16::try_from(record_len).unwrap_or(0),
+                    name_len: u16::try_from(name.len()).unwrap_or(0),
+                    mode_type: entry.child.kind.mode_type(),
+                };
+                let end = entries.len() + record_len;
+                entries.extend_from_slice(header.as_bytes());
+                entries.extend_from_slice(name);
+                entries.resize(end, 0);
+                cursor = entry.next;
+            }
+        }
+        if entries.is_empty() && cut {
+            return Err(Errno::RANGE.into());
+        }
+        self.copy_out(buffer, &entries)?;
+        file.open.lock().open.set_cursor(cursor);
+        Ok(entries.len() as u64)
+    }
+
+    pub(super) fn poll(
+        &self,
+        thread: &Arc<Thread<M>>,
+        items: u64,
+        count: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let mut list: Vec<PollItem> = self.read_array(items, count, POLL_MAX)?;
+        let expired = self.time_is_up(thread, timeout_ns);
+        let look = |list: &mut [PollItem]| {
+            let mut ready = 0;
+            for item in list {
+                item.ready = match Self::object(thread, item.handle, Rights::empty()) {
+                    _ if item.handle == Handle::NONE => 0,
+                    Ok(object) => self.readiness(&object) & (item.events | POLL_ERR | POLL_HUP),
+                    Err(_) => POLL_INVALID,
+                };
+                ready += u64::from(item.ready != 0);
+            }
+            ready
+        };
+        let mut ready = look(&mut list);
+        if ready == 0 && !expired {
+            // Registered first, looked at once more after that: nothing falls between.
+            for item in &list {
+                if let Ok(object) = Self::object(thread, item.handle, Rights::empty())
+                    && let Some(key) = Self::wait_key(&object)
+                {
+                    self.register(thread, key, ANY_BITS)?;
+                }
+            }
+            ready = look(&mut list);
+            if ready == 0 {
+                return Err(Stop::Wait);
+            }
+        }
+        let size = size_of::<PollItem>() as u64;
+        for (index, item) in list.iter().enumerate() {
+            self.copy_out(items + size * index as u64, item.as_bytes())?;
+        }
+        Ok(ready)
+    }
+
+    pub(super) fn handle_duplicate(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+        let object = Self::object(thread, handle, Rights::DUPLICATE)?;
+        let held = thread.process.handles.lock().get(handle).map_err(handle_errno)?.1;
+        self.install(thread, object.open_again(), held & Rights::from_bits_retain(rights))
+    }
+
+    pub(super) fn handle_rights(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
+        let rights = thread.process.handles.lock().get(handle).map_err(handle_errno)?.1;
+        Ok(u64::from(rights.bits()))
+    }
+
+    pub(super) fn handle_restrict(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+        let mut handles = thread.process.handles.lock();
+        handles.restrict(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
+        Ok(u64::from(handles.get(handle).map_err(handle_errno)?.1.bits()))
+    }
+
+    pub(super) fn handle_nonblock(&self, thread: &Thread<M>, handle: Handle, nonblock: u32) -> CallResult {
+        if nonblock > 1 {
+            return Err(Errno::INVAL.into());
+        }
+        let object = Self::object(thread, handle, Rights::empty())?;
+        Self::set_nonblock(&object, nonblock == 1)?;
+        Ok(0)
+    }
+
+    /// A handle's worth of the console, for init.
+    pub(crate) fn console_object() -> Object<M> {
+        Object::Console(Arc::new(Console { nonblock: AtomicBool::new(false), count: OpenCount::one() }))
+    }
+}

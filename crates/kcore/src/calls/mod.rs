@@ -1,0 +1,156 @@
+//! The table of calls: each goes to the file of its subject.
+
+mod files;
+mod memory;
+mod process;
+mod ready;
+mod sockets;
+mod system;
+
+pub(crate) use memory::area_errno;
+pub(crate) use process::Birth;
+
+use alloc::sync::Arc;
+
+use swos_abi::{Call, Errno, Handle, Rights};
+use swos_sync::CpuToken;
+
+use crate::{
+    Kernel, Machine,
+    object::Object,
+    thread::Thread,
+    wait::{CallResult, Stop},
+};
+
+impl<M: Machine> Kernel<M> {
+    /// Performs a call of `thread`, which runs on this CPU with its address space selected.
+    pub(crate) fn perform(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
+        match call {
+            Call::AbiVersion {} => Ok(u64::from(swos_abi::ABI_VERSION)),
+            Call::Exit { status } => Err(self.exit(thread, status)),
+            Call::Getpid {} => Ok(u64::from(thread.process.pid)),
+            Call::Spawn { args, size } => self.spawn(thread, args, size),
+            Call::Wait { pid, flags, record } => self.wait(thread, pid, flags, record),
+            Call::Kill { pid, status } => self.kill(thread, pid, status),
+            Call::ThreadCreate { entry, stack, argument, tls } => {
+                self.thread_create(thread, entry, stack, argument, tls)
+            }
+            Call::ThreadExit { clear } => self.thread_exit(thread, clear),
+            Call::Gettid {} => Ok(u64::from(thread.tid)),
+            // Done before it gets here: it needs no restart.
+            Call::Yield {} => Ok(0),
+            Call::FutexWait { address, expected, timeout_ns, bitset } => {
+                self.futex_wait(thread, address, expected, timeout_ns, bitset)
+            }
+            Call::FutexWake { address, count, bitset } => self.futex_wake(thread, address, count, bitset),
+            Call::ClockGet { clock } => self.clock_get(clock),
+            Call::Sleep { duration_ns } => self.sleep(thread, duration_ns),
+            Call::ThreadPriority { priority } => Self::thread_priority(thread, priority),
+            Call::Mmap { address, length, protection, flags, handle, offset } => {
+                self.mmap(thread, address, length, protection, flags, handle, offset)
+            }
+            Call::Munmap { address, length } => self.munmap(thread, address, length),
+            Call::Mprotect { address, length, protection } => {
+                self.mprotect(thread, address, length, protection)
+            }
+            Call::Open { directory, path, path_len, flags, mode } => {
+                self.open(thread, directory, path, path_len, flags, mode)
+            }
+            Call::Read { handle, buffer, length } => self.read(thread, handle, buffer, length),
+            Call::Write { handle, buffer, length } => self.write(thread, handle, buffer, length),
+            Call::Pread { handle, buffer, length, offset } => {
+                self.pread(thread, handle, buffer, length, offset)
+            }
+            Call::Pwrite { handle, .. } => self.pwrite(thread, handle),
+            Call::Close { handle } => self.close(thread, handle),
+            Call::Seek { handle, offset, whence } => self.seek(thread, handle, offset, whence),
+            Call::Fstat { handle, record, size } => self.fstat(thread, handle, record, size),
+            Call::Stat { directory, path, path_len, flags, record, size } => {
+                self.stat(thread, directory, path, path_len, flags, record, size)
+            }
+            Call::Readdir { handle, buffer, length } => self.readdir(thread, handle, buffer, length),
+            Call::Poll { items, count, timeout_ns } => self.poll(thread, items, count, timeout_ns),
+            Call::Sendfile { socket, file, offset, length, head, head_len } => {
+                self.sendfile(cpu.index(), thread, socket, file, (offset, length), (head, head_len))
+            }
+            Call::HandleDuplicate { handle, rights } => self.handle_duplicate(thread, handle, rights),
+            Call::HandleRights { handle } => self.handle_rights(thread, handle),
+            Call::HandleRestrict { handle, rights } => self.handle_restrict(thread, handle, rights),
+            Call::HandleNonblock { handle, nonblock } => self.handle_nonblock(thread, handle, nonblock),
+            Call::Chdir { directory, path, path_len } => self.chdir(thread, directory, path, path_len),
+            Call::Readlink { directory, path, path_len, buffer, length } => {
+                self.readlink(thread, directory, path, path_len, buffer, length)
+            }
+            Call::Socket { domain, kind } => self.socket(thread, domain, kind),
+            Call::Bind { socket, address, size } => self.bind(thread, socket, address, size),
+            Call::Listen { socket, backlog } => self.listen(thread, socket, backlog),
+            Call::Accept { socket, address, size, flags } => {
+                self.accept(thread, socket, address, size, flags)
+            }
+            Call::Connect { socket, address, size } => {
+                self.connect(cpu.index(), thread, socket, address, size)
+            }
+            Call::SendTo { socket, buffer, length, address, size, flags } => {
+                self.send_to(cpu.index(), thread, socket, buffer, length, (address, size), flags)
+            }
+            Call::ReceiveFrom { socket, buffer, length, address, size, flags } => {
+                self.receive_from(cpu.index(), thread, socket, buffer, length, (address, size), flags)
+            }
+            Call::Shutdown { socket, how } => self.shutdown(cpu.index(), thread, socket, how),
+            Call::SocketOptionSet { socket, option, value } => {
+                self.socket_option_set(thread, socket, option, value)
+            }
+            Call::SocketOptionGet { socket, option } => self.socket_option_get(thread, socket, option),
+            Call::SocketAddressOf { socket, peer, address, size } => {
+                self.socket_address(thread, socket, peer, address, size)
+            }
+            Call::ReadyCreate {} => self.ready_create(thread),
+            Call::ReadyControl { set, operation, handle, event } => {
+                self.ready_control(thread, set, operation, handle, event)
+            }
+            Call::ReadyWait { set, events, capacity, timeout_ns } => {
+                self.ready_wait(thread, set, events, capacity, timeout_ns)
+            }
+            Call::LogWrite { level, buffer, length } => self.log_write(thread, level, buffer, length),
+            Call::LogRead { cursor, buffer, length } => self.log_read(thread, cursor, buffer, length),
+            Call::Random { buffer, length } => self.random_bytes(buffer, length),
+            Call::SystemInfo { record, size } => self.system_info(record, size),
+            Call::ProcessInfo { pid, record, size } => self.process_info(thread, pid, record, size),
+            Call::NetConfigure { config, size } => self.net_configure(cpu.index(), thread, config, size),
+            Call::Power { action } => self.power(thread, action),
+            Call::SecurityInfo { record, size } => self.security_info(thread, record, size),
+            Call::CapabilitiesDrop { keep } => Self::capabilities_drop(thread, keep),
+        }
+    }
+
+    /// The object behind a handle that has the needed rights.
+    pub(crate) fn object(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Object<M>, Stop> {
+        let handles = thread.process.handles.lock();
+        handles.get_with(handle, needed).cloned().map_err(|error| handle_errno(error).into())
+    }
+
+    /// Opens a handle to a new object, or drops the object.
+    pub(crate) fn install(&self, thread: &Thread<M>, object: Object<M>, rights: Rights) -> CallResult {
+        let kept = object.clone();
+        let inserted = thread.process.handles.lock().insert(object, rights);
+        match inserted {
+            Ok(handle) => Ok(u64::from(handle.0)),
+            Err(error) => {
+                self.close_object(kept);
+                Err(handle_errno(error).into())
+            }
+        }
+    }
+}
+
+/// What a program is told about a refused handle.
+pub(crate) const fn handle_errno(error: swos_handles::Error) -> Errno {
+    match error {
+        swos_handles::Error::BadHandle => Errno::BADF,
+        swos_handles::Error::MissingRights | swos_handles::Error::Revoked => Errno::ACCES,
+        swos_handles::Error::Full => Errno::MFILE,
+        swos_handles::Error::NoMemory => Errno::NOMEM,
+        swos_handles::Error::SlotTaken => Errno::EXIST,
+        swos_handles::Error::TooDeep => Errno::LOOP,
+    }
+}

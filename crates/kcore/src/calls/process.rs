@@ -1,0 +1,348 @@
+//! Processes, threads, futexes.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::Ordering;
+
+use swos_abi::{
+    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SpawnArgs, SpawnHandle, WAIT_ANY,
+    WAIT_NO_HANG,
+};
+use swos_sched::Enter;
+use swos_units::VirtAddr;
+use swos_vfs::{Access, VnodeId};
+
+use super::handle_errno;
+use crate::{
+    Kernel, Machine,
+    load::{STRINGS_MAX, Strings},
+    machine::Start,
+    object::Object,
+    process::{Life, Limits, NAME_LEN, NewProcess, Process},
+    thread::{Phase, Thread},
+    user::user_range,
+    wait::{CallResult, Stop, WaitKey},
+};
+
+/// Handles that one spawn can pass on.
+const SPAWN_HANDLES_MAX: u64 = 1024;
+
+/// What a new process starts with, besides its program.
+pub(crate) struct Birth<M: Machine> {
+    pub(crate) parent: u32,
+    pub(crate) name: [u8; NAME_LEN],
+    pub(crate) identity: crate::process::Identity,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) limits: Limits,
+    pub(crate) root: VnodeId,
+    pub(crate) directory: VnodeId,
+    /// Slot, object, rights.
+    pub(crate) handles: Vec<(u32, Object<M>, Rights)>,
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(super) fn exit(&self, thread: &Arc<Thread<M>>, status: i32) -> Stop {
+        self.end_process(&thread.process, ExitRecord { code: status, ..ExitRecord::default() });
+        Stop::Exit
+    }
+
+    pub(super) fn spawn(&self, thread: &Arc<Thread<M>>, args: u64, size: u64) -> CallResult {
+        let process = &thread.process;
+        if !process.has(Capabilities::SPAWN) {
+            return Err(Errno::ACCES.into());
+        }
+        let args: SpawnArgs = self.read_record(args, size)?;
+        if args.flags != 0 || u64::from(args.size) != size {
+            return Err(Errno::INVAL.into());
+        }
+        let (vnode, name) = self.program(thread, &args)?;
+        let plan = self.load_plan(Some(thread), vnode)?;
+        let strings = Strings {
+            args: self.read_strings(args.args, args.args_len)?,
+            env: self.read_strings(args.env, args.env_len)?,
+        };
+        let specs: Vec<SpawnHandle> =
+            self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX)?;
+        // Nothing was changed up to here, and nothing below can wait or fault.
+        let limits = Limits {
+            memory: lowered(args.memory_limit, process.limits.memory),
+            handles: lowered(args.handle_limit as usize, process.limits.handles),
+            threads: lowered(args.thread_limit as usize, process.limits.threads),
+        };
+        let loaded = self.load(&plan, vnode, &strings, limits.memory)?;
+        let handles = match self.pass_handles(process, &specs) {
+            Ok(handles) => handles,
+            Err(errno) => {
+                while !self.free_space(&loaded.space) {}
+                return Err(errno.into());
+            }
+        };
+        let birth = Birth {
+            parent: process.pid,
+            name,
+            identity: process.identity,
+            capabilities: process.capabilities() & Capabilities::from_bits_retain(args.capabilities),
+            limits,
+            root: process.root,
+            directory: *process.directory.lock(),
+            handles,
+        };
+        Ok(u64::from(self.give_birth(birth, loaded)?))
+    }
+
+    /// The program's file and the name that the process will have.
+    fn program(&self, thread: &Arc<Thread<M>>, args: &SpawnArgs) -> Result<(VnodeId, [u8; NAME_LEN]), Stop> {
+        let mut name = [0; NAME_LEN];
+        let vnode = self.with_path(args.path, args.path_len, |path| {
+            let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+            for (to, from) in name.iter_mut().zip(last.iter().take(NAME_LEN - 1)) {
+                *to = *from;
+            }
+            if args.program == Handle::NONE {
+                return self.resolve_program(thread, path);
+            }
+            let Object::File(file) = Self::object(thread, args.program, Rights::EXECUTE)? else {
+                return Err(Errno::ACCES.into());
+            };
+            let vnode = file.open.lock().open.vnode;
+            Ok(vnode)
+        })?;
+        self.check_access(thread, vnode, Access::Execute)?;
+        Ok((vnode, name))
+    }
+
+    fn read_strings(&self, from: u64, len: u64) -> Result<Vec<u8>, Stop> {
+        let bytes = self.read_bytes(from, len, STRINGS_MAX)?;
+        if bytes.last().is_some_and(|&byte| byte != 0) {
+            return Err(Errno::INVAL.into());
+        }
+        Ok(bytes)
+    }
+
+    /// The objects that a child gets. All or none.
+    fn pass_handles(
+        &self,
+        process: &Process<M>,
+        specs: &[SpawnHandle],
+    ) -> Result<Vec<(u32, Object<M>, Rights)>, Errno> {
+        let table = process.handles.lock();
+        let mut passed: Vec<(u32, Object<M>, Rights)> = Vec::new();
+        passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
+        for spec in specs {
+            let (_, rights) = table.get(spec.source).map_err(handle_errno)?;
+            let object = table.get_with(spec.source, Rights::TRANSFER).map_err(handle_errno)?;
+            if spec.flags != 0
+                || u64::from(spec.target) >= SPAWN_HANDLES_MAX
+                || passed.iter().any(|(target, _, _)| *target == spec.target)
+            {
+                return Err(Errno::INVAL);
+            }
+            passed.push((spec.target, object.clone(), rights & Rights::from_bits_retain(spec.rights)));
+        }
+        drop(table);
+        // Only now do they count as open, so that a refusal above leaves nothing to close.
+        for (_, object, _) in &mut passed {
+            *object = object.open_again();
+        }
+        Ok(passed)
+    }
+
+    /// Makes a process of a loaded program and lets it run. Takes back everything if it can't.
+    pub(crate) fn give_birth(&self, birth: Birth<M>, loaded: crate::load::Loaded) -> Result<u32, Errno> {
+        let started = self.machine.now();
+        let pid = self.processes.lock().new_pid();
+        let process = Arc::new(Process::new(NewProcess {
+            pid,
+            name: birth.name,
+            identity: birth.identity,
+            capabilities: birth.capabilities,
+            limits: birth.limits,
+            space: loaded.space,
+            started,
+            root: birth.root,
+            directory: birth.directory,
+        }));
+        let mut refused = None;
+        for (target, object, rights) in birth.handles {
+            let kept = object.clone();
+            if refused.is_none() {
+                match process.handles.lock().insert_at(Handle(target), object, rights) {
+                    Ok(_) => continue,
+                    Err(error) => refused = Some(handle_errno(error)),
+                }
+            }
+            self.close_object(kept);
+        }
+        if let Some(errno) = refused {
+            while process.handles.lock().teardown(64, |object| self.close_object(object))
+                == swos_handles::Progress::More
+            {}
+            while !self.free_space(&process.space) {}
+            return Err(errno);
+        }
+        self.processes.lock().add(process.clone(), birth.parent);
+        self.start_thread(&process, loaded.start);
+        Ok(pid)
+    }
+
+    fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
+        let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
+        let cpu = self.machine.cpu_index();
+        let thread = Thread::new(tid, process.clone(), self.machine.new_context(start), cpu);
+        self.threads_alive.fetch_add(1, Ordering::Relaxed);
+        process.threads.lock().list.push(thread.clone());
+        let mut state = thread.state.lock();
+        state.phase = Phase::Ready;
+        self.enqueue(&thread, &mut state, Enter::New);
+        tid
+    }
+
+    pub(super) fn thread_create(
+        &self,
+        thread: &Arc<Thread<M>>,
+        entry: u64,
+        stack: u64,
+        argument: u64,
+        tls: u64,
+    ) -> CallResult {
+        let process = &thread.process;
+        user_range(entry, 4)?;
+        user_range(stack, 0)?;
+        if !entry.is_multiple_of(4) || !stack.is_multiple_of(16) {
+            return Err(Errno::INVAL.into());
+        }
+        {
+            let threads = process.threads.lock();
+            if threads.list.len() >= process.limits.threads {
+                return Err(Errno::AGAIN.into());
+            }
+            if threads.ending.is_some() {
+                return Err(Stop::Exit);
+            }
+        }
+        let start = Start { entry: VirtAddr::new(entry), stack: VirtAddr::new(stack), argument, tls };
+        Ok(u64::from(self.start_thread(process, start)))
+    }
+
+    pub(super) fn thread_exit(&self, thread: &Arc<Thread<M>>, clear: u64) -> CallResult {
+        if clear != 0 {
+            user_range(clear, 4)?;
+            if !clear.is_multiple_of(4) {
+                return Err(Errno::INVAL.into());
+            }
+            self.machine.store_u32(VirtAddr::new(clear), 0).map_err(crate::wait::write_fault)?;
+            let key = WaitKey::Futex { pid: thread.process.pid, address: clear };
+            self.wake(key, 1, crate::wait::ANY_BITS);
+        }
+        Err(Stop::Exit)
+    }
+
+    pub(super) fn wait(&self, thread: &Arc<Thread<M>>, pid: u64, flags: u32, record: u64) -> CallResult {
+        if flags & !WAIT_NO_HANG != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let parent = thread.process.pid;
+        loop {
+            let found = {
+                let processes = self.processes.lock();
+                let own = processes.table.get(&parent).ok_or(Errno::CHILD)?;
+                let mut any = false;
+                let mut ended = None;
+                for &child in own.children.iter().filter(|&&child| pid == WAIT_ANY || u64::from(child) == pid)
+                {
+                    any = true;
+                    if let Some(Life::Ended(record)) = processes.table.get(&child).map(|entry| &entry.life) {
+                        ended = Some(*record);
+                        break;
+                    }
+                }
+                match (any, ended) {
+                    (false, _) => return Err(Errno::CHILD.into()),
+                    (true, Some(ended)) => ended,
+                    (true, None) if flags & WAIT_NO_HANG != 0 => return Ok(0),
+                    (true, None) => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                }
+            };
+            if record != 0 {
+                self.write_record(record, size_of::<ExitRecord>() as u64, &found)?;
+            }
+            // Another thread of the parent may have been faster; then look again.
+            let mut processes = self.processes.lock();
+            let Some(entry) = processes.table.get(&found.pid) else { continue };
+            if entry.parent == parent && matches!(&entry.life, Life::Ended(_)) {
+                processes.forget(found.pid);
+                return Ok(u64::from(found.pid));
+            }
+        }
+    }
+
+    pub(super) fn kill(&self, thread: &Arc<Thread<M>>, pid: u64, status: i32) -> CallResult {
+        let pid = u32::try_from(pid).map_err(|_| Errno::SRCH)?;
+        if !(1..=64).contains(&status) {
+            return Err(Errno::INVAL.into());
+        }
+        let target = {
+            let processes = self.processes.lock();
+            if !processes.descends(pid, thread.process.pid) {
+                // The same answer for "is not" and "is not yours".
+                return Err(Errno::SRCH.into());
+            }
+            processes.alive(pid).cloned()
+        };
+        if let Some(target) = target {
+            self.end_process(
+                &target,
+                ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() },
+            );
+        }
+        Ok(0)
+    }
+
+    pub(super) fn futex_wait(
+        &self,
+        thread: &Arc<Thread<M>>,
+        address: u64,
+        expected: u32,
+        timeout_ns: u64,
+        bitset: u32,
+    ) -> CallResult {
+        if !address.is_multiple_of(4) || bitset == 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let at = user_range(address, 4)?;
+        // Woken, not just restarted: the waker took the registration away.
+        if thread.progress.lock().fired {
+            return Ok(0);
+        }
+        if self.time_is_up(thread, timeout_ns) {
+            return Err(Errno::TIMEDOUT.into());
+        }
+        let key = WaitKey::Futex { pid: thread.process.pid, address };
+        // First in the queue, then the look: a waker changes the value before it looks at the queue.
+        self.register(thread, key, bitset)?;
+        let value = self.machine.load_u32(at).map_err(crate::wait::read_fault)?;
+        if value != expected {
+            return Err(Errno::AGAIN.into());
+        }
+        Err(Stop::Wait)
+    }
+
+    pub(super) fn futex_wake(
+        &self,
+        thread: &Arc<Thread<M>>,
+        address: u64,
+        count: u32,
+        bitset: u32,
+    ) -> CallResult {
+        if !address.is_multiple_of(4) || bitset == 0 {
+            return Err(Errno::INVAL.into());
+        }
+        user_range(address, 4)?;
+        let key = WaitKey::Futex { pid: thread.process.pid, address };
+        Ok(self.wake(key, count as usize, bitset) as u64)
+    }
+}
+
+/// A limit from a spawn: 0 = the parent's, and never above it.
+fn lowered<T: Ord + Default>(wanted: T, own: T) -> T {
+    if wanted == T::default() { own } else { wanted.min(own) }
+}

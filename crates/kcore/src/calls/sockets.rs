@@ -1,0 +1,620 @@
+//! Sockets, and sending files.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    net::{Ipv4Addr, SocketAddrV4},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use swos_abi::{
+    Capabilities, DOMAIN_IPV4, Errno, Handle, NetworkConfig, OPTION_KEEP_ALIVE, OPTION_NO_DELAY,
+    OPTION_RECEIVE_BUFFER, OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR, Rights, SEND_MORE,
+    SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM,
+    SocketAddress,
+};
+use swos_netstack::{Direction, Error, OptionName, Push, SocketOption, Stack, Switch};
+use swos_units::{Duration, PAGE_SIZE};
+use swos_vfs::Kind;
+
+use crate::{
+    Kernel, Machine,
+    files::PageWanted,
+    log::Level,
+    net::{Device, Net, PagePin, Socket, SocketKind},
+    object::Object,
+    thread::Thread,
+    wait::{CallResult, Stop, WaitKey},
+};
+
+/// Bytes that one step copies between a program and the stack.
+const STEP: usize = 2048;
+/// Longest datagram.
+const DATAGRAM_MAX: usize = 65_507;
+
+/// Handles to sockets can do everything but be mapped or executed.
+fn socket_rights() -> Rights {
+    Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR | Rights::SETATTR
+}
+
+/// Marks a socket as being read, until it is dropped.
+struct Reading<'a>(&'a AtomicBool);
+
+impl<'a> Reading<'a> {
+    fn start(flag: &'a AtomicBool) -> Result<Self, Stop> {
+        if flag.swap(true, Ordering::Acquire) { Err(Stop::Again) } else { Ok(Self(flag)) }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    fn socket_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<Socket<M>>, Stop> {
+        match Self::object(thread, handle, needed)? {
+            Object::Socket(socket) => Ok(socket),
+            Object::File(_) | Object::Console(_) | Object::Ready(_) => Err(Errno::NOTSOCK.into()),
+        }
+    }
+
+    /// Waits for a change of the socket, unless it never waits. The caller holds the stack's lock.
+    fn wait_socket(&self, thread: &Arc<Thread<M>>, socket: &Socket<M>, net: &Net<M>) -> Stop {
+        debug_assert!(net.stack.is_some(), "a socket without a stack");
+        if socket.nonblock.load(Ordering::Relaxed) {
+            return Errno::AGAIN.into();
+        }
+        self.wait_for(thread, WaitKey::Socket { id: socket.wait_id() })
+    }
+
+    pub(super) fn socket(&self, thread: &Thread<M>, domain: u32, kind: u32) -> CallResult {
+        if !thread.process.has(Capabilities::NET) {
+            return Err(Errno::ACCES.into());
+        }
+        if domain != DOMAIN_IPV4 {
+            return Err(Errno::AFNOSUPPORT.into());
+        }
+        let nonblock = kind & SOCKET_NONBLOCK != 0;
+        let socket = {
+            let mut net = self.net.lock();
+            let stack = stack_of(&mut net)?;
+            let (id, kind) = match kind & !SOCKET_NONBLOCK {
+                SOCKET_STREAM => (stack.tcp_open(), SocketKind::Stream),
+                SOCKET_DATAGRAM => (stack.udp_open(), SocketKind::Datagram),
+                _ => return Err(Errno::PROTONOSUPPORT.into()),
+            };
+            let socket = Socket::new(id.map_err(Errno::from)?, kind, nonblock);
+            net.add(&socket);
+            socket
+        };
+        self.install(thread, Object::Socket(socket), socket_rights())
+    }
+
+    pub(super) fn bind(&self, thread: &Thread<M>, socket: Handle, address: u64, size: u64) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let local = self.read_address(address, size)?;
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.bind(socket.id, local).map_err(Errno::from)?;
+        Ok(0)
+    }
+
+    pub(super) fn listen(&self, thread: &Thread<M>, socket: Handle, backlog: u32) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.listen(socket.id, backlog as usize).map_err(Errno::from)?;
+        Ok(0)
+    }
+
+    pub(super) fn accept(
+        &self,
+        thread: &Arc<Thread<M>>,
+        socket: Handle,
+        address: u64,
+        size: u64,
+        flags: u32,
+    ) -> CallResult {
+        if flags & !SOCKET_NONBLOCK != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let listener = Self::socket_of(thread, socket, Rights::READ)?;
+        if address != 0 {
+            // A bad pointer must not cost a connection: it is tried before one is taken.
+            self.write_record(address, size, &SocketAddress::default())?;
+        }
+        let (accepted, peer) = {
+            let mut net = self.net.lock();
+            let (id, peer) = match stack_of(&mut net)?.accept(listener.id) {
+                Err(Error::WouldBlock) => return Err(self.wait_socket(thread, &listener, &net)),
+                other => other.map_err(Errno::from)?,
+            };
+            let socket = Socket::new(id, SocketKind::Stream, flags & SOCKET_NONBLOCK != 0);
+            net.add(&socket);
+            (socket, peer)
+        };
+        let handle = self.install(thread, Object::Socket(accepted), socket_rights())?;
+        if address != 0 {
+            // It was writable just now. If another thread unmapped it since, the connection is still good.
+            let _ = self.write_record(address, size, &from_address(peer));
+        }
+        Ok(handle)
+    }
+
+    pub(super) fn connect(
+        &self,
+        cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: Handle,
+        address: u64,
+        size: u64,
+    ) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let remote = self.read_address(address, size)?;
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        let stack = stack_of(&mut net)?;
+        if thread.progress.lock().done == 1 {
+            // Restarted: the attempt is under way, or over.
+            if let Some(error) = stack.take_error(socket.id).map_err(Errno::from)? {
+                return Err(Errno::from(error).into());
+            }
+        }
+        match stack.connect(now, socket.id, remote) {
+            Ok(()) if socket.kind == SocketKind::Datagram => Ok(0),
+            Err(Error::AlreadyConnected) if thread.progress.lock().done == 1 => Ok(0),
+            started @ (Ok(()) | Err(Error::InProgress)) => {
+                if socket.nonblock.load(Ordering::Relaxed) {
+                    let errno = if started.is_ok() { Errno::INPROGRESS } else { Errno::ALREADY };
+                    self.net_turn(cpu, now, net);
+                    return Err(errno.into());
+                }
+                let stop = self.wait_socket(thread, &socket, &net);
+                thread.progress.lock().done = 1;
+                self.net_turn(cpu, now, net);
+                Err(stop)
+            }
+            Err(error) => Err(Errno::from(error).into()),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the call has six")]
+    pub(super) fn send_to(
+        &self,
+        cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: Handle,
+        buffer: u64,
+        length: u64,
+        (address, size): (u64, u64),
+        flags: u32,
+    ) -> CallResult {
+        if flags & !SEND_MORE != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        if socket.kind == SocketKind::Stream {
+            if address != 0 {
+                return Err(Errno::ISCONN.into());
+            }
+            return self.send(thread, &socket, buffer, length, flags);
+        }
+        let to = if address == 0 { None } else { Some(self.read_address(address, size)?) };
+        let data = self.read_bytes(buffer, length, DATAGRAM_MAX).map_err(|stop| match stop {
+            Stop::Errno(Errno::TOOBIG) => Errno::MSGSIZE.into(),
+            other => other,
+        })?;
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        match stack_of(&mut net)?.send_to(now, socket.id, &data, to, &mut Device(self)) {
+            Ok(count) => {
+                self.net_turn(cpu, now, net);
+                Ok(count as u64)
+            }
+            Err(Error::WouldBlock) => Err(self.wait_socket(thread, &socket, &net)),
+            Err(error) => Err(Errno::from(error).into()),
+        }
+    }
+
+    /// Sends stream bytes, in steps. What was taken before a wait is kept in the thread's progress.
+    pub(super) fn send(
+        &self,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        buffer: u64,
+        length: u64,
+        flags: u32,
+    ) -> CallResult {
+        if socket.kind == SocketKind::Datagram {
+            return self.send_connected(thread, socket, buffer, length);
+        }
+        let push = if flags & SEND_MORE == 0 { Push::Now } else { Push::More };
+        let mut done = thread.progress.lock().done;
+        while done < length {
+            match self.send_step(thread, socket, buffer, (done, length), push)? {
+                0 => return self.stalled(self.machine.cpu_index(), thread, socket, self.net.lock(), done),
+                taken => done += taken,
+            }
+        }
+        if push == Push::Now {
+            self.net_turn(self.machine.cpu_index(), self.machine.now(), self.net.lock());
+        }
+        Ok(done)
+    }
+
+    /// Queues the next bytes of a buffer, of which `done` of `length` were taken. 0 = the queue is full, and so that no
+    /// room that comes in between is missed, the stack was told that we want some.
+    fn send_step(
+        &self,
+        thread: &Thread<M>,
+        socket: &Socket<M>,
+        buffer: u64,
+        (done, length): (u64, u64),
+        push: Push,
+    ) -> CallResult {
+        let mut bytes = [0; STEP];
+        let count = usize::try_from(length - done).unwrap_or(STEP).min(STEP);
+        let part = bytes.get_mut(..count).unwrap_or(&mut []);
+        self.copy_in(buffer.saturating_add(done), part)?;
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        let last = done + count as u64 == length;
+        match stack_of(&mut net)?.send_bytes(now, socket.id, part, if last { push } else { Push::More }) {
+            Ok(taken) => {
+                thread.progress.lock().done = done + taken as u64;
+                Ok(taken as u64)
+            }
+            Err(Error::WouldBlock) => Ok(0),
+            Err(error) => Err(Errno::from(error).into()),
+        }
+    }
+
+    fn send_connected(
+        &self,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        let data = self.read_bytes(buffer, length, DATAGRAM_MAX)?;
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        match stack_of(&mut net)?.send_to(now, socket.id, &data, None, &mut Device(self)) {
+            Ok(count) => {
+                self.net_turn(self.machine.cpu_index(), now, net);
+                Ok(count as u64)
+            }
+            Err(Error::WouldBlock) => Err(self.wait_socket(thread, socket, &net)),
+            Err(error) => Err(Errno::from(error).into()),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the call has six")]
+    pub(super) fn receive_from(
+        &self,
+        cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: Handle,
+        buffer: u64,
+        length: u64,
+        (address, size): (u64, u64),
+        flags: u32,
+    ) -> CallResult {
+        if flags != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let socket = Self::socket_of(thread, socket, Rights::READ)?;
+        if socket.kind == SocketKind::Datagram {
+            return self.receive_datagram(cpu, thread, &socket, (buffer, length), (address, size));
+        }
+        let count = self.receive(thread, &socket, buffer, length)?;
+        if address != 0 {
+            let peer = {
+                let mut net = self.net.lock();
+                stack_of(&mut net)?.peer(socket.id).map_err(Errno::from)
+            };
+            if let Ok(peer) = peer {
+                let _ = self.write_record(address, size, &from_address(peer));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Receives stream bytes: looks at them, copies them out, and only then takes them.
+    pub(super) fn receive(
+        &self,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        if socket.kind == SocketKind::Datagram {
+            return self.receive_datagram(self.machine.cpu_index(), thread, socket, (buffer, length), (0, 0));
+        }
+        let _reading = Reading::start(&socket.reading)?;
+        let mut done = 0;
+        let mut bytes = [0; STEP];
+        loop {
+            let count = {
+                let mut net = self.net.lock();
+                match stack_of(&mut net)?.peek(socket.id) {
+                    Ok(piece) => {
+                        let room = usize::try_from(length - done).unwrap_or(STEP).min(STEP);
+                        let count = piece.len().min(room);
+                        if let (Some(to), Some(from)) = (bytes.get_mut(..count), piece.get(..count)) {
+                            to.copy_from_slice(from);
+                        }
+                        count
+                    }
+                    Err(_) if done > 0 => 0,
+                    Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
+                    Err(error) => return Err(Errno::from(error).into()),
+                }
+            };
+            if count == 0 {
+                return Ok(done);
+            }
+            match self.copy_out(buffer.saturating_add(done), bytes.get(..count).unwrap_or(&[])) {
+                Err(_) if done > 0 => return Ok(done),
+                other => other?,
+            }
+            let now = self.machine.now();
+            let mut net = self.net.lock();
+            stack_of(&mut net)?.consume(socket.id, count).map_err(Errno::from)?;
+            done += count as u64;
+            // A window that opened may have to be told.
+            self.net_turn(self.machine.cpu_index(), now, net);
+            if done == length {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn receive_datagram(
+        &self,
+        _cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        (buffer, length): (u64, u64),
+        (address, size): (u64, u64),
+    ) -> CallResult {
+        let room = usize::try_from(length).unwrap_or(usize::MAX).min(DATAGRAM_MAX);
+        if address != 0 {
+            self.write_record(address, size, &SocketAddress::default())?;
+        }
+        // Both ends of the buffer are tried first, so that a bad pointer costs no datagram.
+        self.copy_out(buffer, &[0; 1].as_slice()[..usize::from(room > 0)])?;
+        let mut data: Vec<u8> = Vec::new();
+        data.try_reserve_exact(room).map_err(|_| Errno::NOMEM)?;
+        data.resize(room, 0);
+        let datagram = {
+            let mut net = self.net.lock();
+            match stack_of(&mut net)?.recv_from(socket.id, &mut data) {
+                Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
+                other => other.map_err(Errno::from)?,
+            }
+        };
+        let count = datagram.len.min(room);
+        self.copy_out(buffer, data.get(..count).unwrap_or(&[]))?;
+        if address != 0 {
+            let _ = self.write_record(address, size, &from_address(datagram.from));
+        }
+        Ok(count as u64)
+    }
+
+    /// Queues pages of a file on a stream: no byte passes through the program, and each is copied once, into a segment.
+    pub(super) fn sendfile(
+        &self,
+        cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: Handle,
+        file: Handle,
+        (offset, length): (u64, u64),
+        head: (u64, u64),
+    ) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let Object::File(file) = Self::object(thread, file, Rights::READ)? else {
+            return Err(Errno::INVAL.into());
+        };
+        let vnode = file.open.lock().open.vnode;
+        let attributes = self.attributes(vnode)?;
+        if attributes.kind != Kind::File || socket.kind != SocketKind::Stream {
+            return Err(Errno::INVAL.into());
+        }
+        let head_len = head.1;
+        let length = head_len.saturating_add(length.min(attributes.size.saturating_sub(offset)));
+        let mut done = thread.progress.lock().done;
+        while done < head_len.min(length) {
+            let push = if head_len == length { Push::Now } else { Push::More };
+            match self.send_step(thread, &socket, head.0, (done, head_len), push)? {
+                0 => return self.stalled(cpu, thread, &socket, self.net.lock(), done),
+                taken => done += taken,
+            }
+        }
+        while done < length {
+            let at = offset + (done - head_len);
+            let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
+            let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
+            // Room is asked for first, so that a full queue reads no page.
+            let room = {
+                let mut net = self.net.lock();
+                let room = stack_of(&mut net)?.send_room(socket.id).map_err(Errno::from);
+                match room {
+                    Ok(0) => return self.stalled(cpu, thread, &socket, net, done),
+                    Ok(room) => room,
+                    Err(_) if done > 0 => return Ok(done),
+                    Err(errno) => return Err(errno.into()),
+                }
+            };
+            if done == head_len {
+                self.read_ahead(&file, vnode, offset, (room as u64).min(length - done), attributes.size);
+            }
+            let page = match self.node_page(Some(thread), vnode, at / PAGE_SIZE as u64) {
+                PageWanted::Ready(frame) => {
+                    let page = PagePin(self.machine.pin(frame));
+                    self.machine.release_frame(frame);
+                    page
+                }
+                PageWanted::Wait => {
+                    self.net_turn(cpu, self.machine.now(), self.net.lock());
+                    return Err(Stop::Wait);
+                }
+                PageWanted::Failed if done > 0 => break,
+                PageWanted::Failed => return Err(Errno::IO.into()),
+            };
+            let now = self.machine.now();
+            let mut net = self.net.lock();
+            let push = if done + count as u64 == length { Push::Now } else { Push::More };
+            match stack_of(&mut net)?.send_page(now, socket.id, page, within..within + count, push) {
+                Ok(0) | Err(Error::WouldBlock) => return self.stalled(cpu, thread, &socket, net, done),
+                Ok(taken) => done += taken as u64,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(Errno::from(error).into()),
+            }
+            thread.progress.lock().done = done;
+        }
+        self.net_turn(cpu, self.machine.now(), self.net.lock());
+        Ok(done)
+    }
+
+    /// The send queue is full: what was taken leaves, and the call ends or waits.
+    fn stalled<'a>(
+        &'a self,
+        cpu: usize,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        net: swos_sync::LockGuard<'a, Net<M>>,
+        done: u64,
+    ) -> CallResult {
+        let result = if done > 0 { Ok(done) } else { Err(self.wait_socket(thread, socket, &net)) };
+        self.net_turn(cpu, self.machine.now(), net);
+        result
+    }
+
+    pub(super) fn shutdown(&self, cpu: usize, thread: &Thread<M>, socket: Handle, how: u32) -> CallResult {
+        let direction = match how {
+            SHUTDOWN_READ => Direction::Read,
+            SHUTDOWN_WRITE => Direction::Write,
+            SHUTDOWN_BOTH => Direction::Both,
+            _ => return Err(Errno::INVAL.into()),
+        };
+        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.shutdown(socket.id, direction).map_err(Errno::from)?;
+        self.net_turn(cpu, now, net);
+        Ok(0)
+    }
+
+    pub(super) fn socket_option_set(
+        &self,
+        thread: &Thread<M>,
+        socket: Handle,
+        option: u32,
+        value: u64,
+    ) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::SETATTR)?;
+        let switch = match value {
+            0 => Ok(Switch::Off),
+            1 => Ok(Switch::On),
+            _ => Err(Errno::INVAL),
+        };
+        let bytes = usize::try_from(value).map_err(|_| Errno::INVAL);
+        let option = match option {
+            OPTION_NO_DELAY => SocketOption::NoDelay(switch?),
+            OPTION_KEEP_ALIVE => SocketOption::KeepAlive((value != 0).then(|| Duration::from_secs(value))),
+            OPTION_REUSE_ADDRESS => SocketOption::ReuseAddress(switch?),
+            OPTION_SEND_BUFFER => SocketOption::SendBuffer(bytes?),
+            OPTION_RECEIVE_BUFFER => SocketOption::ReceiveBuffer(bytes?),
+            _ => return Err(Errno::INVAL.into()),
+        };
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.set_option(self.machine.now(), socket.id, option).map_err(Errno::from)?;
+        Ok(0)
+    }
+
+    pub(super) fn socket_option_get(&self, thread: &Thread<M>, socket: Handle, option: u32) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::GETATTR)?;
+        let mut net = self.net.lock();
+        let stack = stack_of(&mut net)?;
+        let name = match option {
+            OPTION_SOCKET_ERROR => {
+                let error = stack.take_error(socket.id).map_err(Errno::from)?;
+                return Ok(error.map_or(0, |error| u64::from(Errno::from(error).get())));
+            }
+            OPTION_NO_DELAY => OptionName::NoDelay,
+            OPTION_KEEP_ALIVE => OptionName::KeepAlive,
+            OPTION_REUSE_ADDRESS => OptionName::ReuseAddress,
+            OPTION_SEND_BUFFER => OptionName::SendBuffer,
+            OPTION_RECEIVE_BUFFER => OptionName::ReceiveBuffer,
+            _ => return Err(Errno::INVAL.into()),
+        };
+        Ok(stack.option(socket.id, name).map_err(Errno::from)?)
+    }
+
+    pub(super) fn socket_address(
+        &self,
+        thread: &Thread<M>,
+        socket: Handle,
+        peer: u32,
+        address: u64,
+        size: u64,
+    ) -> CallResult {
+        let socket = Self::socket_of(thread, socket, Rights::GETATTR)?;
+        let found = {
+            let mut net = self.net.lock();
+            let stack = stack_of(&mut net)?;
+            match peer {
+                0 => stack.local(socket.id),
+                1 => stack.peer(socket.id),
+                _ => return Err(Errno::INVAL.into()),
+            }
+        };
+        self.write_record(address, size, &from_address(found.map_err(Errno::from)?))?;
+        Ok(0)
+    }
+
+    pub(super) fn net_configure(&self, cpu: usize, thread: &Thread<M>, config: u64, size: u64) -> CallResult {
+        if !thread.process.has(Capabilities::NET_ADMIN) {
+            return Err(Errno::ACCES.into());
+        }
+        let config: NetworkConfig = self.read_record(config, size)?;
+        self.configure_network(cpu, &config)?;
+        Ok(0)
+    }
+
+    /// Sets the interface's address.
+    pub(crate) fn configure_network(&self, cpu: usize, config: &NetworkConfig) -> Result<(), Errno> {
+        let gateway = (config.gateway != [0; 4]).then(|| Ipv4Addr::from(config.gateway));
+        let prefix = u8::try_from(config.prefix).map_err(|_| Errno::INVAL)?;
+        let address = Ipv4Addr::from(config.address);
+        if prefix > 32 || address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+            return Err(Errno::INVAL);
+        }
+        let ipv4 = swos_ipv4::Config { address, prefix_len: prefix, gateway };
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        stack_of(&mut net).map_err(|_| Errno::NETDOWN)?.set_ipv4(now, Some(ipv4));
+        self.net_turn(cpu, now, net);
+        match gateway {
+            Some(gateway) => self.log(Level::Info, "net", format_args!("{address}/{prefix} via {gateway}")),
+            None => self.log(Level::Info, "net", format_args!("{address}/{prefix}")),
+        }
+        Ok(())
+    }
+
+    fn read_address(&self, address: u64, size: u64) -> Result<SocketAddrV4, Stop> {
+        let address: SocketAddress = self.read_record(address, size)?;
+        if u32::from(address.domain) != DOMAIN_IPV4 {
+            return Err(Errno::AFNOSUPPORT.into());
+        }
+        Ok(SocketAddrV4::new(Ipv4Addr::from(address.ipv4_octets()), address.port))
+    }
+}
+
+fn stack_of<M: Machine>(net: &mut Net<M>) -> Result<&mut Stack<PagePin<M>>, Stop> {
+    net.stack.as_mut().ok_or(Stop::Errno(Errno::NETDOWN))
+}
+
+fn from_address(address: SocketAddrV4) -> SocketAddress {
+    SocketAddress::ipv4(address.ip().octets(), address.port())
+}

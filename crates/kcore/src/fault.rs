@@ -1,0 +1,323 @@
+//! Faults of programs: pages that come on demand, and the end of those who went wrong.
+
+use alloc::sync::Arc;
+
+use swos_abi::{EXIT_FAULT, ExitRecord};
+use swos_aspace::{AccessKind, Cause, Decision, Denied};
+use swos_sync::CpuToken;
+use swos_units::{Frame, PAGE_SIZE, Page, VirtAddr};
+use swos_vm::{Access as PageAccess, Attributes, Sharing};
+
+use crate::{
+    Kernel, Machine,
+    dispatch::Trap,
+    files::PageWanted,
+    log::Level,
+    process::Process,
+    space::{Inner, TableFrames, Translation},
+    thread::{Pending, Thread},
+    wait::Access,
+};
+
+/// An exception that a program caused at EL0.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UserException {
+    /// What happened.
+    pub kind: ExceptionKind,
+    /// Instruction that caused it.
+    pub pc: VirtAddr,
+}
+
+/// What a program did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ExceptionKind {
+    /// A memory access that the tables did not allow.
+    Memory {
+        /// Address it was about.
+        address: VirtAddr,
+        /// How it was accessed.
+        access: AccessKind,
+        /// What the hardware found.
+        cause: Cause,
+    },
+    /// An instruction that does not exist, or not for programs.
+    Instruction,
+    /// A breakpoint instruction.
+    Breakpoint,
+    /// A misaligned program counter, stack pointer or access.
+    Alignment {
+        /// Address it was about.
+        address: VirtAddr,
+    },
+    /// Anything else, by its exception syndrome.
+    Other {
+        /// `ESR_EL1`.
+        syndrome: u64,
+    },
+}
+
+/// Signal numbers that end a program after a fault, as customary.
+const SIGNAL_ILL: i32 = 4;
+const SIGNAL_TRAP: i32 = 5;
+const SIGNAL_BUS: i32 = 7;
+const SIGNAL_KILL: i32 = 9;
+const SIGNAL_SEGV: i32 = 11;
+
+/// What became of a fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Resolution {
+    /// Try the access again.
+    Mapped,
+    /// The thread is registered for what it needs.
+    Wait,
+    /// The access can't be made good.
+    Refused(Refusal),
+}
+
+/// Why an access can't be made good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    /// The program's fault.
+    Denied(Denied),
+    /// The disk failed, or the page is beyond the end of its file.
+    NoPage,
+    /// No memory is left.
+    NoMemory,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// An exception of the thread that runs on this CPU.
+    pub fn user_fault(&self, cpu: &mut CpuToken, exception: UserException) -> Trap {
+        let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
+        let (signal, address, what) = match exception.kind {
+            ExceptionKind::Memory { address, access, cause } => {
+                match self.resolve_cause(&thread, address, access, cause) {
+                    Resolution::Mapped => return Trap::Resume,
+                    Resolution::Wait => {
+                        if self.stop(cpu, &thread, Pending::Nothing) {
+                            return Trap::Reschedule;
+                        }
+                        self.unregister(&thread);
+                        return Trap::Resume;
+                    }
+                    Resolution::Refused(Refusal::Denied(denied)) => {
+                        (SIGNAL_SEGV, address, denied_text(denied, access))
+                    }
+                    Resolution::Refused(Refusal::NoPage) => {
+                        (SIGNAL_BUS, address, "no page behind the mapping")
+                    }
+                    Resolution::Refused(Refusal::NoMemory) => (SIGNAL_KILL, address, "out of memory"),
+                }
+            }
+            ExceptionKind::Instruction => (SIGNAL_ILL, exception.pc, "undefined instruction"),
+            ExceptionKind::Breakpoint => (SIGNAL_TRAP, exception.pc, "breakpoint"),
+            ExceptionKind::Alignment { address } => (SIGNAL_BUS, address, "misaligned access"),
+            ExceptionKind::Other { .. } => (SIGNAL_ILL, exception.pc, "unexpected exception"),
+        };
+        self.log(
+            Level::Warning,
+            "fault",
+            format_args!(
+                "{} ({}): {what} at {:#x}, pc {:#x}",
+                thread.process.name(),
+                thread.process.pid,
+                address.get(),
+                exception.pc.get()
+            ),
+        );
+        self.end_process(
+            &thread.process,
+            ExitRecord {
+                cause: EXIT_FAULT,
+                code: signal,
+                fault_address: address.get(),
+                ..ExitRecord::default()
+            },
+        );
+        self.end_thread(cpu, &thread);
+        Trap::Reschedule
+    }
+
+    /// Makes good an access of the kernel to the caller's memory.
+    pub(crate) fn resolve(&self, thread: &Arc<Thread<M>>, access: Access) -> Resolution {
+        let cause = {
+            let inner = thread.process.space.inner.lock();
+            let mapped = match &inner.tables {
+                Translation::Live(tables) => tables.walk(&TableFrames(self), access.address),
+                Translation::Dying(_) | Translation::Gone => None,
+            };
+            match mapped {
+                Some(mapping) if mapping.attributes.access() != PageAccess::None => Cause::Forbidden,
+                Some(_) | None => Cause::Absent,
+            }
+        };
+        self.resolve_cause(thread, access.address, access.kind, cause)
+    }
+
+    fn resolve_cause(
+        &self,
+        thread: &Arc<Thread<M>>,
+        address: VirtAddr,
+        kind: AccessKind,
+        cause: Cause,
+    ) -> Resolution {
+        let process = &thread.process;
+        let mut inner = process.space.inner.lock();
+        let page = Page::containing(address);
+        match inner.areas.fault(address, kind, cause) {
+            Decision::MapZero { access } => {
+                let Some(frame) = self.frame() else { return Resolution::Refused(Refusal::NoMemory) };
+                self.machine.zero_frame(frame);
+                self.map(process, &mut inner, page, frame, Attributes::user(access, Sharing::Private))
+            }
+            Decision::MapFile { object, page: index, access } => {
+                match self.file_page(thread, object, index) {
+                    PageWanted::Ready(frame) => {
+                        if access == PageAccess::ReadExecute {
+                            self.machine.sync_instructions(frame);
+                        }
+                        self.map(
+                            process,
+                            &mut inner,
+                            page,
+                            frame,
+                            Attributes::user(access, Sharing::CopyOnWrite),
+                        )
+                    }
+                    PageWanted::Wait => Resolution::Wait,
+                    PageWanted::Failed => Resolution::Refused(Refusal::NoPage),
+                }
+            }
+            Decision::CopyFile { object, page: index, bytes, access } => {
+                match self.file_page(thread, object, index) {
+                    PageWanted::Ready(source) => {
+                        let copy = self.frame();
+                        if let Some(copy) = copy {
+                            self.copy_part(source, copy, bytes);
+                        }
+                        self.machine.release_frame(source);
+                        let Some(copy) = copy else { return Resolution::Refused(Refusal::NoMemory) };
+                        if access == PageAccess::ReadExecute {
+                            self.machine.sync_instructions(copy);
+                        }
+                        self.map(process, &mut inner, page, copy, Attributes::user(access, Sharing::Private))
+                    }
+                    PageWanted::Wait => Resolution::Wait,
+                    PageWanted::Failed => Resolution::Refused(Refusal::NoPage),
+                }
+            }
+            Decision::CopyOnWrite { access } => self.copy_on_write(process, &mut inner, page, access),
+            // Objects to share come with the calls that make them; until then no area has one.
+            Decision::MapShared { .. } => Resolution::Refused(Refusal::NoPage),
+            Decision::Stale => {
+                let mut tlb = process.space.tlb(&self.machine);
+                swos_vm::Tlb::invalidate_page(&mut tlb, page);
+                swos_vm::Tlb::synchronize(&mut tlb);
+                Resolution::Mapped
+            }
+            Decision::Deny(denied) => Resolution::Refused(Refusal::Denied(denied)),
+        }
+    }
+
+    /// Maps a frame, whose reference passes to the tables.
+    fn map(
+        &self,
+        process: &Process<M>,
+        inner: &mut Inner,
+        page: Page,
+        frame: Frame,
+        attributes: Attributes,
+    ) -> Resolution {
+        let Translation::Live(tables) = &mut inner.tables else {
+            self.machine.release_frame(frame);
+            return Resolution::Refused(Refusal::NoMemory);
+        };
+        match tables.map_page(
+            &mut TableFrames(self),
+            &mut process.space.tlb(&self.machine),
+            page,
+            frame,
+            attributes,
+        ) {
+            Ok(()) => {
+                inner.resident += 1;
+                Resolution::Mapped
+            }
+            Err(swos_vm::Error::Mapped(_)) => {
+                // Another thread was faster.
+                self.machine.release_frame(frame);
+                Resolution::Mapped
+            }
+            Err(_) => {
+                self.machine.release_frame(frame);
+                Resolution::Refused(Refusal::NoMemory)
+            }
+        }
+    }
+
+    fn copy_on_write(
+        &self,
+        process: &Process<M>,
+        inner: &mut Inner,
+        page: Page,
+        access: PageAccess,
+    ) -> Resolution {
+        let Translation::Live(tables) = &mut inner.tables else {
+            return Resolution::Refused(Refusal::NoMemory);
+        };
+        let Some(mapping) = tables.walk(&TableFrames(self), page.start()) else { return Resolution::Mapped };
+        let old = mapping.frame;
+        let attributes = Attributes::user(access, Sharing::Private);
+        let mut tlb = process.space.tlb(&self.machine);
+        let (frame, copied) = if self.machine.frame_references(old) == 1 {
+            (old, false)
+        } else {
+            let Some(copy) = self.frame() else { return Resolution::Refused(Refusal::NoMemory) };
+            self.machine.copy_frame(old, copy);
+            (copy, true)
+        };
+        match tables.replace_page(&mut TableFrames(self), &mut tlb, page, frame, attributes) {
+            Ok(_) if copied => self.machine.release_frame(old),
+            Ok(_) => {}
+            Err(_) => {
+                if copied {
+                    self.machine.release_frame(frame);
+                }
+                return Resolution::Refused(Refusal::NoMemory);
+            }
+        }
+        Resolution::Mapped
+    }
+
+    /// Copies the first `bytes` bytes of a frame; the rest is zero.
+    fn copy_part(&self, from: Frame, to: Frame, bytes: usize) {
+        if bytes >= PAGE_SIZE {
+            self.machine.copy_frame(from, to);
+        } else {
+            self.machine.zero_frame(to);
+            let source = self.machine.pin(from);
+            self.machine.write_frame(to, 0, source.get(..bytes).unwrap_or(&[]));
+        }
+    }
+
+    /// Tells the log how a process was ended from outside.
+    pub(crate) fn report_fault(&self, process: &Process<M>, record: &ExitRecord) {
+        self.log(
+            Level::Debug,
+            "process",
+            format_args!("{} ({}) ended by signal {}", process.name(), process.pid, record.code),
+        );
+    }
+}
+
+const fn denied_text(denied: Denied, access: AccessKind) -> &'static str {
+    match (denied, access) {
+        (Denied::Guard, _) => "stack overflow",
+        (Denied::Unmapped, AccessKind::Read) => "read of unmapped memory",
+        (Denied::Unmapped, AccessKind::Write) => "write to unmapped memory",
+        (Denied::Unmapped, AccessKind::Execute) => "jump to unmapped memory",
+        (Denied::Access, AccessKind::Read) => "read of inaccessible memory",
+        (Denied::Access, AccessKind::Write) => "write to read-only memory",
+        (Denied::Access, AccessKind::Execute) => "jump into data",
+    }
+}

@@ -1,0 +1,459 @@
+//! Files below the calls: names, pages, and the disk that the pages come from.
+//!
+//! A page goes through three hands: the disk queue reads it, the page cache keeps it, and the first thread that wants
+//! its bytes checks them against the image's hash tree, in its own time and outside all locks.
+
+use alloc::sync::Arc;
+use core::{fmt, sync::atomic::Ordering};
+
+use swos_abi::Errno;
+use swos_aspace::ObjectId;
+use swos_blockio::{Limits, Outcome, Priority, Queue, Range, RequestId, Why};
+use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError, Trust};
+use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
+use swos_sync::Lock;
+use swos_units::Frame;
+use swos_vfs::{Attributes, Namespace, NodeId, PageSource, Vfs, VnodeId};
+
+use crate::{
+    Kernel, Machine,
+    log::Level,
+    machine::DeviceError,
+    object::File,
+    ranks,
+    thread::Thread,
+    wait::{ANY_BITS, WaitKey},
+};
+
+/// The system disk in the page cache's keys.
+pub(crate) const DISK: swos_pagecache::ObjectId = swos_pagecache::ObjectId(0);
+
+/// Reads in flight, and blocks queued.
+const DISK_LIMITS: Limits = Limits { depth: 8, pending: 512, timeout_ns: 30_000_000_000 };
+
+/// Pages fetched behind one that a program ran into.
+const FAULT_AROUND: u32 = 8;
+
+/// Everything about files that is not a handle's.
+pub(crate) struct Files {
+    /// What is mounted. Empty until the image is.
+    pub(crate) names: Lock<Option<Names>>,
+    pub(crate) pages: Lock<Pages>,
+    /// Checks blocks of the mounted image.
+    pub(crate) verifier: Lock<Option<BlockVerifier>>,
+    pub(crate) blocks: u64,
+}
+
+/// Names, and where they lead.
+pub(crate) struct Names {
+    pub(crate) vfs: Vfs,
+    pub(crate) namespace: Namespace,
+    pub(crate) root: VnodeId,
+}
+
+/// The page cache and the disk queue behind it.
+pub(crate) struct Pages {
+    cache: Cache,
+    queue: Option<Queue<Target>>,
+    /// Reads in flight by the number that the device knows.
+    flights: [Option<RequestId>; DISK_LIMITS.depth as usize],
+}
+
+/// Where a block is read to.
+struct Target {
+    ticket: FillTicket,
+    frame: Frame,
+}
+
+/// What became of a wish for a page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum PageWanted {
+    /// Its frame, with a reference for the caller.
+    Ready(Frame),
+    /// The thread is registered; try again when it is woken.
+    Wait,
+    /// It can't be had.
+    Failed,
+}
+
+/// The machine's SHA-256, seen by the image reader.
+pub(crate) struct Sha<'a, M: Machine>(pub(crate) &'a M);
+
+impl<M: Machine> Sha256Blocks for Sha<'_, M> {
+    fn compress(&self, state: &mut [u32; 8], blocks: &[[u8; 64]]) {
+        self.0.sha256_compress(state, blocks);
+    }
+}
+
+impl<M: Machine> fmt::Debug for Sha<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sha")
+    }
+}
+
+impl Files {
+    pub(crate) fn new(seed: u64, blocks: u64) -> Self {
+        let pages = Pages {
+            cache: Cache::new(seed),
+            queue: Queue::new(DISK_LIMITS).ok(),
+            flights: [None; DISK_LIMITS.depth as usize],
+        };
+        Self {
+            names: Lock::new(ranks::NAMES, None),
+            pages: Lock::new(ranks::PAGES, pages),
+            verifier: Lock::new(ranks::VERIFIER, None),
+            blocks,
+        }
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Attributes of a node.
+    pub(crate) fn attributes(&self, vnode: VnodeId) -> Result<Attributes, Errno> {
+        let names = self.files.names.lock();
+        let names = names.as_ref().ok_or(Errno::NOENT)?;
+        Ok(names.vfs.attributes(vnode)?)
+    }
+
+    /// The number by which an address space knows a file that it maps.
+    pub(crate) fn mappable(&self, vnode: VnodeId) -> Result<u64, Errno> {
+        let names = self.files.names.lock();
+        let root = names.as_ref().ok_or(Errno::NOENT)?.root;
+        // Nodes of the image stay for ever, so a mapping needs no reference to them.
+        if vnode.mount == root.mount { Ok(vnode.node.0) } else { Err(Errno::NODEV) }
+    }
+
+    /// A page of a mapped file, for a fault of `thread`.
+    pub(crate) fn file_page(&self, thread: &Arc<Thread<M>>, object: ObjectId, index: u64) -> PageWanted {
+        self.file_page_for(Some(thread), object, index)
+    }
+
+    /// The same, also for nobody: then it does not wait.
+    pub(crate) fn file_page_for(
+        &self,
+        thread: Option<&Arc<Thread<M>>>,
+        object: ObjectId,
+        index: u64,
+    ) -> PageWanted {
+        let Some(vnode) = self
+            .files
+            .names
+            .lock()
+            .as_ref()
+            .map(|names| VnodeId { mount: names.root.mount, node: NodeId(object.0) })
+        else {
+            return PageWanted::Failed;
+        };
+        let wanted = self.node_page(thread, vnode, index);
+        if wanted == PageWanted::Wait {
+            // Whoever runs into a page runs on into the next ones.
+            self.prefetch(vnode, Range { first: index + 1, count: FAULT_AROUND });
+        }
+        wanted
+    }
+
+    /// Page `index` of a file.
+    pub(crate) fn node_page(
+        &self,
+        thread: Option<&Arc<Thread<M>>>,
+        vnode: VnodeId,
+        index: u64,
+    ) -> PageWanted {
+        match self.page_source(vnode, index) {
+            Ok(Some(PageSource::Cached(key))) => self.block_page(thread, key.page),
+            Ok(Some(PageSource::Frame(frame))) => {
+                self.machine.share_frame(frame);
+                PageWanted::Ready(frame)
+            }
+            Ok(Some(PageSource::Hole)) => self.frame().map_or(PageWanted::Failed, |frame| {
+                self.machine.zero_frame(frame);
+                PageWanted::Ready(frame)
+            }),
+            Ok(None) | Err(_) => PageWanted::Failed,
+        }
+    }
+
+    fn page_source(&self, vnode: VnodeId, index: u64) -> Result<Option<PageSource>, Errno> {
+        let names = self.files.names.lock();
+        let names = names.as_ref().ok_or(Errno::NOENT)?;
+        Ok(names.vfs.file_system(vnode.mount)?.page(vnode.node, index)?)
+    }
+
+    /// A verified block of the image.
+    fn block_page(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> PageWanted {
+        loop {
+            let page = match self.look_up(thread, block) {
+                Found::Verified(frame) => return PageWanted::Ready(frame),
+                Found::Unverified(page) => page,
+                Found::Wait => return PageWanted::Wait,
+                Found::Failed => return PageWanted::Failed,
+            };
+            let expected = match &*self.files.verifier.lock() {
+                Some(verifier) => verifier.expected(block),
+                None => Err(ImageError::NotCovered { block }),
+            };
+            match expected {
+                Ok(expected) => {
+                    let good = expected.check(&Sha(&self.machine), &self.machine.pin(page.frame())).is_ok();
+                    return self.checked(block, page, good);
+                }
+                Err(ImageError::HashNotLoaded { block: hashes }) => {
+                    self.machine.release_frame(page.frame());
+                    match self.load_hashes(thread, hashes) {
+                        PageWanted::Ready(_) => {}
+                        other => return other,
+                    }
+                }
+                Err(_) => return self.checked(block, page, false),
+            }
+        }
+    }
+
+    /// Tells the cache what came of checking a page to which the caller has a reference.
+    fn checked(&self, block: u64, page: PageRef, good: bool) -> PageWanted {
+        if good {
+            self.files.pages.lock().cache.verified(page);
+            self.counters.blocks_verified.fetch_add(1, Ordering::Relaxed);
+            return PageWanted::Ready(page.frame());
+        }
+        let rejected = self.files.pages.lock().cache.rejected(page);
+        if let Some(frame) = rejected {
+            self.machine.release_frame(frame);
+            self.counters.blocks_refused.fetch_add(1, Ordering::Relaxed);
+            self.log(Level::Error, "image", format_args!("block {block} does not match its hash: refused"));
+        }
+        self.machine.release_frame(page.frame());
+        PageWanted::Failed
+    }
+
+    /// Reads, checks and keeps a block of hashes.
+    fn load_hashes(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> PageWanted {
+        let (frame, page) = match self.look_up(thread, block) {
+            Found::Verified(frame) => (frame, None),
+            Found::Unverified(page) => (page.frame(), Some(page)),
+            Found::Wait => return PageWanted::Wait,
+            Found::Failed => return PageWanted::Failed,
+        };
+        let accepted = {
+            let bytes = self.machine.pin(frame);
+            let mut verifier = self.files.verifier.lock();
+            verifier.as_mut().map(|verifier| verifier.accept(&Sha(&self.machine), block, &bytes))
+        };
+        match (accepted, page) {
+            (Some(Ok(())), Some(page)) => {
+                let wanted = self.checked(block, page, true);
+                self.machine.release_frame(frame);
+                wanted
+            }
+            (Some(Ok(())), None) => {
+                self.machine.release_frame(frame);
+                PageWanted::Ready(frame)
+            }
+            (_, Some(page)) => self.checked(block, page, false),
+            (_, None) => {
+                self.machine.release_frame(frame);
+                PageWanted::Failed
+            }
+        }
+    }
+
+    /// Looks a block up; what is found has a reference for the caller.
+    fn look_up(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> Found {
+        let mut pages = self.files.pages.lock();
+        match pages.cache.get(Key { object: DISK, page: block }) {
+            Lookup::Hit(frame) => {
+                self.machine.share_frame(frame);
+                Found::Verified(frame)
+            }
+            Lookup::Unverified(page) => {
+                self.machine.share_frame(page.frame());
+                Found::Unverified(page)
+            }
+            Lookup::Failed(_) | Lookup::OutOfMemory => Found::Failed,
+            Lookup::Filling => self.wait_for_block(thread, block),
+            Lookup::Miss(ticket) => {
+                if !self.start_fill(&mut pages, ticket, block, Priority::Demand) {
+                    return Found::Failed;
+                }
+                let found = self.wait_for_block(thread, block);
+                self.pump(&mut pages);
+                found
+            }
+        }
+    }
+
+    fn wait_for_block(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> Found {
+        if let Some(thread) = thread
+            && self.register(thread, WaitKey::Block { number: block }, ANY_BITS).is_err()
+        {
+            return Found::Failed;
+        }
+        Found::Wait
+    }
+
+    /// Queues the read of a block that is absent. False = it can't be.
+    fn start_fill(&self, pages: &mut Pages, ticket: FillTicket, block: u64, priority: Priority) -> bool {
+        let frame = self.machine.alloc_frame().or_else(|| {
+            self.shrink(pages, 32);
+            self.machine.alloc_frame()
+        });
+        let Some(frame) = frame else {
+            pages.cache.failed(ticket, ReadError::NoMemory, 0);
+            return false;
+        };
+        let Some(queue) = pages.queue.as_mut().filter(|_| block < self.files.blocks) else {
+            self.machine.release_frame(frame);
+            pages.cache.failed(ticket, ReadError::Device, 0);
+            return false;
+        };
+        match queue.want(block, Target { ticket, frame }, priority) {
+            Ok(()) => true,
+            Err(rejected) => {
+                debug_assert_eq!(rejected.why, Why::Full, "the cache starts one fill of a page at a time");
+                self.machine.release_frame(rejected.target.frame);
+                pages.cache.failed(rejected.target.ticket, ReadError::Device, 0);
+                false
+            }
+        }
+    }
+
+    /// Fetches pages that will probably be wanted.
+    pub(crate) fn prefetch(&self, vnode: VnodeId, range: Range) {
+        for index in range.first..range.first.saturating_add(u64::from(range.count)) {
+            let Ok(Some(PageSource::Cached(key))) = self.page_source(vnode, index) else { break };
+            let mut pages = self.files.pages.lock();
+            if pages.cache.contains(key) {
+                continue;
+            }
+            // Read-ahead never takes the last memory.
+            if self.machine.frames().free < 64 {
+                break;
+            }
+            if let Lookup::Miss(ticket) = pages.cache.get(key)
+                && !self.start_fill(&mut pages, ticket, key.page, Priority::ReadAhead)
+            {
+                break;
+            }
+        }
+        self.pump(&mut self.files.pages.lock());
+    }
+
+    /// A block as it is on the disk, for the mount, which checks it itself. True = it is there and was handed to `with`.
+    pub(crate) fn raw_block(&self, block: u64, with: impl FnOnce(&[u8; 4096])) -> Result<bool, DeviceError> {
+        match self.look_up(None, block) {
+            Found::Verified(frame) => {
+                with(&self.machine.pin(frame));
+                self.machine.release_frame(frame);
+                Ok(true)
+            }
+            Found::Unverified(page) => {
+                with(&self.machine.pin(page.frame()));
+                self.machine.release_frame(page.frame());
+                Ok(true)
+            }
+            Found::Wait => Ok(false),
+            Found::Failed => Err(DeviceError),
+        }
+    }
+
+    /// Gives the disk as many reads as it takes.
+    fn pump(&self, pages: &mut Pages) {
+        let now = self.machine.now();
+        let Some(queue) = &mut pages.queue else { return };
+        while let Some(submit) = queue.poll(now) {
+            let mut frames = [Frame::default(); swos_blockio::REQUEST_BLOCKS_MAX as usize];
+            let mut count = 0;
+            for (slot, target) in frames.iter_mut().zip(queue.targets(submit.id)) {
+                *slot = target.frame;
+                count += 1;
+            }
+            let number = submit.id.slot();
+            let list = frames.get(..count).unwrap_or(&[]);
+            if self.machine.block_read(u32::from(number), submit.first_block, list).is_err() {
+                // It takes fewer than we thought: this read failed, and is tried once more later.
+                let _ = queue.on_complete(submit.id, Outcome::Failed);
+                break;
+            }
+            if let Some(flight) = pages.flights.get_mut(usize::from(number)) {
+                *flight = Some(submit.id);
+            }
+        }
+    }
+
+    /// The disk completed reads.
+    pub(crate) fn on_block(&self) {
+        let mut pages = self.files.pages.lock();
+        while let Some((number, result)) = self.machine.block_completion() {
+            let flight = usize::try_from(number).ok().and_then(|at| pages.flights.get_mut(at)?.take());
+            let (Some(id), Some(queue)) = (flight, &mut pages.queue) else { continue };
+            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
+            if queue.on_complete(id, outcome).is_err() {
+                continue;
+            }
+            self.pump(&mut pages);
+            while let Some(done) = pages.queue.as_mut().and_then(Queue::completed) {
+                let key = WaitKey::Block { number: done.block };
+                let Target { ticket, frame } = done.target;
+                match done.outcome {
+                    Outcome::Done => {
+                        pages.cache.filled(ticket, frame, Trust::Unverified);
+                        self.wake_all(key);
+                    }
+                    Outcome::Failed => {
+                        self.machine.release_frame(frame);
+                        let waiters = self.wake(key, usize::MAX, ANY_BITS);
+                        // The mount waits without a thread, and must hear of it.
+                        let booting = u32::from(!self.booted.load(Ordering::Relaxed));
+                        let waiters = u32::try_from(waiters).unwrap_or(u32::MAX).max(booting);
+                        pages.cache.failed(ticket, ReadError::Device, waiters);
+                        self.log(Level::Error, "disk", format_args!("block {} can't be read", done.block));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives cached pages back.
+    pub(crate) fn shrink_page_cache(&self, wanted: u32) {
+        self.shrink(&mut self.files.pages.lock(), wanted);
+    }
+
+    fn shrink(&self, pages: &mut Pages, wanted: u32) {
+        let in_use = |frame| if self.machine.frame_references(frame) > 1 { Pinned::Yes } else { Pinned::No };
+        // Twice round gives each page its second chance.
+        let scan = u32::try_from(pages.cache.counts().pages)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(2)
+            .saturating_add(64);
+        pages.cache.shrink(wanted, scan.min(8192), in_use, |_, frame| self.machine.release_frame(frame));
+    }
+
+    /// Pages in the cache.
+    pub(crate) fn cached_pages(&self) -> u64 {
+        self.files.pages.lock().cache.counts().pages
+    }
+
+    /// The last handle to a file is gone.
+    pub(crate) fn close_file(&self, file: &File) {
+        self.files_open.fetch_sub(1, Ordering::Relaxed);
+        let vnode = file.open.lock().open.vnode;
+        let mut names = self.files.names.lock();
+        if let Some(Ok(file_system)) = names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount)) {
+            file_system.release(vnode.node);
+        }
+    }
+}
+
+/// What a look into the cache found.
+enum Found {
+    Verified(Frame),
+    Unverified(PageRef),
+    Wait,
+    Failed,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("counts", &self.cache.counts()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! The network: the stack behind its lock, its timer, and the sockets that handles name.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use swos_netstack::{Config, PageRef, Readiness, SocketId, Stack, Transmit};
+use swos_sync::{Lock, LockGuard};
+use swos_units::Instant;
+use swos_wire::MacAddr;
+
+use crate::{Kernel, Machine, object::OpenCount, random::Random, ranks, ready::Watchers, wait::WaitKey};
+
+/// Received frames handled before interrupts get their turn.
+const FRAMES_PER_BATCH: usize = 256;
+
+/// The stack and the sockets by the stack's index.
+pub(crate) struct Net<M: Machine> {
+    pub(crate) stack: Option<Stack<PagePin<M>>>,
+    sockets: Vec<Option<Arc<Socket<M>>>>,
+    count: u32,
+}
+
+/// When the stack wants to be polled, and by which CPU: the one that polled it last.
+#[derive(Debug)]
+pub(crate) struct NetTimer {
+    at: AtomicU64,
+    cpu: AtomicUsize,
+}
+
+impl Default for NetTimer {
+    fn default() -> Self {
+        Self { at: AtomicU64::new(u64::MAX), cpu: AtomicUsize::new(0) }
+    }
+}
+
+/// A socket that handles name.
+pub(crate) struct Socket<M: Machine> {
+    pub(crate) id: SocketId,
+    pub(crate) kind: SocketKind,
+    pub(crate) nonblock: AtomicBool,
+    pub(crate) count: OpenCount,
+    /// One reader at a time, so that what was looked at is what is taken.
+    pub(crate) reading: AtomicBool,
+    pub(crate) watchers: Lock<Watchers<M>>,
+}
+
+/// What kind of socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SocketKind {
+    Stream,
+    Datagram,
+}
+
+impl<M: Machine> Socket<M> {
+    pub(crate) fn new(id: SocketId, kind: SocketKind, nonblock: bool) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            kind,
+            nonblock: AtomicBool::new(nonblock),
+            count: OpenCount::one(),
+            reading: AtomicBool::new(false),
+            watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
+        })
+    }
+
+    /// Its number among what threads wait for.
+    pub(crate) fn wait_id(&self) -> u64 {
+        self.id.to_bits()
+    }
+}
+
+/// A page of a file on its way out.
+pub(crate) struct PagePin<M: Machine>(pub(crate) M::Pinned);
+
+impl<M: Machine> Clone for PagePin<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M: Machine> PageRef for PagePin<M> {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl<M: Machine> fmt::Debug for PagePin<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PagePin")
+    }
+}
+
+/// The network device, seen by the stack.
+pub(crate) struct Device<'a, M: Machine>(pub(crate) &'a Kernel<M>);
+
+impl<M: Machine> Transmit for Device<'_, M> {
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        self.0.machine.net_has_room()
+    }
+
+    #[inline]
+    fn transmit(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        self.0.counters.frames_sent.fetch_add(1, Ordering::Relaxed);
+        self.0.machine.net_transmit(len, fill);
+    }
+}
+
+impl<M: Machine> Net<M> {
+    /// The stack of this machine's interface. Without entropy there is none: its numbers could be guessed.
+    pub(crate) fn new(machine: &M, random: &mut Random) -> Self {
+        let mut secret = [0; 32];
+        let stack = machine
+            .net_address()
+            .filter(|_| random.fill(&mut secret))
+            .map(|mac| Stack::new(machine.now(), Config::new(MacAddr(mac), None, secret)));
+        Self { stack, sockets: Vec::new(), count: 0 }
+    }
+
+    /// Remembers which object answers for a socket of the stack.
+    pub(crate) fn add(&mut self, socket: &Arc<Socket<M>>) {
+        let index = socket.id.index();
+        if index >= self.sockets.len() {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.sockets.get_mut(index) {
+            *slot = Some(socket.clone());
+            self.count += 1;
+        }
+    }
+
+    fn remove(&mut self, id: SocketId) {
+        if let Some(slot) = self.sockets.get_mut(id.index())
+            && slot.as_ref().is_some_and(|socket| socket.id == id)
+        {
+            *slot = None;
+            self.count -= 1;
+        }
+        while matches!(self.sockets.last(), Some(None)) {
+            self.sockets.pop();
+        }
+        if self.sockets.is_empty() {
+            self.sockets = Vec::new();
+        }
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Frames came in, or the device has room again.
+    pub(crate) fn on_net(&self, cpu: usize) {
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        let Some(stack) = &mut net.stack else {
+            while self.machine.net_receive(|_| {}) {}
+            return;
+        };
+        let mut received = 0;
+        while received < FRAMES_PER_BATCH
+            && self.machine.net_receive(|frame| stack.on_frame(now, frame, &mut Device(self)))
+        {
+            received += 1;
+        }
+        self.counters.frames_received.fetch_add(received as u64, Ordering::Relaxed);
+        self.net_turn(cpu, now, net);
+        if received == FRAMES_PER_BATCH {
+            // More may wait; come back after whatever else is due.
+            self.net_timer.at.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the stack send, tells who waits for what changed, and sets its timer. After every input to the stack.
+    pub(crate) fn net_turn<'a>(&'a self, cpu: usize, now: Instant, mut net: LockGuard<'a, Net<M>>) {
+        let Some(stack) = &mut net.stack else { return };
+        let progress = stack.poll(now, &mut Device(self));
+        self.machine.net_flush();
+        let deadline = match progress {
+            swos_netstack::Progress::More => now.as_nanos(),
+            swos_netstack::Progress::Done | swos_netstack::Progress::DeviceFull => {
+                stack.deadline().map_or(u64::MAX, Instant::as_nanos)
+            }
+        };
+        self.net_timer.at.store(deadline, Ordering::Relaxed);
+        self.net_timer.cpu.store(cpu, Ordering::Relaxed);
+        loop {
+            let event = net.stack.as_mut().and_then(Stack::poll_event);
+            let Some((id, bits)) = event else { break };
+            let Some(socket) = net.sockets.get(id.index()).and_then(Option::clone) else { continue };
+            self.wake_all(WaitKey::Socket { id: socket.wait_id() });
+            if !socket.watchers.lock().is_empty() {
+                // The sets are taken in the order of their ranks: without the stack.
+                drop(net);
+                self.notify(&socket.watchers, bits.bits());
+                net = self.net.lock();
+            }
+        }
+    }
+
+    /// The timer of this CPU fired.
+    pub(crate) fn net_timer(&self, cpu: usize, now: Instant) {
+        if self.net_deadline(cpu) <= now.as_nanos() {
+            self.net_turn(cpu, now, self.net.lock());
+        }
+    }
+
+    /// When this CPU must poll the stack, in nanoseconds; `u64::MAX` = another does, or nothing is due.
+    pub(crate) fn net_deadline(&self, cpu: usize) -> u64 {
+        if self.net_timer.cpu.load(Ordering::Relaxed) == cpu {
+            self.net_timer.at.load(Ordering::Relaxed)
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// The last handle to a socket is gone.
+    pub(crate) fn close_socket(&self, socket: &Socket<M>) {
+        let now = self.machine.now();
+        let mut net = self.net.lock();
+        net.remove(socket.id);
+        if let Some(stack) = &mut net.stack {
+            // A socket that the stack no longer knows is as closed as can be.
+            let _ = stack.close(now, socket.id);
+        }
+        self.net_turn(self.machine.cpu_index(), now, net);
+    }
+
+    pub(crate) fn socket_readiness(&self, socket: &Socket<M>) -> u16 {
+        let net = self.net.lock();
+        let readiness = net.stack.as_ref().and_then(|stack| stack.readiness(socket.id).ok());
+        readiness.unwrap_or(Readiness::HUP).bits()
+    }
+
+    /// Sockets that handles name, and those that only finish their connection.
+    pub(crate) fn socket_count(&self) -> u32 {
+        let net = self.net.lock();
+        let in_stack = net.stack.as_ref().map_or(0, |stack| stack.usage().sockets);
+        u32::try_from(in_stack).unwrap_or(u32::MAX).max(net.count)
+    }
+}
+
+impl<M: Machine> fmt::Debug for Net<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Net").field("sockets", &self.count).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a handle can name.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use swos_abi::{Errno, POLL_IN, POLL_OUT};
+use swos_blockio::ReadAhead;
+use swos_sync::Lock;
+use swos_vfs::OpenFile;
+
+use crate::{Kernel, Machine, net::Socket, ready::ReadySet, wait::WaitKey};
+
+/// An open object. Copies name the same object; the last handle closes it.
+pub(crate) enum Object<M: Machine> {
+    /// A file or directory.
+    File(Arc<File>),
+    /// The console.
+    Console(Arc<Console>),
+    /// A socket.
+    Socket(Arc<Socket<M>>),
+    /// A readiness set.
+    Ready(Arc<ReadySet<M>>),
+}
+
+impl<M: Machine> Clone for Object<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::File(file) => Self::File(file.clone()),
+            Self::Console(console) => Self::Console(console.clone()),
+            Self::Socket(socket) => Self::Socket(socket.clone()),
+            Self::Ready(set) => Self::Ready(set.clone()),
+        }
+    }
+}
+
+/// How many handles name an object. Calls under way hold the object, but not open.
+#[derive(Debug)]
+pub(crate) struct OpenCount(AtomicU32);
+
+impl OpenCount {
+    pub(crate) const fn one() -> Self {
+        Self(AtomicU32::new(1))
+    }
+
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether this was the last one.
+    fn remove(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+/// An open file or directory.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) open: Lock<OpenState>,
+    pub(crate) count: OpenCount,
+}
+
+/// Where an open file is read.
+#[derive(Debug)]
+pub(crate) struct OpenState {
+    pub(crate) open: OpenFile,
+    pub(crate) read_ahead: ReadAhead,
+}
+
+/// An open console.
+#[derive(Debug)]
+pub(crate) struct Console {
+    pub(crate) nonblock: AtomicBool,
+    pub(crate) count: OpenCount,
+}
+
+impl<M: Machine> Object<M> {
+    fn count(&self) -> &OpenCount {
+        match self {
+            Self::File(file) => &file.count,
+            Self::Console(console) => &console.count,
+            Self::Socket(socket) => &socket.count,
+            Self::Ready(set) => &set.count,
+        }
+    }
+
+    /// Another reference that a handle will hold.
+    pub(crate) fn open_again(&self) -> Self {
+        self.count().add();
+        self.clone()
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Drops what a handle held.
+    pub(crate) fn close_object(&self, object: Object<M>) {
+        if !object.count().remove() {
+            return;
+        }
+        match object {
+            Object::File(file) => self.close_file(&file),
+            Object::Console(_) => {}
+            Object::Socket(socket) => self.close_socket(&socket),
+            Object::Ready(set) => set.close(),
+        }
+    }
+
+    /// What holds of an object now, as `POLL_*` bits.
+    pub(crate) fn readiness(&self, object: &Object<M>) -> u16 {
+        match object {
+            Object::File(_) => POLL_IN | POLL_OUT,
+            Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
+            Object::Socket(socket) => self.socket_readiness(socket),
+            Object::Ready(set) => {
+                if self.set_is_ready(set) {
+                    POLL_IN
+                } else {
+                    0
+                }
+            }
+        }
+    }
+
+    /// What a thread that waits for a change of this object registers for; `None` = it never changes.
+    pub(crate) fn wait_key(object: &Object<M>) -> Option<WaitKey> {
+        match object {
+            Object::File(_) => None,
+            Object::Console(_) => Some(WaitKey::Console),
+            Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
+            Object::Ready(set) => Some(WaitKey::Ready { set: set.id }),
+        }
+    }
+
+    /// Chooses whether calls on an object may wait.
+    pub(crate) fn set_nonblock(object: &Object<M>, nonblock: bool) -> Result<(), Errno> {
+        match object {
+            Object::Console(console) => console.nonblock.store(nonblock, Ordering::Relaxed),
+            Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
+            Object::File(_) | Object::Ready(_) => return Err(Errno::NOTTY),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! The address space of one process: what is mapped where, the translation tables, and the ASID.
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use alloc::sync::Arc;
+
+use swos_aspace::{AddressSpace, Limits};
+use swos_sync::{CpuToken, Lock};
+use swos_units::{Frame, Page, VirtAddr};
+use swos_vm::{Assigned, Half, TableMemory, Tables, Tag, Teardown, Tlb};
+
+use crate::{
+    Kernel, Machine,
+    machine::{ActiveSpace, Scope},
+    process::Process,
+    ranks,
+};
+
+/// CPUs that a kernel can use: the width of a CPU mask.
+pub(crate) const CPUS_MAX: usize = 64;
+
+/// Table entries looked at per slice when a space is taken apart.
+const ENTRIES_PER_SLICE: usize = 1024;
+
+/// An address space.
+pub(crate) struct Space {
+    pub(crate) inner: Lock<Inner>,
+    root: Frame,
+    tag: Lock<Tag>,
+    /// CPUs that ran it: only they can hold translations of it.
+    ran: AtomicU64,
+    /// CPUs on which it is selected.
+    selected: AtomicU64,
+}
+
+/// What faults and mapping calls change.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) areas: AddressSpace,
+    pub(crate) tables: Translation,
+    /// Pages that have a frame.
+    pub(crate) resident: u64,
+}
+
+/// The tables, until they are taken apart.
+#[derive(Debug)]
+pub(crate) enum Translation {
+    Live(Tables),
+    Dying(Teardown),
+    Gone,
+}
+
+/// Where the tables live, seen by the `vm` crate.
+pub(crate) struct TableFrames<'a, M: Machine>(pub(crate) &'a Kernel<M>);
+
+impl<M: Machine> TableMemory for TableFrames<'_, M> {
+    #[inline]
+    fn read(&self, table: Frame, index: usize) -> u64 {
+        self.0.machine.read_entry(table, index)
+    }
+
+    #[inline]
+    fn write(&mut self, table: Frame, index: usize, entry: u64) {
+        self.0.machine.write_entry(table, index, entry);
+    }
+
+    fn alloc_table(&mut self) -> Option<Frame> {
+        let frame = self.0.frame()?;
+        self.0.machine.zero_frame(frame);
+        Some(frame)
+    }
+
+    fn free_table(&mut self, table: Frame) {
+        self.0.machine.release_frame(table);
+    }
+}
+
+/// TLB maintenance for one space.
+pub(crate) struct SpaceTlb<'a, M: Machine> {
+    machine: &'a M,
+    asid: Option<u16>,
+    scope: Scope,
+}
+
+impl<M: Machine> Tlb for SpaceTlb<'_, M> {
+    #[inline]
+    fn publish(&mut self) {
+        self.machine.publish_tables();
+    }
+
+    #[inline]
+    fn invalidate_page(&mut self, page: Page) {
+        if let Some(asid) = self.asid {
+            self.machine.invalidate_page(asid, page.start(), self.scope);
+        }
+    }
+
+    fn invalidate_space(&mut self) {
+        if let Some(asid) = self.asid {
+            self.machine.invalidate_asid(asid, self.scope);
+        }
+    }
+
+    fn synchronize(&mut self) {
+        if self.asid.is_some() {
+            self.machine.synchronize_tlb(self.scope);
+        }
+    }
+}
+
+impl Space {
+    /// An empty space whose mappings are placed downwards from `base`; `None` if memory is short.
+    pub(crate) fn new<M: Machine>(kernel: &Kernel<M>, base: VirtAddr, limits: Limits) -> Option<Self> {
+        let tables = Tables::new(Half::User, &mut TableFrames(kernel))?;
+        Some(Self {
+            root: tables.root(),
+            inner: Lock::new(
+                ranks::SPACE,
+                Inner {
+                    areas: AddressSpace::new(Page::containing(base), limits),
+                    tables: Translation::Live(tables),
+                    resident: 0,
+                },
+            ),
+            tag: Lock::new(ranks::SPACE_TAG, Tag::default()),
+            ran: AtomicU64::new(0),
+            selected: AtomicU64::new(0),
+        })
+    }
+
+    /// TLB maintenance for this space, on the CPUs that may need it.
+    pub(crate) fn tlb<'a, M: Machine>(&self, machine: &'a M) -> SpaceTlb<'a, M> {
+        let here = 1 << machine.cpu_index();
+        let scope = if self.ran.load(Ordering::SeqCst) & !here == 0 { Scope::Local } else { Scope::All };
+        SpaceTlb { machine, asid: self.tag.lock().asid().map(swos_vm::Asid::get), scope }
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Selects the address space of `process` on this CPU.
+    pub(crate) fn select_space(&self, cpu: &mut CpuToken, process: &Arc<Process<M>>) {
+        let own = self.own.get_mut(cpu);
+        if own.space.as_ref().is_some_and(|current| Arc::ptr_eq(current, process)) {
+            return;
+        }
+        let previous = own.space.replace(process.clone());
+        let index = cpu.index();
+        let bit = 1 << index;
+        let space = &process.space;
+        // Before the first access through it: whoever changes an entry after this must tell this CPU.
+        space.ran.fetch_or(bit, Ordering::SeqCst);
+        space.selected.fetch_or(bit, Ordering::SeqCst);
+        let asid = {
+            let mut asids = self.asids.lock();
+            let (pool, running) = &mut *asids;
+            let mut tag = space.tag.lock();
+            match pool.assign(*tag, running.as_slice()) {
+                Assigned::Unchanged(_) => {}
+                Assigned::Fresh(fresh) => *tag = fresh,
+                Assigned::Rollover(fresh) => {
+                    *tag = fresh;
+                    self.machine.invalidate_all();
+                }
+            }
+            if let Some(slot) = running.get_mut(index) {
+                *slot = *tag;
+            }
+            tag.asid().map_or(0, swos_vm::Asid::get)
+        };
+        self.machine.activate(Some(ActiveSpace { root: space.root, asid }));
+        if let Some(previous) = previous {
+            previous.space.selected.fetch_and(!bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Deselects this CPU's space if its process is ending, so that its tables can be freed.
+    pub(crate) fn leave_dead_space(&self, cpu: &mut CpuToken) {
+        let index = cpu.index();
+        let own = self.own.get_mut(cpu);
+        if !own.space.as_ref().is_some_and(|process| process.is_ending()) || own.current.is_some() {
+            return;
+        }
+        let Some(process) = own.space.take() else { return };
+        self.machine.activate(None);
+        if let Some(slot) = self.asids.lock().1.get_mut(index) {
+            *slot = Tag::default();
+        }
+        process.space.selected.fetch_and(!(1 << index), Ordering::SeqCst);
+    }
+
+    /// Takes one slice of a dead space apart; true = nothing is left. Waits for CPUs that still have it selected.
+    pub(crate) fn free_space(&self, space: &Space) -> bool {
+        let selected = space.selected.load(Ordering::SeqCst);
+        if selected != 0 {
+            for cpu in (0..self.cpus.len()).filter(|cpu| selected >> cpu & 1 == 1) {
+                self.machine.kick(cpu);
+            }
+            return false;
+        }
+        let mut inner = space.inner.lock();
+        loop {
+            match core::mem::replace(&mut inner.tables, Translation::Gone) {
+                Translation::Live(tables) => inner.tables = Translation::Dying(tables.into_teardown()),
+                Translation::Dying(mut teardown) => {
+                    let done = teardown.step(&mut TableFrames(self), ENTRIES_PER_SLICE, |frame, _, _| {
+                        self.machine.release_frame(frame);
+                    });
+                    if !done {
+                        inner.tables = Translation::Dying(teardown);
+                        return false;
+                    }
+                }
+                Translation::Gone => break,
+            }
+        }
+        while inner.areas.pop().is_some() {}
+        true
+    }
+
+    /// A frame, if need be at the cost of cached file pages. Called without the lock of the page cache.
+    pub(crate) fn frame(&self) -> Option<Frame> {
+        if let Some(frame) = self.machine.alloc_frame() {
+            return Some(frame);
+        }
+        self.shrink_page_cache(32);
+        self.machine.alloc_frame()
+    }
+}

@@ -1,0 +1,162 @@
+//! Who waits for what, and how a thread stops and goes on.
+//!
+//! A call that can't finish registers its thread under [`WaitKey`]s, while it holds the lock under which the event
+//! would happen, and returns [`Stop::Wait`]. The event wakes all waiters of the key; the thread then *restarts* its call, which
+//! looks again. A wake-up that comes between the registration and the stop is kept in the thread, so none is lost; one
+//! that comes for nothing costs a look.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use swos_abi::Errno;
+use swos_futex::{ANY, FutexTable, SeededHash, WaitId};
+use swos_units::{Instant, VirtAddr};
+
+use crate::{
+    Kernel, Machine,
+    machine::UserFault,
+    thread::{Phase, Thread},
+};
+
+/// What a thread may wait for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum WaitKey {
+    /// A u32 in the address space of a process.
+    Futex { pid: u32, address: u64 },
+    /// The end of a child of this process.
+    Child { parent: u32 },
+    /// A change of a socket's state.
+    Socket { id: u64 },
+    /// A block of the system disk to arrive or to fail.
+    Block { number: u64 },
+    /// Input from the console.
+    Console,
+    /// An event in a readiness set.
+    Ready { set: u64 },
+}
+
+/// Why a call did not return a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stop {
+    /// It failed.
+    Errno(Errno),
+    /// It waits for what its thread registered for, and is restarted then.
+    Wait,
+    /// It needs a user page; it is restarted when that is there.
+    Fault(Access),
+    /// It did a bounded part of its work; it is restarted after interrupts had their turn.
+    Again,
+    /// Its thread is at its end.
+    Exit,
+}
+
+/// A user access that faulted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Access {
+    pub(crate) address: VirtAddr,
+    pub(crate) kind: swos_aspace::AccessKind,
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// Result of a call: what x0 gets, or why there is nothing yet.
+pub(crate) type CallResult = Result<u64, Stop>;
+
+/// Turns a failed read of user memory into the stop that resolves it.
+pub(crate) const fn read_fault(fault: UserFault) -> Stop {
+    Stop::Fault(Access { address: fault.address, kind: swos_aspace::AccessKind::Read })
+}
+
+/// Turns a failed write of user memory into the stop that resolves it.
+pub(crate) const fn write_fault(fault: UserFault) -> Stop {
+    Stop::Fault(Access { address: fault.address, kind: swos_aspace::AccessKind::Write })
+}
+
+/// The waiters of the whole system, by what they wait for.
+pub(crate) type WaitTable<M> = FutexTable<WaitKey, Arc<Thread<M>>, SeededHash>;
+
+/// Bits by which a waiter is chosen; everything but the futex calls waits for any.
+pub(crate) const ANY_BITS: u32 = ANY;
+
+impl<M: Machine> Kernel<M> {
+    /// Registers the calling thread for `key`. The caller holds the lock under which `key` is woken.
+    pub(crate) fn register(&self, thread: &Arc<Thread<M>>, key: WaitKey, bits: u32) -> Result<(), Stop> {
+        let id = self.waits.lock().wait(key, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
+        thread.waits.lock().push(id);
+        Ok(())
+    }
+
+    /// Registers for `key` and stops.
+    pub(crate) fn wait_for(&self, thread: &Arc<Thread<M>>, key: WaitKey) -> Stop {
+        match self.register(thread, key, ANY_BITS) {
+            Ok(()) => Stop::Wait,
+            Err(stop) => stop,
+        }
+    }
+
+    /// Takes back all registrations of a thread that goes on, and notes in its progress whether all had fired: then it
+    /// was woken by what it waited for, and not by a time-out or for nothing.
+    pub(crate) fn unregister(&self, thread: &Thread<M>) {
+        let mut ids: Vec<WaitId> = core::mem::take(&mut *thread.waits.lock());
+        if ids.is_empty() {
+            return;
+        }
+        let mut fired = true;
+        {
+            let mut table = self.waits.lock();
+            for id in ids.drain(..) {
+                fired &= table.remove(id).is_none();
+            }
+        }
+        // Give the vector back: the next wait needs no allocation.
+        *thread.waits.lock() = ids;
+        thread.progress.lock().fired = fired;
+    }
+
+    /// Wakes up to `count` threads that wait for `key` with one of `bits`; returns how many.
+    pub(crate) fn wake(&self, key: WaitKey, count: usize, bits: u32) -> usize {
+        let mut woken = 0;
+        while woken < count {
+            // One at a time: no list of the woken, and the table's lock is free while each enters its run queue.
+            let Some(thread) = self.waits.lock().wake(&key, 1, bits).next() else { break };
+            self.make_ready(&thread);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Wakes all that wait for `key`.
+    pub(crate) fn wake_all(&self, key: WaitKey) {
+        self.wake(key, usize::MAX, ANY_BITS);
+    }
+
+    /// Makes a waiting thread go on; one that runs or is ready looks once more before it waits.
+    pub(crate) fn make_ready(&self, thread: &Arc<Thread<M>>) {
+        let mut state = thread.state.lock();
+        match state.phase {
+            Phase::Waiting => {
+                state.phase = Phase::Ready;
+                self.enqueue(thread, &mut state, swos_sched::Enter::Woken);
+            }
+            Phase::Ready | Phase::Running { .. } => state.woken = true,
+            Phase::Ended => {}
+        }
+    }
+
+    /// Sets the time at which the calling thread's wait ends, if nothing else ends it before. The first setting of a
+    /// call holds; a restart does not prolong it. Whether that time has come.
+    pub(crate) fn time_is_up(&self, thread: &Thread<M>, timeout_ns: u64) -> bool {
+        if timeout_ns == swos_abi::TIMEOUT_NEVER {
+            return false;
+        }
+        let now = self.machine.now();
+        let mut progress = thread.progress.lock();
+        let deadline = *progress
+            .deadline
+            .get_or_insert_with(|| Instant::from_nanos(now.as_nanos().saturating_add(timeout_ns)));
+        deadline <= now
+    }
+}
