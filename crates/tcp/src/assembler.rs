@@ -25,6 +25,11 @@ pub(crate) struct Assembler {
 pub(crate) struct Full;
 
 impl Assembler {
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }

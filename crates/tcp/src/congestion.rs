@@ -24,6 +24,11 @@ impl Congestion {
         self.window
     }
 
+    #[cfg(test)]
+    pub(crate) const fn threshold(&self) -> u32 {
+        self.threshold
+    }
+
     /// `acked` new octets were acknowledged outside recovery, with `flight` in flight before that.
     /// A window that the sender did not use does not grow.
     pub(crate) fn on_ack(&mut self, config: &Config, acked: u32, flight: u32, mss: u32) {

@@ -16,7 +16,7 @@ use crate::congestion::Congestion;
 use crate::error::{Error, Unreachable};
 use crate::receiver::{AckDue, Reader, Receiver};
 use crate::rtt::RttEstimator;
-use crate::segment::Transmit;
+use crate::segment::{Bare, Transmit};
 use crate::send_queue::SendQueue;
 use crate::time_wait::TimeWait;
 use sender::Sender;
@@ -119,7 +119,7 @@ pub struct Connection {
     timers: Timers,
     scaling: Scaling,
     /// A reset or challenge ACK that leaves before anything else.
-    reply: Option<Transmit>,
+    reply: Option<Bare>,
     error: Option<Error>,
     nagle: Nagle,
     keep_alive: Option<KeepAlive>,
@@ -259,7 +259,7 @@ impl Connection {
             | Phase::LastAck => {
                 let flags = TcpFlags::RST | TcpFlags::ACK;
                 let reset = Transmit::bare(self.send.max, self.receive.next, flags, 0, TcpOptions::NONE);
-                self.reply = Some(reset);
+                self.reply = Some(Bare::of(&reset));
             }
             Phase::SynSent | Phase::TimeWait(_) | Phase::Closed => {}
         }

@@ -84,6 +84,27 @@ impl Transmit {
     }
 }
 
+/// A segment without payload and options that waits to be sent, in few words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    seq: SeqNumber,
+    ack: SeqNumber,
+    flags: TcpFlags,
+    window: u16,
+}
+
+impl Bare {
+    /// `transmit` without its options and payload, of which it has none.
+    pub(crate) const fn of(transmit: &Transmit) -> Self {
+        let header = &transmit.header;
+        Self { seq: header.seq, ack: header.ack, flags: header.flags, window: header.window }
+    }
+
+    pub(crate) const fn transmit(self) -> Transmit {
+        Transmit::bare(self.seq, self.ack, self.flags, self.window, TcpOptions::NONE)
+    }
+}
+
 /// The reset that answers a segment for which there is no connection, if one is due.
 ///
 /// A reset is never answered. A segment with an ACK gets a reset that the peer will believe, at the

@@ -10,7 +10,7 @@ use crate::congestion::Congestion;
 use crate::error::Error;
 use crate::half_open::HalfOpen;
 use crate::receiver::{AckDue, Receiver};
-use crate::segment::{Header, Transmit, answer_closed};
+use crate::segment::{Bare, Header, Transmit, answer_closed};
 use crate::send_queue::SendQueue;
 
 impl Connection {
@@ -40,7 +40,7 @@ impl Connection {
         let acknowledges = header.has(TcpFlags::ACK);
         if acknowledges && header.ack != self.send.max {
             // `max` is `initial + 1` once the SYN is out, so this is every ACK that is not its.
-            self.reply = answer_closed(header, payload.len());
+            self.reply = answer_closed(header, payload.len()).map(|reset| Bare::of(&reset));
             return Events::empty();
         }
         if header.has(TcpFlags::RST) {

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::isn::low_word;
 use crate::receiver::{AckDue, Reader, Taken};
-use crate::segment::{Header, answer_closed};
+use crate::segment::{Bare, Header, answer_closed};
 use crate::send_queue::SendQueue;
 use crate::time_wait::{TimeWait, TimeWaitVerdict};
 
@@ -34,15 +34,15 @@ impl Connection {
             Phase::TimeWait(rest) => {
                 match rest.on_segment(now, config, header, payload.len()) {
                     TimeWaitVerdict::Ignore => {}
-                    TimeWaitVerdict::Reply(reply) => self.reply = Some(reply),
+                    TimeWaitVerdict::Reply(reply) => self.reply = Some(Bare::of(&reply)),
                     // Only who has the listener can reopen; here a SYN is as odd as elsewhere.
-                    TimeWaitVerdict::Reopen { .. } => self.reply = Some(rest.acknowledgment()),
+                    TimeWaitVerdict::Reopen { .. } => self.reply = Some(Bare::of(&rest.acknowledgment())),
                 }
                 Events::empty()
             }
             Phase::Closed => {
                 if self.reply.is_none() {
-                    self.reply = answer_closed(header, payload.len());
+                    self.reply = answer_closed(header, payload.len()).map(|reset| Bare::of(&reset));
                 }
                 Events::empty()
             }
@@ -98,7 +98,7 @@ impl Connection {
         let mut events = Events::empty();
         if matches!(self.phase, Phase::SynReceived) {
             if header.ack != self.send.max {
-                self.reply = answer_closed(header, payload.len());
+                self.reply = answer_closed(header, payload.len()).map(|reset| Bare::of(&reset));
                 return events;
             }
             events |= self.on_syn_acknowledged(now, config, header);
@@ -294,7 +294,7 @@ impl Connection {
         let window = self.receive.advertise(u32::from(self.path.mss));
         let rest = TimeWait::new(now, config, self.send.max, self.receive.next, window);
         if matches!(self.receive.ack, AckDue::Now) {
-            self.reply = Some(rest.acknowledgment());
+            self.reply = Some(Bare::of(&rest.acknowledgment()));
         }
         self.finish();
         self.phase = Phase::TimeWait(rest);

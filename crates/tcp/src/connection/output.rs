@@ -22,7 +22,7 @@ impl Connection {
         queue: &impl SendQueue,
     ) -> Option<Transmit> {
         if let Some(reply) = self.reply.take() {
-            return Some(reply);
+            return Some(reply.transmit());
         }
         match self.phase {
             Phase::SynSent => self.emit_syn(now, config),
