@@ -1,1 +1,150 @@
 use super::*;
+
+const ALL: Rights = Rights::all();
+
+#[test]
+fn rights_gate_each_operation() {
+    let mut table = HandleTable::new(8);
+    let plain = table.insert('a', Rights::READ).unwrap();
+    assert_eq!(table.get(plain), Ok((&'a', Rights::READ)));
+    assert_eq!(table.get_with(plain, Rights::READ), Ok(&'a'));
+    assert_eq!(table.get_with(plain, Rights::READ | Rights::WRITE), Err(Error::MissingRights));
+    assert_eq!(table.duplicate(plain, ALL), Err(Error::MissingRights));
+    assert_eq!(table.share(plain, ALL).unwrap_err(), Error::MissingRights);
+    assert_eq!(table.lend(plain, ALL).unwrap_err(), Error::MissingRights);
+    assert_eq!(table.take(plain).unwrap_err(), Error::MissingRights);
+    assert_eq!(table.len(), 1);
+    let copyable = table.insert('b', Rights::READ | Rights::WRITE | Rights::DUPLICATE).unwrap();
+    let copy = table.duplicate(copyable, Rights::WRITE | Rights::EXECUTE).unwrap();
+    assert_eq!(table.get(copy), Ok((&'b', Rights::WRITE)));
+    table.restrict(copyable, Rights::READ | Rights::MAP).unwrap();
+    assert_eq!(table.get(copyable), Ok((&'b', Rights::READ)));
+}
+
+#[test]
+fn the_quota_bounds_open_handles_and_refusal_loses_nothing() {
+    let mut table = HandleTable::new(2);
+    let first = table.insert('a', ALL).unwrap();
+    let second = table.insert_at(Handle::STDERR, 'b', ALL).unwrap();
+    assert_eq!(table.insert('c', ALL), Err(Error::Full));
+    assert_eq!(table.duplicate(first, ALL), Err(Error::Full));
+    let refused = table.accept_at(Handle::STDIN, Grant::new('d', Rights::READ)).unwrap_err();
+    assert_eq!(
+        (refused.error, refused.grant.object(), refused.grant.rights()),
+        (Error::Full, &'d', Rights::READ)
+    );
+    assert_eq!(table.close(second), Ok('b'));
+    assert_eq!(table.close(second), Err(Error::BadHandle));
+    assert!(table.accept(refused.grant.restricted(Rights::empty())).is_ok());
+    assert_eq!((table.len(), table.quota(), table.is_empty()), (2, 2, false));
+}
+
+#[test]
+fn a_loan_and_all_made_from_it_end_at_once() {
+    let [mut lender, mut friend, mut stranger] = [(); 3].map(|()| HandleTable::new(16));
+    let root = lender.insert("object", ALL).unwrap();
+    let equal = lender.duplicate(root, ALL).unwrap();
+    let loan = lender.lend(root, ALL - Rights::WRITE).unwrap();
+    let lent = friend.accept(loan).unwrap();
+    // A copy here, a copy elsewhere, a loan of the loan, a moved one.
+    let copy = friend.duplicate(lent, ALL).unwrap();
+    let shared = friend.share(lent, ALL).unwrap();
+    let shared = stranger.accept(shared).unwrap();
+    let sublet = friend.lend(copy, ALL).unwrap();
+    let sublet = stranger.accept(sublet).unwrap();
+    let moved = friend.duplicate(lent, ALL).unwrap();
+    let moved = friend.take(moved).unwrap();
+    let moved = stranger.accept(moved).unwrap();
+    let in_flight = friend.share(lent, ALL).unwrap();
+    lender.revoke(root).unwrap();
+    for handle in [lent, copy] {
+        assert_eq!(friend.get(handle), Err(Error::Revoked));
+        assert_eq!(friend.duplicate(handle, ALL), Err(Error::Revoked));
+        assert_eq!(friend.share(handle, ALL).unwrap_err(), Error::Revoked);
+        assert_eq!(friend.take(handle).unwrap_err(), Error::Revoked);
+        assert_eq!(friend.restrict(handle, ALL), Err(Error::Revoked));
+        assert_eq!(friend.revoke(handle), Err(Error::Revoked));
+    }
+    for handle in [shared, sublet, moved] {
+        assert_eq!(stranger.get_with(handle, Rights::empty()), Err(Error::Revoked));
+    }
+    let landed = stranger.accept(in_flight).unwrap();
+    assert_eq!(stranger.get(landed), Err(Error::Revoked));
+    // The lender's own stay, a new loan is not touched by the old revocation, and the dead can be closed.
+    assert!(lender.get(root).is_ok() && lender.get(equal).is_ok());
+    let again = lender.lend(root, ALL).unwrap();
+    let again = friend.accept(again).unwrap();
+    assert!(friend.get(again).is_ok());
+    assert_eq!(stranger.close(shared), Ok("object"));
+}
+
+#[test]
+fn a_middle_holder_revokes_below_itself_only() {
+    let mut table = HandleTable::new(16);
+    let root = table.insert((), ALL).unwrap();
+    let loan = table.lend(root, ALL).unwrap();
+    let middle = table.accept(loan).unwrap();
+    let loan = table.lend(middle, ALL).unwrap();
+    let leaf = table.accept(loan).unwrap();
+    table.revoke(middle).unwrap();
+    assert_eq!((table.get(leaf).is_err(), table.get(middle).is_ok()), (true, true));
+    // Who moves a handle moves the power over its loans.
+    let loan = table.lend(middle, ALL).unwrap();
+    let leaf = table.accept(loan).unwrap();
+    let moved = table.take(middle).unwrap();
+    let moved = table.accept(moved).unwrap();
+    table.revoke(moved).unwrap();
+    assert_eq!(table.get(leaf), Err(Error::Revoked));
+    // An equal of the lender has no power over its loans.
+    let loan = table.lend(root, ALL).unwrap();
+    let leaf = table.accept(loan).unwrap();
+    let equal = table.duplicate(root, ALL).unwrap();
+    table.revoke(equal).unwrap();
+    assert!(table.get(leaf).is_ok());
+}
+
+#[test]
+fn loans_of_loans_are_bounded_and_copies_are_not() {
+    let mut table = HandleTable::new(64);
+    let mut handle = table.insert((), ALL).unwrap();
+    for _ in 0..crate::DEPTH_MAX {
+        for _ in 0..3 {
+            handle = table.duplicate(handle, ALL).unwrap();
+        }
+        let loan = table.lend(handle, ALL).unwrap();
+        handle = table.accept(loan).unwrap();
+    }
+    assert_eq!(table.lend(handle, ALL).unwrap_err(), Error::TooDeep);
+}
+
+#[test]
+fn replacing_keeps_the_number_and_nothing_else() {
+    let mut table = HandleTable::new(8);
+    table.insert_at(Handle::STDOUT, "tty", ALL).unwrap();
+    let loan = table.lend(Handle::STDOUT, ALL).unwrap();
+    let leaf = table.accept(loan).unwrap();
+    let old = table.replace(Handle::STDOUT, Grant::new("file", Rights::WRITE)).unwrap();
+    assert_eq!((old.object(), old.rights()), (&"tty", ALL));
+    assert_eq!(table.get(Handle::STDOUT), Ok((&"file", Rights::WRITE)));
+    // Revoking what stands there now does not reach loans of what stood there before.
+    table.revoke(Handle::STDOUT).unwrap();
+    assert!(table.get(leaf).is_ok());
+    assert_eq!(table.replace(Handle(77), old).unwrap_err().error, Error::BadHandle);
+}
+
+#[test]
+fn teardown_gives_back_every_object_in_bounded_steps() {
+    let mut table = HandleTable::new(usize::MAX);
+    let handles: Vec<_> = (0..100).map(|n| table.insert(n, ALL).unwrap()).collect();
+    for handle in handles.iter().step_by(3) {
+        table.close(*handle).unwrap();
+    }
+    let mut expected: Vec<_> = table.iter().map(|(_, &n, _)| n).collect();
+    expected.reverse();
+    let (mut closed, mut calls) = (Vec::new(), 0);
+    while table.teardown(10, |n| closed.push(n)) == Progress::More {
+        calls += 1;
+        assert!(closed.len() <= calls * 10);
+    }
+    assert_eq!((closed, table.len(), calls), (expected, 0, 10));
+}
