@@ -1,6 +1,6 @@
 //! The heap: constant-time segregated fits (`rlsf`) over memory from `mmap`.
 //!
-//! Small allocations come from a pool that grows by [`CHUNK`] bytes and keeps what it got; from [`MAPPED`] bytes on each
+//! Small allocations come from a pool that grows by 256 KiB and keeps what it got; from 128 KiB on each
 //! allocation is a mapping of its own and goes back at once.
 
 use core::{
