@@ -35,6 +35,8 @@
 extern crate alloc;
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod key;
 mod sha;
 mod tree;

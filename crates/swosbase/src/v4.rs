@@ -7,6 +7,7 @@ mod geometry;
 mod index;
 mod mount;
 mod superblock;
+mod verify;
 mod write;
 
 pub use blocks::{BlockVerifier, Expected};
@@ -14,6 +15,7 @@ pub use geometry::{Extent, Geometry};
 pub use index::{Content, Entry, Index, Kind};
 pub use mount::{Capacity, Image, Mount, Progress, READ_BLOCKS_MAX};
 pub use superblock::{Superblock, Unverified};
+pub use verify::verify_all;
 pub use write::{Options, write};
 
 use crate::BLOCK_SIZE;

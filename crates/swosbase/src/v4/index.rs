@@ -135,7 +135,6 @@ impl Index {
             require(AT_NAME_OFFSET, usize::try_from(u32_at(raw, AT_NAME_OFFSET)) == Ok(text))?;
             require(AT_NAME_LEN, name_len <= NAME_MAX && self.names + text + name_len <= length)?;
             let name = &self.bytes[self.names + text..][..name_len];
-            require(AT_PREFIX, u32_at(raw, AT_PREFIX) == prefix(name))?;
             text += name_len;
 
             if at == 0 {
@@ -157,6 +156,8 @@ impl Index {
                     require(AT_NAME_OFFSET, self.name(sibling) < name)?;
                 }
             }
+
+            require(AT_PREFIX, u32_at(raw, AT_PREFIX) == prefix(name))?;
 
             let size = u64_at(raw, AT_SIZE);
             let first = u64_at(raw, AT_FIRST);
