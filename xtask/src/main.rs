@@ -20,6 +20,7 @@ mod tidy;
 mod workspace;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 use workspace::Workspace;
 
 /// The door to swos: build it, boot it, prove it, measure it.
@@ -65,10 +66,20 @@ enum Verb {
     Docs(docs::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    let door = Door::parse();
+fn main() -> ExitCode {
+    match open(Door::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain of causes on one line; where in this program it arose helps nobody.
+            process::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(verb: Verb) -> anyhow::Result<()> {
     let workspace = Workspace::locate()?;
-    match door.verb {
+    match verb {
         Verb::Run(options) => run::run(&workspace, &options),
         Verb::Build(options) => build::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
