@@ -45,6 +45,18 @@ pub enum Dispatch<M: Machine> {
     Idle,
 }
 
+impl<M: Machine> core::fmt::Debug for Dispatch<M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Run { thread, result } => {
+                f.debug_struct("Run").field("thread", thread).field("result", result).finish()
+            }
+            Self::Again => f.write_str("Again"),
+            Self::Idle => f.write_str("Idle"),
+        }
+    }
+}
+
 /// What a device or another CPU signalled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event {

@@ -216,6 +216,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The last handle to a socket is gone.
     pub(crate) fn close_socket(&self, socket: &Socket<M>) {
+        self.unwatch(&socket.watchers);
         let now = self.machine.now();
         let mut net = self.net.lock();
         net.remove(socket.id);

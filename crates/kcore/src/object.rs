@@ -100,7 +100,7 @@ impl<M: Machine> Kernel<M> {
             Object::File(file) => self.close_file(&file),
             Object::Console(_) => {}
             Object::Socket(socket) => self.close_socket(&socket),
-            Object::Ready(set) => set.close(),
+            Object::Ready(set) => self.close_set(&set),
         }
     }
 
@@ -110,8 +110,9 @@ impl<M: Machine> Kernel<M> {
             Object::File(_) => POLL_IN | POLL_OUT,
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
+            // A source that reported may be ready no more; then the wait that follows finds out.
             Object::Ready(set) => {
-                if self.set_is_ready(set) {
+                if set.inner.lock().has_reports() {
                     POLL_IN
                 } else {
                     0

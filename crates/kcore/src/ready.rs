@@ -4,44 +4,151 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, sync::atomic::Ordering};
 
+use swos_abi::Errno;
+use swos_readiness::{ReadinessSet, SourceId, Watch};
 use swos_sync::Lock;
 
-use crate::{Kernel, Machine, object::OpenCount};
+use crate::{
+    Kernel, Machine,
+    object::{Object, OpenCount},
+    ranks,
+    wait::WaitKey,
+};
 
-/// A readiness set.
+/// A readiness set that handles name.
 pub(crate) struct ReadySet<M: Machine> {
     pub(crate) id: u64,
     pub(crate) count: OpenCount,
-    _m: core::marker::PhantomData<fn() -> M>,
+    pub(crate) inner: Lock<ReadinessSet<Object<M>>>,
 }
 
-/// Who watches an object.
-pub(crate) struct Watchers<M: Machine>(Vec<(Weak<ReadySet<M>>, u32)>);
+/// Which sets watch an object.
+pub(crate) struct Watchers<M: Machine>(Vec<(Weak<ReadySet<M>>, SourceId)>);
 
 impl<M: Machine> Watchers<M> {
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
-    pub(crate) fn is_empty(&self) -> bool {
+
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// As what `set` watches the object.
+    pub(crate) fn find(&self, set: &Arc<ReadySet<M>>) -> Option<SourceId> {
+        self.0.iter().find(|(other, _)| other.as_ptr() == Arc::as_ptr(set)).map(|(_, id)| *id)
+    }
+
+    fn add(&mut self, set: &Arc<ReadySet<M>>, id: SourceId) -> Result<(), Errno> {
+        self.0.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        self.0.push((Arc::downgrade(set), id));
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, set: *const ReadySet<M>) {
+        self.0.retain(|(other, _)| other.as_ptr() != set);
+    }
+
+    fn nth(&self, index: usize) -> Option<(Option<Arc<ReadySet<M>>>, SourceId)> {
+        self.0.get(index).map(|(set, id)| (set.upgrade(), *id))
     }
 }
 
 impl<M: Machine> ReadySet<M> {
-    pub(crate) fn close(&self) {}
+    pub(crate) fn new(id: u64) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            count: OpenCount::one(),
+            inner: Lock::new(ranks::READY_SET, ReadinessSet::new()),
+        })
+    }
 }
 
 impl<M: Machine> Kernel<M> {
-    pub(crate) fn set_is_ready(&self, _set: &ReadySet<M>) -> bool {
-        false
+    pub(crate) fn new_ready_set(&self) -> Arc<ReadySet<M>> {
+        ReadySet::new(self.last_set.fetch_add(1, Ordering::Relaxed) + 1)
     }
-    pub(crate) fn notify(&self, _watchers: &Lock<Watchers<M>>, _bits: u16) {}
-    pub(crate) fn notify_console(&self) {}
+
+    /// The list of sets that watch an object; `None` = its readiness never changes, or it is a set itself.
+    pub(crate) fn watchers<'a>(&'a self, object: &'a Object<M>) -> Option<&'a Lock<Watchers<M>>> {
+        match object {
+            Object::Console(_) => Some(&self.console_watchers),
+            Object::Socket(socket) => Some(&socket.watchers),
+            Object::File(_) | Object::Ready(_) => None,
+        }
+    }
+
+    /// Starts to watch an object.
+    pub(crate) fn watch(&self, set: &Arc<ReadySet<M>>, object: &Object<M>, watch: Watch) -> Result<(), Errno> {
+        let watchers = self.watchers(object).ok_or(Errno::PERM)?;
+        let id = {
+            let mut inner = set.inner.lock();
+            let mut watchers = watchers.lock();
+            if watchers.find(set).is_some() {
+                return Err(Errno::EXIST);
+            }
+            let id = inner.add(object.clone(), watch).map_err(|_| Errno::NOMEM)?;
+            if let Err(errno) = watchers.add(set, id) {
+                inner.remove(id);
+                return Err(errno);
+            }
+            id
+        };
+        self.report(set, id, self.readiness(object));
+        Ok(())
+    }
+
+    /// Tells a set what a source is ready for.
+    pub(crate) fn report(&self, set: &ReadySet<M>, id: SourceId, bits: u16) {
+        let wanted = set.inner.lock().on_ready(id, bits);
+        if wanted {
+            self.wake_all(WaitKey::Ready { set: set.id });
+        }
+    }
+
+    /// Tells all sets that watch an object. No lock from `READY_SET` on is held.
+    pub(crate) fn notify(&self, watchers: &Lock<Watchers<M>>, bits: u16) {
+        let mut index = 0;
+        loop {
+            // One at a time, because the set's lock comes before the list's.
+            let Some((set, id)) = watchers.lock().nth(index) else { break };
+            if let Some(set) = set {
+                self.report(&set, id, bits);
+            }
+            index += 1;
+        }
+    }
+
+    pub(crate) fn notify_console(&self) {
+        self.notify(&self.console_watchers, swos_abi::POLL_IN);
+    }
+
+    /// The object is gone: no set watches it any more.
+    pub(crate) fn unwatch(&self, watchers: &Lock<Watchers<M>>) {
+        let gone = core::mem::replace(&mut *watchers.lock(), Watchers::new());
+        for (set, id) in gone.0 {
+            if let Some(set) = set.upgrade() {
+                let source = set.inner.lock().remove(id);
+                drop(source);
+            }
+        }
+    }
+
+    /// The last handle to a set is gone.
+    pub(crate) fn close_set(&self, set: &Arc<ReadySet<M>>) {
+        let inner = core::mem::take(&mut *set.inner.lock());
+        for (_, object) in inner.sources() {
+            if let Some(watchers) = self.watchers(object) {
+                watchers.lock().remove(Arc::as_ptr(set));
+            }
+        }
+    }
 }
+
 impl<M: Machine> fmt::Debug for ReadySet<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReadySet")
+        f.debug_struct("ReadySet").field("id", &self.id).finish_non_exhaustive()
     }
 }

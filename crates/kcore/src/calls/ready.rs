@@ -1,29 +1,122 @@
-//! Readiness sets.
-use crate::{Kernel, Machine, thread::Thread, wait::CallResult};
+//! Readiness sets: the calls.
+
 use alloc::sync::Arc;
-use swos_abi::{Errno, Handle};
+
+use swos_abi::{
+    Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights,
+};
+use swos_readiness::{Mode, Watch};
+use zerocopy::IntoBytes as _;
+
+use crate::{
+    Kernel, Machine,
+    object::Object,
+    ready::ReadySet,
+    thread::Thread,
+    wait::{ANY_BITS, CallResult, Stop, WaitKey},
+};
+
+/// Events that one call tells at most; more wait for the next.
+const EVENTS_MAX: usize = 64;
+
 impl<M: Machine> Kernel<M> {
-    pub(super) fn ready_create(&self, _t: &Thread<M>) -> CallResult {
-        Err(Errno::NOSYS.into())
+    pub(super) fn ready_create(&self, thread: &Thread<M>) -> CallResult {
+        let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER;
+        self.install(thread, Object::Ready(self.new_ready_set()), rights)
     }
+
+    fn set_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<ReadySet<M>>, Stop> {
+        match Self::object(thread, handle, needed)? {
+            Object::Ready(set) => Ok(set),
+            Object::File(_) | Object::Console(_) | Object::Socket(_) => Err(Errno::NOTTY.into()),
+        }
+    }
+
     pub(super) fn ready_control(
         &self,
-        _t: &Thread<M>,
-        _s: Handle,
-        _o: u32,
-        _h: Handle,
-        _e: u64,
+        thread: &Thread<M>,
+        set: Handle,
+        operation: u32,
+        handle: Handle,
+        event: u64,
     ) -> CallResult {
-        Err(Errno::NOSYS.into())
+        let set = Self::set_of(thread, set, Rights::WRITE)?;
+        let object = Self::object(thread, handle, Rights::empty())?;
+        let watch = if operation == READY_REMOVE {
+            None
+        } else {
+            let event: ReadyEvent = self.read_record(event, size_of::<ReadyEvent>() as u64)?;
+            let interest = u16::try_from(event.events & !READY_EDGE).map_err(|_| Errno::INVAL)?;
+            if event.reserved != 0 {
+                return Err(Errno::INVAL.into());
+            }
+            let mode = if event.events & READY_EDGE == 0 { Mode::Level } else { Mode::Edge };
+            Some(Watch { interest, mode, token: event.token })
+        };
+        let watchers = self.watchers(&object).ok_or(Errno::PERM)?;
+        match (operation, watch) {
+            (READY_ADD, Some(watch)) => self.watch(&set, &object, watch)?,
+            (READY_MODIFY, Some(watch)) => {
+                let id = watchers.lock().find(&set).ok_or(Errno::NOENT)?;
+                set.inner.lock().modify(id, watch).map_err(|_| Errno::NOENT)?;
+                self.report(&set, id, self.readiness(&object));
+            }
+            (READY_REMOVE, None) => {
+                let removed = {
+                    let mut inner = set.inner.lock();
+                    let mut watchers = watchers.lock();
+                    let id = watchers.find(&set).ok_or(Errno::NOENT)?;
+                    watchers.remove(Arc::as_ptr(&set));
+                    inner.remove(id)
+                };
+                drop(removed);
+            }
+            _ => return Err(Errno::INVAL.into()),
+        }
+        Ok(0)
     }
+
     pub(super) fn ready_wait(
         &self,
-        _t: &Arc<Thread<M>>,
-        _s: Handle,
-        _e: u64,
-        _c: u64,
-        _to: u64,
+        thread: &Arc<Thread<M>>,
+        set: Handle,
+        events: u64,
+        capacity: u64,
+        timeout_ns: u64,
     ) -> CallResult {
-        Err(Errno::NOSYS.into())
+        let set = Self::set_of(thread, set, Rights::READ)?;
+        let capacity = usize::try_from(capacity).unwrap_or(EVENTS_MAX).min(EVENTS_MAX);
+        if capacity == 0 {
+            return Err(Errno::INVAL.into());
+        }
+        // Both ends are tried before an edge is taken that could not be told.
+        let size = size_of::<ReadyEvent>();
+        self.copy_out(events, &[0])?;
+        self.copy_out(events.saturating_add((capacity * size) as u64 - 1), &[0])?;
+        let expired = self.time_is_up(thread, timeout_ns);
+        let mut told = [ReadyEvent::default(); EVENTS_MAX];
+        let mut slots = told.iter_mut();
+        let count = {
+            let mut inner = set.inner.lock();
+            let count = inner.collect(
+                capacity,
+                |object| self.readiness(object),
+                |event| {
+                    if let Some(slot) = slots.next() {
+                        *slot = ReadyEvent { token: event.token, events: u32::from(event.bits), reserved: 0 };
+                    }
+                },
+            );
+            if count == 0 {
+                if expired {
+                    return Ok(0);
+                }
+                self.register(thread, WaitKey::Ready { set: set.id }, ANY_BITS)?;
+                return Err(Stop::Wait);
+            }
+            count
+        };
+        self.copy_out(events, told.get(..count).unwrap_or(&[]).as_bytes())?;
+        Ok(count as u64)
     }
 }
