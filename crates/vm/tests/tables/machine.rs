@@ -3,10 +3,10 @@
 //! Every translation that was ever valid is assumed to be in the TLB until its invalidation has completed. So a missing
 //! break, a missing invalidation or a frame reused too early shows at once.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use swos_units::{Frame, Page};
 use swos_vm::{Half, TableMemory, Tlb};

@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "the oracle's trait has an unsafe method")]
 
+use core::ptr::NonNull;
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 
 use crate::machine::{Memory, RecordingTlb, machine};
 use aarch64_paging::descriptor::{El1Attributes, PhysicalAddress};
@@ -395,7 +395,7 @@ impl Run {
             }
         }
         // Its destructor would free our tables.
-        std::mem::forget(oracle);
+        core::mem::forget(oracle);
     }
 
     /// Takes everything apart in steps of `budget`; nothing may be left.
