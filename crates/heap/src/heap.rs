@@ -127,9 +127,10 @@ impl<S: FrameSource> Heap<S> {
         self.statistics
     }
 
-    /// The source of frames.
-    pub const fn source(&mut self) -> &mut S {
-        &mut self.source
+    /// The source of frames. Only shared: who could exchange it would let frames go back to a source that never had them.
+    #[must_use]
+    pub const fn source(&self) -> &S {
+        &self.source
     }
 
     #[inline]
