@@ -128,13 +128,15 @@ impl<'a> Iterator for Components<'a> {
         }
         let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
         let (component, tail) = rest.split_at(end);
+        let step = match component {
+            // The last `/` stays, so that `requires_directory` still tells of it.
+            [] => return None,
+            [b'.'] => Component::Current,
+            [b'.', b'.'] => Component::Parent,
+            name => Component::Name(Name::checked(name)),
+        };
         self.rest = tail;
-        match component {
-            [] => None,
-            [b'.'] => Some(Component::Current),
-            [b'.', b'.'] => Some(Component::Parent),
-            name => Some(Component::Name(Name::checked(name))),
-        }
+        Some(step)
     }
 }
 

@@ -151,10 +151,15 @@ impl Namespace {
         Self { root, mounts: Vec::new() }
     }
 
-    /// Its topmost directory.
+    /// Its topmost directory, as it is to be seen.
     #[must_use]
-    pub const fn root(&self) -> VnodeId {
-        self.root
+    pub fn root(&self) -> VnodeId {
+        self.topmost(self.root)
+    }
+
+    /// Whether `directory` is where this namespace ends, under all mounts.
+    pub(crate) fn is_bottom(&self, directory: VnodeId) -> bool {
+        directory == self.root
     }
 
     /// Shows the directory `top` in place of the directory `at`. All or nothing.

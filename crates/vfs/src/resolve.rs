@@ -136,17 +136,16 @@ impl Vfs {
                 }
                 Component::Name(name) => name,
             };
+            directory_wanted |= is_last && rest.requires_directory();
             entry = Some((at, name));
             let file_system = self.file_system(at.mount)?;
             let child = match file_system.lookup(scope.who, at.node, name) {
                 Err(Error::NotFound) if is_last => {
-                    let directory_wanted = directory_wanted || rest.requires_directory();
                     return Ok(Walked { entry, found: None, directory_wanted });
                 }
                 other => other?,
             };
-            let follow =
-                !is_last || last == LastLink::Follow || rest.requires_directory() || directory_wanted;
+            let follow = !is_last || last == LastLink::Follow || directory_wanted;
             if child.kind == Kind::Symlink && follow {
                 let target = Path::new(file_system.read_link(child.node)?).map_err(|_| Error::Corrupt)?;
                 links += 1;
@@ -157,9 +156,7 @@ impl Vfs {
                 if bytes > WALK_BYTES_MAX {
                     return Err(Error::NameTooLong);
                 }
-                if rest.is_empty() {
-                    directory_wanted |= depth == 0 && rest.requires_directory();
-                } else {
+                if !rest.is_empty() {
                     pending[depth] = rest;
                     depth += 1;
                 }
@@ -177,7 +174,6 @@ impl Vfs {
                 at = scope.namespace.topmost(at);
             }
         }
-        directory_wanted |= rest.requires_directory();
         if directory_wanted && kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
@@ -190,7 +186,7 @@ impl Vfs {
             at = covered;
         }
         let parent = self.file_system(at.mount)?.parent(at.node)?;
-        if parent == at.node || at == namespace.root() {
+        if parent == at.node || namespace.is_bottom(at) {
             return Ok(None);
         }
         Ok(Some(VnodeId { mount: at.mount, node: parent }))

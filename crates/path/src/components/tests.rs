@@ -57,6 +57,8 @@ fn a_trailing_slash_shows_after_the_last_step() {
     assert!(steps.requires_directory() && !steps.is_empty());
     steps.next();
     assert!(steps.requires_directory() && steps.is_empty());
+    assert_eq!(steps.next(), None);
+    assert!(steps.requires_directory());
     let mut steps = Path::new(b"a").unwrap().components();
     steps.next();
     assert!(!steps.requires_directory() && steps.is_empty());

@@ -1,0 +1,198 @@
+//! Cases that random trees meet too rarely.
+
+use std::collections::BTreeMap;
+
+use swos_path::{Name, Path};
+use swos_vfs::{
+    Error, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Scope, Vfs, VnodeId, WALK_BYTES_MAX,
+};
+
+use crate::mem_fs::{MemFs, Node, WHO};
+
+fn directory() -> Node {
+    Node::Directory(BTreeMap::new())
+}
+
+fn link(target: &[u8]) -> Node {
+    Node::Link(target.to_vec())
+}
+
+/// One tree, alone.
+fn alone(tree: MemFs) -> (Vfs, Namespace) {
+    let mut vfs = Vfs::new();
+    let mount = vfs.attach(Box::new(tree)).unwrap();
+    let namespace = Namespace::new(vfs.root_of(mount).unwrap());
+    (vfs, namespace)
+}
+
+fn scope(namespace: &Namespace) -> Scope<'_> {
+    Scope { namespace, root: namespace.root(), start: namespace.root(), who: WHO }
+}
+
+#[test]
+fn forty_links_are_followed_and_no_more() {
+    let mut tree = MemFs::new();
+    tree.add(0, b"0", Node::File).unwrap();
+    for i in 1..=LINKS_MAX + 1 {
+        tree.add(0, i.to_string().as_bytes(), link((i - 1).to_string().as_bytes())).unwrap();
+    }
+    let (vfs, namespace) = alone(tree);
+    let resolve = |path: &[u8]| vfs.resolve(&scope(&namespace), Path::new(path).unwrap(), LastLink::Follow);
+    assert_eq!(resolve(LINKS_MAX.to_string().as_bytes()).unwrap().kind, Kind::File);
+    assert_eq!(resolve((LINKS_MAX + 1).to_string().as_bytes()), Err(Error::TooManyLinks));
+}
+
+#[test]
+fn links_can_not_multiply_the_work() {
+    let mut tree = MemFs::new();
+    let long = b"./".repeat(2000);
+    tree.add(0, b"d", link(&long)).unwrap();
+    let (vfs, namespace) = alone(tree);
+    let resolve = |path: &[u8]| vfs.resolve(&scope(&namespace), Path::new(path).unwrap(), LastLink::Follow);
+    assert!(resolve(b"d/d").is_ok());
+    assert!(3 * long.len() > WALK_BYTES_MAX);
+    assert_eq!(resolve(b"d/d/d"), Err(Error::NameTooLong));
+}
+
+/// Forty remainders wait at the same time.
+#[test]
+fn nested_links_keep_what_is_still_to_go() {
+    let mut tree = MemFs::new();
+    let mut at = 0;
+    for _ in 0..LINKS_MAX {
+        at = tree.add(at, b"x", directory()).unwrap();
+    }
+    let deepest = at;
+    // l1 = x, l2 = l1/x, l3 = l2/x, ...
+    tree.add(0, b"l1", link(b"x")).unwrap();
+    for i in 2..=LINKS_MAX {
+        tree.add(0, format!("l{i}").as_bytes(), link(format!("l{}/x", i - 1).as_bytes())).unwrap();
+    }
+    let (vfs, namespace) = alone(tree);
+    let path = format!("l{LINKS_MAX}");
+    let found = vfs.resolve(&scope(&namespace), Path::new(path.as_bytes()).unwrap(), LastLink::Follow);
+    assert_eq!(found.unwrap().vnode.node, NodeId(deepest as u64));
+}
+
+#[test]
+fn a_dangling_link_shows_where_its_target_would_be_made() {
+    let mut tree = MemFs::new();
+    let d = tree.add(0, b"d", directory()).unwrap();
+    tree.add(0, b"l", link(b"d/new")).unwrap();
+    let (vfs, namespace) = alone(tree);
+    let path = Path::new(b"l").unwrap();
+    let entry = vfs.resolve_entry(&scope(&namespace), path, LastLink::Follow).unwrap();
+    assert_eq!(
+        (entry.directory.node, entry.name.as_bytes(), entry.existing),
+        (NodeId(d as u64), &b"new"[..], None)
+    );
+    let entry = vfs.resolve_entry(&scope(&namespace), path, LastLink::Keep).unwrap();
+    assert_eq!(
+        (entry.name.as_bytes(), entry.existing.map(|found| found.kind)),
+        (&b"l"[..], Some(Kind::Symlink))
+    );
+    assert_eq!(vfs.resolve(&scope(&namespace), path, LastLink::Follow), Err(Error::NotFound));
+}
+
+/// The classic way out of a changed root: a directory of which one is in possession is moved out of it.
+#[test]
+fn a_start_outside_of_the_root_leads_down_only() {
+    let mut tree = MemFs::new();
+    let jail = tree.add(0, b"jail", directory()).unwrap();
+    let outside = tree.add(0, b"outside", directory()).unwrap();
+    let below = tree.add(outside, b"below", directory()).unwrap();
+    tree.add(below, b"file", Node::File).unwrap();
+    let (vfs, namespace) = alone(tree);
+    let at = |node: usize| VnodeId { mount: namespace.root().mount, node: NodeId(node as u64) };
+    let scope = Scope { namespace: &namespace, root: at(jail), start: at(below), who: WHO };
+    let resolve = |path: &[u8]| vfs.resolve(&scope, Path::new(path).unwrap(), LastLink::Follow);
+    assert!(resolve(b"file").is_ok());
+    for path in [&b".."[..], b"../below", b"../..", b"./../../jail"] {
+        assert_eq!(resolve(path), Err(Error::NotFound), "{}", path.escape_ascii());
+    }
+    assert_eq!(resolve(b"/../../..").unwrap().vnode, at(jail));
+    assert_eq!(resolve(b"/outside"), Err(Error::NotFound));
+}
+
+#[test]
+fn mounts_cover_and_uncover() {
+    let mut vfs = Vfs::new();
+    let mut lower = MemFs::new();
+    let tmp = lower.add(0, b"tmp", directory()).unwrap();
+    lower.add(tmp, b"hidden", Node::File).unwrap();
+    let lower = vfs.attach(Box::new(lower)).unwrap();
+    let mut upper = MemFs::new();
+    let shown = upper.add(0, b"shown", directory()).unwrap();
+    let upper = vfs.attach(Box::new(upper)).unwrap();
+    let top = vfs.root_of(upper).unwrap();
+    let at = VnodeId { mount: lower, node: NodeId(tmp as u64) };
+    let mut namespace = Namespace::new(vfs.root_of(lower).unwrap());
+
+    let file = VnodeId { mount: lower, node: NodeId(tmp as u64 + 1) };
+    assert_eq!(namespace.mount(&vfs, file, top), Err(Error::NotDirectory));
+    assert_eq!(namespace.mount(&vfs, at, vfs.root_of(lower).unwrap()), Err(Error::Busy));
+    namespace.mount(&vfs, at, top).unwrap();
+    assert_eq!(namespace.mount(&vfs, VnodeId { mount: lower, node: NodeId(0) }, top), Err(Error::Busy));
+
+    let resolve = |namespace: &Namespace, path: &[u8]| {
+        vfs.resolve(&scope(namespace), Path::new(path).unwrap(), LastLink::Follow).map(|found| found.vnode)
+    };
+    let shown = VnodeId { mount: upper, node: NodeId(shown as u64) };
+    assert_eq!(resolve(&namespace, b"/tmp/shown"), Ok(shown));
+    assert_eq!(resolve(&namespace, b"/tmp/hidden"), Err(Error::NotFound));
+    assert_eq!(resolve(&namespace, b"/tmp/shown/../.."), Ok(namespace.root()));
+    assert_eq!(namespace.unmount(lower), Err(Error::Busy));
+    namespace.unmount(upper).unwrap();
+    assert_eq!(namespace.unmount(upper), Err(Error::NotFound));
+    assert_eq!(resolve(&namespace, b"/tmp/hidden"), Ok(file));
+}
+
+#[test]
+fn a_covered_root_is_seen_through() {
+    let mut vfs = Vfs::new();
+    let lower = vfs.attach(Box::new(MemFs::new())).unwrap();
+    let upper = vfs.attach(Box::new(MemFs::new())).unwrap();
+    let mut namespace = Namespace::new(vfs.root_of(lower).unwrap());
+    namespace.mount(&vfs, vfs.root_of(lower).unwrap(), vfs.root_of(upper).unwrap()).unwrap();
+    assert_eq!(namespace.root(), vfs.root_of(upper).unwrap());
+    let found = vfs.resolve(&scope(&namespace), Path::new(b"/..").unwrap(), LastLink::Follow);
+    assert_eq!(found.unwrap().vnode, namespace.root());
+}
+
+#[test]
+fn an_id_of_a_detached_file_system_stays_dead() {
+    let mut vfs = Vfs::new();
+    let first = vfs.attach(Box::new(MemFs::new())).unwrap();
+    let old = vfs.root_of(first).unwrap();
+    vfs.detach(first).unwrap();
+    let second = vfs.attach(Box::new(MemFs::new())).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(vfs.attributes(old), Err(Error::Unmounted));
+    assert_eq!(vfs.detach(first).map(drop), Err(Error::Unmounted));
+    assert!(vfs.attributes(vfs.root_of(second).unwrap()).is_ok());
+}
+
+#[test]
+fn a_file_system_that_says_nothing_else_is_read_only() {
+    let mut vfs = Vfs::new();
+    let mount = vfs.attach(Box::new(MemFs::new())).unwrap();
+    let file_system = vfs.file_system_mut(mount).unwrap();
+    let name = Name::new(b"n").unwrap();
+    let root = NodeId(0);
+    assert_eq!(file_system.create(WHO, root, name, NewNode::File, 0, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.unlink(WHO, root, name, Kind::File), Err(Error::ReadOnly));
+    assert_eq!(file_system.rename(WHO, (root, name), (root, name)), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_size(root, 0, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_mode(WHO, root, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.read(root, 0, &mut []), Err(Error::NotSupported));
+}
+
+#[test]
+fn every_error_has_its_own_number() {
+    let path = |bytes: &[u8]| Error::from(Path::new(bytes).unwrap_err());
+    assert_eq!(path(b""), Error::NotFound);
+    assert_eq!(path(b"a\0"), Error::Invalid);
+    assert_eq!(path(&[b'n'; 256]), Error::NameTooLong);
+    assert_eq!(path(&[b'/'; 4097]), Error::NameTooLong);
+    assert_eq!(swos_abi::Errno::from(Error::TooManyLinks), swos_abi::Errno::LOOP);
+}
