@@ -7,11 +7,11 @@ use crate::build::{self, Audience};
 use crate::fingerprint::Inputs;
 use crate::workspace::Workspace;
 use crate::{docs, process};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
-use swos_swosbase::v4;
+use swos_basepack::{Format, Manifest};
 
 /// Builds build/base.img: base/, every program under /bin, the rendered book under /www/book; packed as swosbase v4
 /// and signed with the development key of this checkout (build/keys, made at the first use, never committed).
@@ -64,9 +64,13 @@ fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Resu
     process::say(&format!("packing {}", output.display()));
     let tree = workspace.build().join("stage").join(name);
     stage::stage(&tree, &base, &book, programs)?;
-    let options = v4::Options { image_version: version(env!("CARGO_PKG_VERSION"))? };
-    let image = v4::write(&stage::tree(&tree)?, &options, &keys::read(&seed)?)
-        .map_err(|error| anyhow!("cannot pack {}: {error}", tree.display()))?;
+    let format = Format::V4 { image_version: version(env!("CARGO_PKG_VERSION"))? };
+    let image = swos_basepack::pack_dir(
+        &tree,
+        &Manifest::read(&base.join(stage::MANIFEST))?,
+        format,
+        &swos_basepack::read_seed(&seed)?,
+    )?;
     build::write_if_changed(&output, &image)?;
     inputs.record(&output)?;
     Ok(output)
