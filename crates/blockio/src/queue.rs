@@ -190,8 +190,8 @@ impl<T> Queue<T> {
             let head = if self.demand.head == NIL { self.read_ahead.head } else { self.demand.head };
             let block = self.entries.get(head)?.block;
             let (first, count) = self.mergeable(block);
-            for block in first..first + u64::from(count) {
-                self.take_off(block, &mut blocks);
+            for offset in 0..u64::from(count) {
+                self.take_off(first + offset, &mut blocks);
             }
             (first, count)
         } else {
