@@ -1,13 +1,19 @@
 //! From the first instruction in Rust to the scheduler.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use swos_abi::NetworkConfig;
 use swos_arch::clock::Clock;
 use swos_arch::{cpu, early, timer};
-use swos_platform::Platform;
-use swos_sync::OnceCell;
+use swos_kcore::{Config, Level};
+use swos_platform::{LogLevel, Options, Platform};
+use swos_swosbase::PublicKey;
+use swos_sync::{CpuSet, Lock, OnceCell};
 
 use crate::console::{self, say};
 use crate::interrupts::{self, Source};
-use crate::{layout, memory, options, smp, traps};
+use crate::machine::{self, DISK, Kernel, Metal, NET};
+use crate::{entropy, layout, memory, options, ranks, smp, traps, virtio};
 
 static PLATFORM: OnceCell<Platform> = OnceCell::new();
 static CLOCK: OnceCell<Clock> = OnceCell::new();
@@ -36,6 +42,7 @@ fn start_clock() {
 /// The first CPU, on the boot stack, translation on by the boot tables.
 #[unsafe(no_mangle)]
 extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
+    smp::set_boot_block();
     layout::set_image(image);
     start_clock();
     // SAFETY: once, by the first CPU, while the boot tables are selected; the boot protocol puts a device tree at `dtb`.
@@ -47,7 +54,7 @@ extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
         Err(error) => (Platform::console_only(tree, image), Some(error)),
     };
     let platform = PLATFORM.get_or_init(|| platform);
-    options::set(&platform.bootargs);
+    options::set(&Options::parse(&platform.bootargs));
     if memory::map_kernel(platform).is_err() {
         // Nothing can be said without tables.
         cpu::halt();
@@ -62,31 +69,102 @@ extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
         panic!("no frame allocator: {error:?}");
     }
     let Some(stack) = smp::start_first(platform) else { panic!("no memory for the first stack") };
+    machine::leave_user_half();
+    start_kernel(platform);
     // SAFETY: a fresh stack of this CPU; nothing on the boot stack is used again.
     unsafe { cpu::call_on_stack(stack.get(), first_cpu, 0) }
 }
 
+/// The first CPU on its own stack.
 extern "C" fn first_cpu(_: u64) -> ! {
     memory::reclaim_boot();
-    let platform = platform();
+    smp::start_others(platform());
+    run()
+}
+
+/// Everything between memory and the first thread.
+fn start_kernel(platform: &Platform) {
+    let options = Options::parse(&platform.bootargs);
     banner(platform);
+    for word in &options.refused {
+        say!("not understood: {word}");
+    }
     if let Err(error) = interrupts::start(platform) {
         panic!("no interrupt controller: {error:?}");
     }
-    if let Some(uart) = platform.uart {
-        interrupts::connect(uart.interrupt, Source::Console);
-        console::enable_input();
-    }
-    smp::start_others(platform);
-    traps::run()
+    let entropy = start_devices(platform);
+    let cpus = smp::count(platform);
+    let set = CpuSet::new(cpus);
+    let total_frames = memory::frames().map_or(0, |frames| frames.lock().total_frames());
+    let Some(kernel) = Kernel::new(Metal { cpus, entropy, total_frames }, &set, config(&options)) else {
+        panic!("no memory for the kernel");
+    };
+    let _ = SHARED.set((Box::leak(Box::new(kernel)), set));
 }
+
+static SHARED: OnceCell<(&'static Kernel, CpuSet)> = OnceCell::new();
 
 /// Another CPU, on its own stack.
 #[unsafe(no_mangle)]
 extern "C" fn swos_secondary_main(_block: u64) -> ! {
     interrupts::start_cpu(platform());
-    smp::mark_online();
-    traps::run()
+    machine::leave_user_half();
+    run()
+}
+
+fn run() -> ! {
+    match SHARED.get().map(|(kernel, set)| (kernel, set.claim(smp::index()))) {
+        Some((kernel, Some(token))) => traps::run(kernel, token),
+        _ => cpu::halt(),
+    }
+}
+
+/// Finds the devices and connects their interrupts. Returns the entropy that was found.
+fn start_devices(platform: &Platform) -> Option<[u8; 32]> {
+    if let Some(uart) = platform.uart {
+        interrupts::connect(uart.interrupt, Source::Console);
+        console::enable_input();
+    }
+    // A sixteenth of a small machine's memory at most goes to network buffers, two of which share a frame.
+    let free = memory::frames().map_or(0, |frames| frames.lock().free_frames());
+    let buffers = usize::try_from(free / 32).unwrap_or(usize::MAX);
+    let mut found = virtio::find(platform, buffers);
+    if let Some((disk, device)) = found.block {
+        let _ = DISK.set(Lock::new(ranks::BLOCK, disk));
+        interrupts::connect(device.interrupt, Source::Block);
+    }
+    if let Some((net, device)) = found.net {
+        let _ = NET.set(Lock::new(ranks::NET, net));
+        interrupts::connect(device.interrupt, Source::Net);
+    }
+    entropy::gather(platform, found.entropy.as_mut())
+}
+
+fn config(options: &Options<'_>) -> Config {
+    /// 32 bytes, or none in a build without a key.
+    static KEY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trust.key"));
+    let mut init_args = Vec::new();
+    for word in options.init.split_ascii_whitespace() {
+        init_args.extend_from_slice(word.as_bytes());
+        init_args.push(0);
+    }
+    Config {
+        trusted_keys: KEY.try_into().map(PublicKey).into_iter().collect(),
+        version_floor: 0,
+        network: options.address.map(|(address, prefix)| NetworkConfig {
+            size: size_of::<NetworkConfig>() as u32,
+            prefix: u32::from(prefix),
+            address: address.octets(),
+            gateway: options.gateway.map_or([0; 4], |gateway| gateway.octets()),
+        }),
+        init_args,
+        console_level: match options.log {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Info => Level::Info,
+            LogLevel::Warning => Level::Warning,
+            LogLevel::Error => Level::Error,
+        },
+    }
 }
 
 fn banner(platform: &Platform) {

@@ -202,7 +202,8 @@ impl Emergency {
             }
             core::hint::spin_loop();
         }
-        let base = core::ptr::with_exposed_provenance_mut::<PL011Registers>(REGISTERS.load(Ordering::Relaxed));
+        let base =
+            core::ptr::with_exposed_provenance_mut::<PL011Registers>(REGISTERS.load(Ordering::Relaxed));
         // SAFETY: the registers' address, mapped since `start`. The other CPUs have stopped or are about to; at worst
         // their bytes and ours mix.
         Self(core::ptr::NonNull::new(base).map(|base| Uart::new(unsafe { UniqueMmioPointer::new(base) })))

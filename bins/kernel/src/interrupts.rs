@@ -3,7 +3,7 @@
 use arm_gic::gicv2::{self, GicV2};
 use arm_gic::gicv3::{GicCpuInterface, GicV3, Group, SgiTarget, SgiTargetGroup};
 use arm_gic::{IntId, InterruptGroup, Trigger, UniqueMmioPointer};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use swos_arch::cpu;
 use swos_platform::{Gic, Interrupt, Platform, Region};
 use swos_sync::{Lock, OnceCell};
@@ -134,7 +134,10 @@ pub(crate) fn start_cpu(platform: &Platform) {
 
 /// SGIs and the timer of this CPU.
 fn start_private(platform: &Platform) {
-    for id in [Some(IntId::sgi(KICK)), Some(IntId::sgi(STOP)), private(TIMER.load(Ordering::Relaxed))].into_iter().flatten() {
+    for id in [Some(IntId::sgi(KICK)), Some(IntId::sgi(STOP)), private(TIMER.load(Ordering::Relaxed))]
+        .into_iter()
+        .flatten()
+    {
         match CONTROLLER.get() {
             Some(Controller::V2 { distributor, interface, lock }) => {
                 let _guard = lock.lock();
@@ -186,10 +189,10 @@ pub(crate) fn connect(interrupt: Interrupt, source: Source) {
             gic.set_interrupt_priority(id, PRIORITY);
             // SAFETY: byte registers of the mapped distributor, under the lock; the driver has no call for them.
             unsafe {
-            let targets = (&raw mut (*(*distributor)).itargetsr).cast::<u8>();
-            // Registers 0 to 31 are banked and read as this CPU's own bit.
-            let own = targets.read_volatile();
-            targets.add(interrupt.id as usize).write_volatile(own);
+                let targets = (&raw mut (*(*distributor)).itargetsr).cast::<u8>();
+                // Registers 0 to 31 are banked and read as this CPU's own bit.
+                let own = targets.read_volatile();
+                targets.add(interrupt.id as usize).write_volatile(own);
             }
             let _ = gic.enable_interrupt(id, true);
         }
@@ -268,6 +271,20 @@ pub(crate) fn kick(index: usize) {
     send(KICK, Some(index));
 }
 
+/// Whether the disk's event is due without its interrupt.
+static PRETENDED: AtomicBool = AtomicBool::new(false);
+
+/// Makes this CPU serve the disk as if it had interrupted.
+pub(crate) fn pretend_block() {
+    PRETENDED.store(true, Ordering::Relaxed);
+    kick(smp::index());
+}
+
+/// Whether [`pretend_block`] was called since the last time.
+pub(crate) fn was_pretended() -> bool {
+    PRETENDED.load(Ordering::Relaxed) && PRETENDED.swap(false, Ordering::Relaxed)
+}
+
 /// Stops all other CPUs, for ever.
 pub(crate) fn stop_others() {
     send(STOP, None);
@@ -280,7 +297,10 @@ fn send(sgi: u32, to: Option<usize>) {
         Some(Controller::V2 { distributor, interface, .. }) => {
             use gicv2::{SgiTarget, SgiTargetListFilter};
             let target = match to {
-                None => SgiTarget::List { target_list_filter: SgiTargetListFilter::ForwardOthersOnly, target_list: 0 },
+                None => SgiTarget::List {
+                    target_list_filter: SgiTargetListFilter::ForwardOthersOnly,
+                    target_list: 0,
+                },
                 // GICv2 has at most eight interfaces, numbered by Aff0.
                 Some(index) => SgiTarget::List {
                     target_list_filter: SgiTargetListFilter::CPUTargetList,

@@ -10,6 +10,8 @@ unsafe extern "C" {
     static _build_id: u8;
     static _build_id_end: u8;
     static _early_tables: u8;
+    static _boot_stack: u8;
+    static _boot_stack_top: u8;
     static _pool_start: u8;
     static _pool_end: u8;
     static _image_end: u8;
@@ -34,6 +36,11 @@ pub(crate) fn rodata_end() -> VirtAddr {
 /// Boot tables and boot stack, in use until the first CPU has left both; the identity tables for ever.
 pub(crate) fn early_tables() -> VirtAddr {
     symbol!(_early_tables)
+}
+
+/// The stack on which the first CPU boots.
+pub(crate) fn boot_stack() -> core::ops::Range<u64> {
+    symbol!(_boot_stack).get()..symbol!(_boot_stack_top).get()
 }
 
 /// Frames for the kernel's own tables.

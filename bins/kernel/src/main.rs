@@ -14,11 +14,17 @@ mod boot;
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
+mod cpu;
+#[cfg(target_os = "none")]
+mod entropy;
+#[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
 mod interrupts;
 #[cfg(target_os = "none")]
 mod layout;
+#[cfg(target_os = "none")]
+mod machine;
 #[cfg(target_os = "none")]
 mod memory;
 #[cfg(target_os = "none")]
@@ -31,6 +37,8 @@ mod ranks;
 mod smp;
 #[cfg(target_os = "none")]
 mod traps;
+#[cfg(target_os = "none")]
+mod virtio;
 
 #[cfg(not(target_os = "none"))]
 fn main() {

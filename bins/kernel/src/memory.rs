@@ -132,7 +132,8 @@ fn add(ram: &mut Ram, base: u64, end: u64) {
 }
 
 fn pages(start: VirtAddr, end: VirtAddr) -> PageRange {
-    PageRange::new(Page::containing(start), Page::containing(end)).unwrap_or_else(|| unreachable!("symbols are in order"))
+    PageRange::new(Page::containing(start), Page::containing(end))
+        .unwrap_or_else(|| unreachable!("symbols are in order"))
 }
 
 /// Makes the kernel's tables and selects them. RAM that the platform names is reachable afterwards.
@@ -142,7 +143,9 @@ pub(crate) fn map_kernel(platform: &Platform) -> Result<(), Error> {
     let mut pool = BootPool { next: start, end };
     let mut tables = Tables::new(Half::Kernel, &mut pool).ok_or(Error::NoRoot)?;
     let mut map = |pages: PageRange, frame, access, memory| {
-        tables.map_range(&mut pool, &mut KernelTlb, pages, frame, Attributes::kernel(access, memory)).map_err(Error::Tables)
+        tables
+            .map_range(&mut pool, &mut KernelTlb, pages, frame, Attributes::kernel(access, memory))
+            .map_err(Error::Tables)
     };
     let base = VirtAddr::new(IMAGE_BASE);
     let sections = [
@@ -154,7 +157,10 @@ pub(crate) fn map_kernel(platform: &Platform) -> Result<(), Error> {
         map(pages(start, end), Frame::containing(layout::image_phys(start)), access, MemoryType::Normal)?;
     }
     // The linear map; code and constants are not writable there either.
-    let constant = (Frame::containing(layout::image_phys(base)), Frame::containing(layout::image_phys(layout::rodata_end())));
+    let constant = (
+        Frame::containing(layout::image_phys(base)),
+        Frame::containing(layout::image_phys(layout::rodata_end())),
+    );
     for range in usable(platform) {
         let (first, end) = (range.first().number(), range.first().number() + range.count());
         let (from, to) = (constant.0.number().clamp(first, end), constant.1.number().clamp(first, end));
@@ -194,13 +200,18 @@ pub(crate) fn start_frames(platform: &Platform) -> Result<(), Error> {
     let ram = usable(platform);
     let needed = Pmm::metadata_len(&ram).map_err(Error::Map)?;
     let bytes = (needed * size_of::<FrameState>()) as u64;
-    let image = FrameRange::covering(layout::image_phys(VirtAddr::new(IMAGE_BASE)), layout::image_end().get() - IMAGE_BASE)
-        .ok_or(Error::NoRoom)?;
+    let image = FrameRange::covering(
+        layout::image_phys(VirtAddr::new(IMAGE_BASE)),
+        layout::image_end().get() - IMAGE_BASE,
+    )
+    .ok_or(Error::NoRoom)?;
     let metadata = place(&ram, image, page_count(bytes)).ok_or(Error::NoRoom)?;
     let first = linear(metadata.first());
     for page in 0..metadata.count() as usize {
         // SAFETY: RAM that nobody uses: in no reservation, not in the image.
-        unsafe { translation::zero_page(first.wrapping_add(page * PAGE_SIZE), ZERO_BLOCK.load(Ordering::Relaxed)) };
+        unsafe {
+            translation::zero_page(first.wrapping_add(page * PAGE_SIZE), ZERO_BLOCK.load(Ordering::Relaxed))
+        };
     }
     // SAFETY: zeroed above, `needed` states long, aligned, and reserved from the allocator for ever; any bit pattern is
     // a valid state.

@@ -1,6 +1,7 @@
-//! What the command line says to the machine's side of the kernel.
+//! What the command line says about the end of the machine.
 
 use core::sync::atomic::{AtomicU8, Ordering};
+use swos_platform::{Options, PanicEnd};
 
 /// What a panic ends with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,17 +17,14 @@ pub(crate) enum End {
 
 static END: AtomicU8 = AtomicU8::new(End::Halt as u8);
 
-/// Reads `swos.exit=semihosting` and `swos.panic=halt|reset` among the words of the command line.
-pub(crate) fn set(arguments: &str) {
-    for word in arguments.split_ascii_whitespace() {
-        let end = match word {
-            "swos.exit=semihosting" => End::Semihosting,
-            "swos.panic=reset" => End::Reset,
-            "swos.panic=halt" => End::Halt,
-            _ => continue,
-        };
-        END.store(end as u8, Ordering::Relaxed);
-    }
+/// Says what a panic ends with.
+pub(crate) fn set(options: &Options<'_>) {
+    let end = match options.panic {
+        _ if options.exit_by_semihosting => End::Semihosting,
+        PanicEnd::Reset => End::Reset,
+        PanicEnd::Halt => End::Halt,
+    };
+    END.store(end as u8, Ordering::Relaxed);
 }
 
 /// What a panic ends with.

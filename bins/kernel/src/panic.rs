@@ -69,13 +69,32 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// An exception in the kernel, or one that can't come from EL0.
 #[unsafe(no_mangle)]
 extern "C" fn swos_fatal_exception(kind: u64, frame: &Frame) -> ! {
+    const KERNEL_FAULT: u64 = 4;
+    const OVERFLOW: u64 = 16;
     const KINDS: [&str; 17] = [
-        "synchronous, SP_EL0", "IRQ, SP_EL0", "FIQ, SP_EL0", "SError, SP_EL0",
-        "synchronous exception in the kernel", "IRQ in the kernel", "FIQ in the kernel", "SError in the kernel",
-        "synchronous from EL0", "IRQ from EL0", "FIQ from EL0", "SError from EL0",
-        "AArch32", "AArch32", "AArch32", "AArch32", "kernel stack overflow",
+        "synchronous, SP_EL0",
+        "IRQ, SP_EL0",
+        "FIQ, SP_EL0",
+        "SError, SP_EL0",
+        "synchronous exception in the kernel",
+        "IRQ in the kernel",
+        "FIQ in the kernel",
+        "SError in the kernel",
+        "synchronous from EL0",
+        "IRQ from EL0",
+        "FIQ from EL0",
+        "SError from EL0",
+        "AArch32",
+        "AArch32",
+        "AArch32",
+        "AArch32",
+        "kernel stack overflow",
     ];
     let mut out = begin();
+    // The trap entry knows the stacks of running CPUs by one bit of their addresses; the boot stack lacks it in half of
+    // its pages, and then arrives here as an overflow, with its SP in x0.
+    let kind =
+        if kind == OVERFLOW && layout::boot_stack().contains(&frame.x[0]) { KERNEL_FAULT } else { kind };
     let name = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind)).unwrap_or(&"unknown exception");
     let _ = writeln!(out, "panic: {name}, esr {:#x}, far {:#x}", frame.esr, frame.far);
     identify(&mut out);
@@ -98,6 +117,14 @@ pub(crate) fn power_off(code: u32) -> ! {
     }
     if let Some(conduit) = smp::conduit() {
         conduit.system_off();
+    }
+    cpu::halt()
+}
+
+/// Starts the machine again.
+pub(crate) fn reset() -> ! {
+    if let Some(conduit) = smp::conduit() {
+        conduit.system_reset();
     }
     cpu::halt()
 }

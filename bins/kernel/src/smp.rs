@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use core::ptr;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use swos_arch::context::PerCpu;
 use swos_arch::power::{self, Conduit, SecondaryStart};
 use swos_arch::{cpu, image, translation};
@@ -11,11 +11,11 @@ use swos_sync::OnceCell;
 use swos_units::VirtAddr;
 
 use crate::console::say;
+use crate::cpu::Cpu;
 use crate::{layout, memory};
 
 static CONDUIT: OnceCell<Conduit> = OnceCell::new();
 static AFFINITIES: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-static ONLINE: AtomicUsize = AtomicUsize::new(0);
 
 /// How PSCI is called, if there is PSCI.
 pub(crate) fn conduit() -> Option<Conduit> {
@@ -42,18 +42,35 @@ struct Shared(core::cell::UnsafeCell<EmergencyStack>);
 // SAFETY: reached through a stack pointer only, by a CPU that reports its end.
 unsafe impl Sync for Shared {}
 
-/// Makes the block of CPU `index` with a stack of its own. `None` if memory is short.
-fn new_block(index: usize) -> Option<&'static mut PerCpu> {
-    let stack_top = memory::map_stack(index as u64)?.get();
-    let emergency_top = EMERGENCY.0.get().addr() as u64 + size_of::<EmergencyStack>() as u64;
-    Some(Box::leak(Box::new(PerCpu {
+/// What the trap entry finds while the first CPU boots: a stack to report on.
+pub(crate) fn set_boot_block() {
+    struct Boot(core::cell::UnsafeCell<PerCpu>);
+    // SAFETY: only the first CPU's trap entry reads it.
+    unsafe impl Sync for Boot {}
+    static BOOT: Boot = Boot(core::cell::UnsafeCell::new(PerCpu {
         context: ptr::null_mut(),
-        stack_top,
-        emergency_top,
-        index: index as u64,
+        stack_top: 0,
+        emergency_top: 0,
+        index: 0,
         fp_owner: ptr::null_mut(),
         fp_open: false,
-    })))
+    }));
+    let block = BOOT.0.get();
+    // SAFETY: a static, this CPU's alone until it gets its own data.
+    unsafe {
+        (*block).emergency_top = emergency_top();
+        cpu::set_block(block);
+    }
+}
+
+fn emergency_top() -> u64 {
+    EMERGENCY.0.get().addr() as u64 + size_of::<EmergencyStack>() as u64
+}
+
+/// Makes the data of CPU `index` with a stack of its own. `None` if memory is short.
+fn new_cpu(index: usize) -> Option<&'static mut Cpu> {
+    let stack_top = memory::map_stack(index as u64)?.get();
+    Some(Cpu::new(index, stack_top, emergency_top()))
 }
 
 /// Sets up the first CPU's block and the table of CPUs. The CPU that runs this becomes number 0.
@@ -71,11 +88,10 @@ pub(crate) fn start_first(platform: &Platform) -> Option<VirtAddr> {
     for (slot, affinity) in AFFINITIES.iter().zip(core::iter::once(own).chain(others)) {
         slot.store(affinity, Ordering::Relaxed);
     }
-    let block = new_block(0)?;
-    let top = VirtAddr::new(block.stack_top);
-    // SAFETY: leaked, and this CPU's alone.
-    unsafe { cpu::set_block(block) };
-    ONLINE.store(1, Ordering::Relaxed);
+    let first = new_cpu(0)?;
+    let top = VirtAddr::new(first.entry.stack_top);
+    // SAFETY: leaked, and this CPU's alone. The whole is meant, of which the block is the start.
+    unsafe { cpu::set_block(ptr::from_mut(first).cast()) };
     Some(top)
 }
 
@@ -90,14 +106,14 @@ pub(crate) fn start_others(platform: &Platform) {
     let image = layout::image_phys(VirtAddr::new(image::IMAGE_BASE)).get();
     let entry = power::secondary_entry(image);
     for index in 1..platform.cpus.len() {
-        let Some(block) = new_block(index) else {
+        let Some(data) = new_cpu(index) else {
             say!("cpu {index}: no memory for its stack");
             return;
         };
         let start = SecondaryStart {
             root: memory::kernel_root(),
-            stack_top: block.stack_top,
-            block: ptr::from_mut(block).addr() as u64,
+            stack_top: data.entry.stack_top,
+            block: ptr::from_mut(data).expose_provenance() as u64,
         };
         let start = Box::leak(Box::new(start));
         let bytes = ptr::from_mut(start).cast::<u8>();
@@ -109,14 +125,4 @@ pub(crate) fn start_others(platform: &Platform) {
             say!("cpu {index}: not started, PSCI says {}", refused.code);
         }
     }
-}
-
-/// Counts this CPU as running.
-pub(crate) fn mark_online() {
-    ONLINE.fetch_add(1, Ordering::Relaxed);
-}
-
-/// CPUs that run.
-pub(crate) fn online() -> usize {
-    ONLINE.load(Ordering::Relaxed)
 }

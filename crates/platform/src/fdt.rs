@@ -95,7 +95,10 @@ impl<'t, 'a> Tokens<'t, 'a> {
             .chunks_exact(16)
             .map(|entry| {
                 let (base, len) = entry.split_at(8);
-                (u64::from_be_bytes(base.try_into().unwrap_or_default()), u64::from_be_bytes(len.try_into().unwrap_or_default()))
+                (
+                    u64::from_be_bytes(base.try_into().unwrap_or_default()),
+                    u64::from_be_bytes(len.try_into().unwrap_or_default()),
+                )
             })
             .take_while(|&(base, len)| base != 0 || len != 0)
     }

@@ -26,12 +26,14 @@
 
 mod fdt;
 mod node;
+mod options;
 mod parse;
 
 use arrayvec::{ArrayString, ArrayVec};
 use core::fmt;
 
 pub use fdt::tree_len;
+pub use options::{LogLevel, Options, PanicEnd};
 
 /// How many processors are recorded; further ones stay off.
 pub const MAX_CPUS: usize = 8;

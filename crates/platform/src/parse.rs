@@ -158,7 +158,10 @@ impl<'a> Builder<'a> {
     fn device(&mut self, ancestors: &Ancestors<'a>, cells: Cells, node: &Properties<'a>) {
         let window = |index| -> Option<Region> {
             let (base, len) = cells.reg(node.reg).nth(index)?;
-            ancestors.iter().rev().try_fold(Region::new(base, len)?, |region, level| level.bus.translate(region))
+            ancestors
+                .iter()
+                .rev()
+                .try_fold(Region::new(base, len)?, |region, level| level.bus.translate(region))
         };
         let device = || Some(Device { window: window(0)?, interrupt: node.interrupt(0)? });
         let is = |wanted| node.is_compatible(wanted);
@@ -176,16 +179,15 @@ impl<'a> Builder<'a> {
         } else if is(b"arm,pl031") {
             platform.rtc = platform.rtc.or_else(|| window(0));
         } else if is(b"arm,gic-v3") {
-            platform.gic = platform.gic.or_else(|| {
-                Some(Gic::V3 { distributor: window(0)?, redistributors: window(1)? })
-            });
+            platform.gic = platform
+                .gic
+                .or_else(|| Some(Gic::V3 { distributor: window(0)?, redistributors: window(1)? }));
         } else if [&b"arm,cortex-a15-gic"[..], b"arm,gic-400", b"arm,cortex-a7-gic", b"arm,cortex-a9-gic"]
             .into_iter()
             .any(is)
         {
-            platform.gic = platform
-                .gic
-                .or_else(|| Some(Gic::V2 { distributor: window(0)?, cpu_interface: window(1)? }));
+            platform.gic =
+                platform.gic.or_else(|| Some(Gic::V2 { distributor: window(0)?, cpu_interface: window(1)? }));
         } else if is(b"arm,armv8-timer") || is(b"arm,armv7-timer") {
             // Secure, non-secure, virtual, hypervisor: in this order by the binding.
             platform.timer = node.interrupt(2).map(|virtual_el1| Timer { virtual_el1 });

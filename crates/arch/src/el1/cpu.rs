@@ -28,6 +28,12 @@ pub fn has_sha256() -> bool {
     read!("id_aa64isar0_el1") >> 12 & 0xf != 0
 }
 
+/// SP_EL0: the stack pointer of the program that trapped.
+#[must_use]
+pub fn user_stack() -> u64 {
+    read!("sp_el0")
+}
+
 /// MIDR_EL1: implementer, part, revision.
 #[must_use]
 pub fn model() -> u64 {
@@ -108,7 +114,9 @@ pub fn backtrace(from: Option<u64>, mut report: impl FnMut(usize, u64)) {
     };
     for depth in 0..32 {
         // Frame records lie on kernel stacks, in the image or the stack area, and grow towards the caller.
-        if !(crate::image::IMAGE_BASE..crate::image::STACK_AREA_END).contains(&frame) || !frame.is_multiple_of(16) {
+        if !(crate::image::IMAGE_BASE..crate::image::STACK_AREA_END).contains(&frame)
+            || !frame.is_multiple_of(16)
+        {
             break;
         }
         // SAFETY: inside the two mapped areas of stacks; a hole would be an overflow, which is reported with its own

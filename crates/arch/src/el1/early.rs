@@ -23,7 +23,9 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     unsafe extern "C" {
         static mut _early_tables: u8;
     }
-    let (Some(start), true) = (PhysAddr::new(dtb), dtb != 0 && dtb.is_multiple_of(8) && dtb < image::LINEAR_LIMIT) else {
+    let (Some(start), true) =
+        (PhysAddr::new(dtb), dtb != 0 && dtb.is_multiple_of(8) && dtb < image::LINEAR_LIMIT)
+    else {
         return &[];
     };
     let tables = (&raw mut _early_tables).cast::<u64>();
@@ -31,7 +33,8 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, ttbr1_el1", out(reg) root, options(nomem, nostack, preserves_flags)) };
     // The boot entry put the high L0 into page 3, so its physical address tells that of the others.
-    let phys = |page: u64| (root & 0xffff_ffff_f000) - HIGH_L0_PAGE * PAGE_SIZE as u64 + page * PAGE_SIZE as u64;
+    let phys =
+        |page: u64| (root & 0xffff_ffff_f000) - HIGH_L0_PAGE * PAGE_SIZE as u64 + page * PAGE_SIZE as u64;
     let entry = |page: u64, index: u64| tables.wrapping_add((page * 512 + index) as usize);
     let block = dtb & !(BLOCK_SIZE - 1);
     let linear = image::linear(start).get();

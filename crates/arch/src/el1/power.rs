@@ -86,7 +86,9 @@ pub fn semihosting_exit(code: u32) -> ! {
     const APPLICATION_EXIT: u64 = 0x2_0026;
     let block = [APPLICATION_EXIT, u64::from(code)];
     // SAFETY: the host reads the block and ends the machine. It may run on for a while, so we spin and touch nothing.
-    unsafe { asm!("hlt #0xf000", inout("x0") SYS_EXIT_EXTENDED => _, in("x1") block.as_ptr(), options(nostack)) };
+    unsafe {
+        asm!("hlt #0xf000", inout("x0") SYS_EXIT_EXTENDED => _, in("x1") block.as_ptr(), options(nostack))
+    };
     loop {
         core::hint::spin_loop();
     }

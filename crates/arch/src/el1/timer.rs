@@ -8,16 +8,11 @@ pub fn frequency() -> u64 {
     read!("cntfrq_el0")
 }
 
-/// The counter, not read early.
+/// The counter. The CPU may read it a few instructions early, which no two CPUs could tell apart from their distance.
 #[must_use]
 #[inline]
 pub fn counter() -> u64 {
-    let value: u64;
-    // SAFETY: reads the counter.
-    unsafe {
-        core::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) value, options(nomem, nostack, preserves_flags));
-    }
-    value
+    read!("cntvct_el0")
 }
 
 /// Interrupts when the counter reaches `ticks`; at once if it has.

@@ -8,32 +8,54 @@ fn operand(asid: u16, page: VirtAddr) -> u64 {
     u64::from(asid) << 48 | (page.get() >> 12 & ((1 << 44) - 1))
 }
 
-/// Forgets one user page on this CPU.
+/// Starts to forget one user page on this CPU, after the table writes so far.
 #[inline]
 pub fn page_local(asid: u16, page: VirtAddr) {
     // SAFETY: dropping cached translations is always allowed.
-    unsafe { asm!("dsb nshst", "tlbi vae1, {}", "dsb nsh", "isb", in(reg) operand(asid, page), options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("dsb nshst", "tlbi vae1, {}", in(reg) operand(asid, page), options(nostack, preserves_flags))
+    };
 }
 
-/// Forgets one user page on all CPUs.
+/// Starts to forget one user page on all CPUs.
 #[inline]
 pub fn page_everywhere(asid: u16, page: VirtAddr) {
     // SAFETY: as above.
-    unsafe { asm!("dsb ishst", "tlbi vae1is, {}", "dsb ish", "isb", in(reg) operand(asid, page), options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("dsb ishst", "tlbi vae1is, {}", in(reg) operand(asid, page), options(nostack, preserves_flags))
+    };
 }
 
-/// Forgets an address space on this CPU.
+/// Starts to forget an address space on this CPU.
 #[inline]
 pub fn asid_local(asid: u16) {
     // SAFETY: as above.
-    unsafe { asm!("dsb nshst", "tlbi aside1, {}", "dsb nsh", "isb", in(reg) u64::from(asid) << 48, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("dsb nshst", "tlbi aside1, {}", in(reg) u64::from(asid) << 48, options(nostack, preserves_flags))
+    };
 }
 
-/// Forgets an address space on all CPUs.
+/// Starts to forget an address space on all CPUs.
 #[inline]
 pub fn asid_everywhere(asid: u16) {
     // SAFETY: as above.
-    unsafe { asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) u64::from(asid) << 48, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("dsb ishst", "tlbi aside1is, {}", in(reg) u64::from(asid) << 48, options(nostack, preserves_flags))
+    };
+}
+
+/// Returns when what was started on this CPU alone is done.
+#[inline]
+pub fn finish_local() {
+    // SAFETY: barriers only.
+    unsafe { asm!("dsb nsh", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Returns when what was started on all CPUs is done.
+#[inline]
+pub fn finish_everywhere() {
+    // SAFETY: barriers only.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
 /// Forgets everything on all CPUs.
@@ -55,7 +77,9 @@ impl Tlb for KernelTlb {
 
     fn invalidate_page(&mut self, page: Page) {
         // SAFETY: as above.
-        unsafe { asm!("dsb ishst", "tlbi vaae1is, {}", in(reg) operand(0, page.start()), options(nostack, preserves_flags)) };
+        unsafe {
+            asm!("dsb ishst", "tlbi vaae1is, {}", in(reg) operand(0, page.start()), options(nostack, preserves_flags))
+        };
     }
 
     fn invalidate_space(&mut self) {

@@ -1,0 +1,43 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn reads_what_is_ours_and_leaves_the_rest() {
+    let line = "quiet swos.exit=semihosting root=/dev/vda swos.panic=reset swos.log=warning swos.ip=10.0.2.15/24 \
+                swos.gateway=10.0.2.2";
+    let options = Options::parse(line);
+    assert!(options.exit_by_semihosting);
+    assert_eq!(options.panic, PanicEnd::Reset);
+    assert_eq!(options.log, LogLevel::Warning);
+    assert_eq!(options.address, Some((Ipv4Addr::new(10, 0, 2, 15), 24)));
+    assert_eq!(options.gateway, Some(Ipv4Addr::new(10, 0, 2, 2)));
+    assert_eq!(options.init, "");
+    assert!(options.refused.is_empty());
+}
+
+#[test]
+fn the_first_program_gets_what_follows_two_dashes() {
+    let options = Options::parse("swos.log=debug -- swos.log=error -- x");
+    assert_eq!(options.log, LogLevel::Debug);
+    assert_eq!(options.init, "swos.log=error -- x");
+    assert_eq!(Options::parse("-- a").init, "a");
+    assert_eq!(Options::parse("x-- a").init, "");
+}
+
+#[test]
+fn names_the_words_that_it_refuses() {
+    let options =
+        Options::parse("swos.ip=10.0.2.15/33 swos.gateway=here swos.panic=never swos.exit=door swos.ip=1");
+    assert_eq!(
+        options.refused.as_slice(),
+        ["swos.ip=10.0.2.15/33", "swos.gateway=here", "swos.panic=never", "swos.exit=door", "swos.ip=1"]
+    );
+    assert_eq!(options.address, None);
+}
+
+proptest! {
+    #[test]
+    fn never_panics(line in ".*") {
+        let _ = Options::parse(&line);
+    }
+}
