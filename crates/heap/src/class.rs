@@ -12,6 +12,7 @@ pub(crate) const SIZES: [u16; COUNT] = [16, 32, 48, 64, 96, 128, 192, 256, 384, 
 pub(crate) const COUNT: usize = 14;
 
 const LARGEST: usize = 2032;
+const _: () = assert!(2 * LARGEST + HEADER_BYTES <= PAGE_SIZE, "a slab has at least two objects");
 const GRAIN: usize = 16;
 
 /// Index of a size class.

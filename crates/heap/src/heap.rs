@@ -179,7 +179,7 @@ impl<S: FrameSource> Heap<S> {
         // SAFETY: as above; `put` has returned.
         let used = unsafe { slab.as_ref() }.used;
         match (was_full, used) {
-            (true, 0) => self.retire(slab, class),
+            // A slab has at least two objects, so one that was full is not empty now.
             (true, _) => self.link(slab, class),
             (false, 0) => {
                 self.unlink(slab, class);

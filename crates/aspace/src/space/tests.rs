@@ -170,6 +170,24 @@ fn file_pages_are_shared_until_written_and_end_in_zeroes() {
 }
 
 #[test]
+fn file_areas_are_joined_if_one_can_say_both() {
+    let page_bytes = PAGE_SIZE as u64;
+    for (first_bytes, second_first, second_bytes, joined) in [
+        (2 * page_bytes, 2, 9, true),
+        (2 * page_bytes, 3, 9, false),
+        (2 * page_bytes - 1, 2, 9, false),
+        (2 * page_bytes - 1, 2, 0, true),
+        (0, 2, 0, true),
+        (0, 2, 1, false),
+    ] {
+        let mut space = space();
+        space.map(file(Placement::At(page(0x20)), 2, 0, first_bytes)).unwrap();
+        space.map(file(Placement::At(page(0x22)), 2, second_first, second_bytes)).unwrap();
+        assert_eq!(space.areas().len() == 1, joined, "{first_bytes} {second_first} {second_bytes}");
+    }
+}
+
+#[test]
 fn a_forbidden_write_copies_private_pages_and_retries_shared_ones() {
     let mut space = space();
     space.map(anonymous(Placement::At(page(0x20)), 1)).unwrap();

@@ -98,6 +98,23 @@ fn a_slab_serves_until_it_is_full() {
 }
 
 #[test]
+fn a_full_slab_serves_again_after_one_object_came_back() {
+    let mut heap = Heap::new(HostFrames::new(2));
+    let mut blocks: Vec<Block> =
+        (0..14).map(|mark| Block::new(&mut heap, layout(512, 8), mark).unwrap()).collect();
+    for index in [0, 7, 13, 3] {
+        blocks.swap_remove(index % blocks.len()).free(&mut heap);
+    }
+    while blocks.len() < 14 {
+        blocks.push(Block::new(&mut heap, layout(512, 8), 99).unwrap());
+    }
+    assert_eq!(heap.source().calls, 2);
+    assert!(heap.allocate(layout(512, 8)).is_none());
+    blocks.into_iter().for_each(|block| block.free(&mut heap));
+    assert_eq!((heap.trim(), heap.source().count()), (1, 0));
+}
+
+#[test]
 fn one_empty_slab_a_class_is_kept() {
     let mut heap = Heap::new(HostFrames::new(100));
     for _ in 0..1000 {

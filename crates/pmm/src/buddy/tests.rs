@@ -46,6 +46,14 @@ fn check(pmm: &Pmm<'_>) -> BTreeSet<(u64, u8)> {
     assert_eq!(blocks.iter().map(|(_, log2)| 1 << log2).sum::<u64>(), pmm.free_frames());
     let heads = pmm.states.iter().filter(|state| matches!(state.kind(), Kind::Free { .. })).count();
     assert_eq!(heads, blocks.len(), "a free block in no list");
+    for (number, log2) in &blocks {
+        let head = pmm.spans.index_of(*number).unwrap() as usize;
+        let inner = &pmm.states[head + 1..head + (1 << log2)];
+        assert!(
+            inner.iter().all(|state| *state == FrameState::INNER),
+            "a state inside the block at {number:#x}"
+        );
+    }
     blocks
 }
 
@@ -153,6 +161,8 @@ fn maps_that_cannot_be_managed() {
     let far: Vec<FrameRange> = (0..9).map(|n| range(n << 20, 1)).collect();
     assert_eq!(Pmm::metadata_len(&far), Err(MapError::TooManySpans));
     assert_eq!(Pmm::metadata_len(&far[..8]), Ok(8));
+    let hole = |frames| Pmm::metadata_len(&[range(8, 8), range(16 + frames, 8)]);
+    assert_eq!((hole(1 << 14), hole((1 << 14) + 1)), (Ok((1 << 14) + 16), Ok(16)));
     assert_eq!(Pmm::metadata_len(&[range(0, 1 << 28)]), Err(MapError::TooLarge));
     assert_eq!(Pmm::metadata_len(&[range(0, (1 << 28) - 1)]), Ok((1 << 28) - 1));
     let mut short = [FrameState::default(); 7];
