@@ -22,6 +22,7 @@ struct Queue<K> {
     key: K,
     hash: u64,
     ends: Option<(u32, u32)>,
+    waiters: usize,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,13 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.waiters == 0
+    }
+
+    /// Number of waiters of `key`. Who wakes them one by one, with the lock free in between, takes this for a limit:
+    /// the woken may wait again at once, and would be woken for ever. O(1).
+    #[must_use]
+    pub fn waiting(&self, key: &K) -> usize {
+        self.find(key).and_then(|queue| self.queues.get(queue)).map_or(0, |queue| queue.waiters)
     }
 
     /// Adds a waiter behind those of the same key; it is woken by wakes of which a bit is in `bits`. O(1).
@@ -133,7 +141,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         let hash = hash.hash_one(&key);
         keys.try_reserve(1, |&queue| queues.get(queue).map_or(0, |queue| queue.hash))
             .map_err(|_| NoMemory)?;
-        let queue = queues.insert(Queue { key, hash, ends: None })?;
+        let queue = queues.insert(Queue { key, hash, ends: None, waiters: 0 })?;
         keys.insert_unique(hash, queue, |&queue| queues.get(queue).map_or(0, |queue| queue.hash));
         Ok(queue)
     }
@@ -145,6 +153,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         };
         let last = list.ends.map(|(_, tail)| tail);
         list.ends = Some((list.ends.map_or(node, |(head, _)| head), node));
+        list.waiters += 1;
         if let Some(before) = last.and_then(|last| self.nodes.get_mut(last)) {
             before.next = Some(node);
         }
@@ -175,6 +184,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
             let tail = if tail == node { previous } else { Some(tail) };
             head.zip(tail)
         });
+        list.waiters -= 1;
         if list.ends.is_none() {
             let hash = list.hash;
             if let Ok(entry) = self.keys.find_entry(hash, |&other| other == queue) {

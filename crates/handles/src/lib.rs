@@ -1,6 +1,6 @@
 //! The handles of one process: which objects it may use, and how.
 //!
-//! A [`HandleTable`] maps the numbers that a program holds ([`Handle`]) to objects and [`Rights`]. Between two tables a
+//! A [`HandleTable`] maps the numbers that a program holds ([`Handle`](swos_abi::Handle)) to objects and [`Rights`](swos_abi::Rights). Between two tables a
 //! handle travels as a [`Grant`]. A grant that was *lent* ([`HandleTable::lend`]) can be taken back: [`HandleTable::revoke`]
 //! ends it and everything made from it, in whatever tables, at the cost of one store.
 //!

@@ -79,6 +79,20 @@ impl<O> Grant<O> {
         self.rights
     }
 
+    /// The object, out of the grant: for what must be closed and not only dropped.
+    #[must_use]
+    pub fn into_object(self) -> O {
+        let Self { object, .. } = self;
+        object
+    }
+
+    /// The same authority over what `f` makes of the object: for objects that count their handles.
+    #[must_use]
+    pub fn map(self, f: impl FnOnce(O) -> O) -> Self {
+        let Self { object, rights, lease, loans } = self;
+        Self { object: f(object), rights, lease, loans }
+    }
+
     /// The same grant with the rights in `mask` only.
     #[must_use]
     pub fn restricted(mut self, mask: Rights) -> Self {

@@ -23,7 +23,7 @@
 //! | `args` | words, after the program's name | none |
 //! | `environment` | words `NAME=value` | none |
 //! | `restart` | `always`, `on-failure`, `never` | `always` |
-//! | `capabilities` | words: `net`, `fs-read` ..: [`Capabilities`] in small letters with `-` | none |
+//! | `capabilities` | words: `net`, `fs-read` ..: [`Capabilities`](swos_abi::Capabilities) in small letters with `-` | none |
 //! | `after` | names of services described above this one | none |
 //! | `stdin` `stdout` `stderr` | `null`, `console`, or an absolute path | `null`, `console`, `console` |
 //! | `memory` | bytes, or with `K`, `M`, `G` (binary) | 0: `init`'s own limit |

@@ -1,5 +1,5 @@
 //! Every interleaving of small models, with loom's weak-memory semantics. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p swos-sync --release --test loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p swos-sync --release --tests`.
 #![cfg(loom)]
 
 use loom::{

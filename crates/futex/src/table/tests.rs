@@ -16,6 +16,7 @@ fn check(table: &Table) {
     let mut seen = 0;
     for &index in &table.keys {
         let queue = table.queues.get(index).unwrap();
+        let before = seen;
         let (head, tail) = queue.ends.expect("an empty queue is removed");
         let (mut previous, mut at) = (None, Some(head));
         while let Some(node) = at {
@@ -25,6 +26,7 @@ fn check(table: &Table) {
             seen += 1;
         }
         assert_eq!(previous, Some(tail));
+        assert_eq!(queue.waiters, seen - before);
     }
     assert_eq!(seen, table.len());
 }
@@ -152,5 +154,6 @@ fn requeue_to_the_same_key_or_from_nobody_changes_nothing() {
     table.wait(1, 10, ANY).unwrap();
     assert_eq!((table.requeue(&1, 1, 9), table.requeue(&1, 2, 0)), (Ok(0), Ok(0)));
     assert_eq!((table.requeue(&1, 2, 9), table.keys.len()), (Ok(1), 1));
+    assert_eq!((table.waiting(&1), table.waiting(&2)), (0, 1));
     assert!(table.wake(&2, 1, ANY).eq([10]));
 }

@@ -118,6 +118,18 @@ fn loans_of_loans_are_bounded_and_copies_are_not() {
 }
 
 #[test]
+fn what_counts_its_handles_keeps_its_authority() {
+    let mut table = HandleTable::new(8);
+    let root = table.insert(1, ALL).unwrap();
+    let loan = table.lend(root, Rights::READ).unwrap().map(|opens| opens + 1);
+    assert_eq!((loan.object(), loan.rights()), (&2, Rights::READ));
+    let lent = table.accept(loan).unwrap();
+    table.revoke(root).unwrap();
+    assert_eq!(table.get(lent), Err(Error::Revoked));
+    assert_eq!(table.take(root).unwrap().into_object(), 1);
+}
+
+#[test]
 fn replacing_keeps_the_number_and_nothing_else() {
     let mut table = HandleTable::new(8);
     table.insert_at(Handle::STDOUT, "tty", ALL).unwrap();
