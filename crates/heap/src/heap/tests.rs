@@ -115,6 +115,27 @@ fn a_full_slab_serves_again_after_one_object_came_back() {
 }
 
 #[test]
+fn slabs_leave_the_list_from_the_middle_and_the_end() {
+    let mut heap = Heap::new(HostFrames::new(3));
+    let mut slabs: Vec<Vec<Block>> = (0..3)
+        .map(|mark| (0..7).map(|_| Block::new(&mut heap, layout(512, 8), mark).unwrap()).collect())
+        .collect();
+    for slab in &mut slabs {
+        slab.pop().unwrap().free(&mut heap);
+    }
+    // The list is third, second, first.
+    let third = slabs.pop().unwrap();
+    slabs.pop().unwrap().into_iter().for_each(|block| block.free(&mut heap));
+    slabs.pop().unwrap().into_iter().for_each(|block| block.free(&mut heap));
+    assert_eq!(heap.statistics().frames, 2);
+    let block = Block::new(&mut heap, layout(512, 8), 9).unwrap();
+    let frame = |block: &Block| block.start.addr().get() / PAGE_SIZE;
+    assert_eq!(frame(&block), frame(&third[0]));
+    third.into_iter().chain([block]).for_each(|block| block.free(&mut heap));
+    assert_eq!((heap.trim(), heap.source().count()), (1, 0));
+}
+
+#[test]
 fn one_empty_slab_a_class_is_kept() {
     let mut heap = Heap::new(HostFrames::new(100));
     for _ in 0..1000 {

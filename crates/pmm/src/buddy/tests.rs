@@ -161,7 +161,7 @@ fn maps_that_cannot_be_managed() {
     let far: Vec<FrameRange> = (0..9).map(|n| range(n << 20, 1)).collect();
     assert_eq!(Pmm::metadata_len(&far), Err(MapError::TooManySpans));
     assert_eq!(Pmm::metadata_len(&far[..8]), Ok(8));
-    let hole = |frames| Pmm::metadata_len(&[range(8, 8), range(16 + frames, 8)]);
+    let hole = |frames: u64| Pmm::metadata_len(&[range(8, 8), range(16 + frames, 8)]);
     assert_eq!((hole(1 << 14), hole((1 << 14) + 1)), (Ok((1 << 14) + 16), Ok(16)));
     assert_eq!(Pmm::metadata_len(&[range(0, 1 << 28)]), Err(MapError::TooLarge));
     assert_eq!(Pmm::metadata_len(&[range(0, (1 << 28) - 1)]), Ok((1 << 28) - 1));
