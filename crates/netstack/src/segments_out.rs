@@ -50,7 +50,7 @@ impl<P: PageRef> Stack<P> {
             };
             if full {
                 if hop == Hop::Local {
-                    // The loopback queue is read in this very call, so this resumes at once.
+                    // The loopback queue is read next, so this resumes soon.
                     self.ready.push(index);
                 }
                 return hop == Hop::Local;

@@ -130,26 +130,23 @@ impl<P: PageRef> Stack<P> {
         self.poll_neighbors(now, tx);
         self.poll_deadlines(now);
         self.poll_half_open(now, tx);
-        let mut turns = TURNS;
-        loop {
-            while let Some(index) = self.ready.pop() {
-                if turns == 0 {
-                    self.ready.push(index);
-                    return Progress::More;
-                }
-                turns -= 1;
+        for turn in 0.. {
+            if turn == TURNS {
+                return Progress::More;
+            }
+            // Packets to ourselves are read when nothing else is to be done, or when no more of them fit.
+            let next = if self.link.loopback_has_room() { self.ready.pop() } else { None };
+            if let Some(index) = next {
                 if !self.serve(now, index, tx) {
                     self.ready.push(index);
                     return Progress::DeviceFull;
                 }
+            } else if let Some(packet) = self.link.pop_loopback() {
+                self.on_loopback(now, &packet, tx);
+                self.link.recycle(packet);
+            } else {
+                break;
             }
-            let Some(packet) = self.link.pop_loopback() else { break };
-            self.on_loopback(now, &packet, tx);
-            self.link.recycle(packet);
-            if turns == 0 {
-                return Progress::More;
-            }
-            turns -= 1;
         }
         // Serving connections may have asked for neighbours.
         self.poll_neighbors(now, tx);
