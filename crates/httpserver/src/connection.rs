@@ -280,6 +280,12 @@ impl<B> Connection<B> {
         matches!(&self.state, State::Receiving(scan) if scan.is_blank())
     }
 
+    /// Whether the last reply was sent and the peer's end is waited for.
+    #[must_use]
+    pub const fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Lingering)
+    }
+
     /// Takes the next order. Call until `None` after every input.
     pub fn poll(&mut self, parameters: &Parameters, buffers: &mut Buffers) -> Option<Action> {
         loop {

@@ -40,7 +40,7 @@ mod expiry;
 mod listing;
 pub mod malformed;
 
-pub use access::log_line;
+pub use access::{log_reply, log_request};
 pub use answer::Entity;
 pub use buffers::Buffers;
 pub use connection::{Action, Connection, Interest, Output, Parameters, Replied, Request};
