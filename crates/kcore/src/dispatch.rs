@@ -365,7 +365,7 @@ impl<M: Machine> Kernel<M> {
     fn go_idle(&self, cpu: &mut CpuToken) -> Dispatch<M> {
         let flags = &self.shared(cpu.index()).flags;
         flags.idle.store(true, Ordering::SeqCst);
-        if flags.reschedule.load(Ordering::SeqCst) {
+        if flags.reschedule.load(Ordering::SeqCst) || !self.teardown.lock().is_empty() {
             return Dispatch::Again;
         }
         self.leave_dead_space(cpu);

@@ -216,8 +216,26 @@ impl<M: Machine> Kernel<M> {
 /// Bytes of console input that wait to be read at most.
 const CONSOLE_INPUT_MAX: usize = 4096;
 
+/// What every thread is doing, for whoever looks at a system that stands still.
 impl<M: Machine> fmt::Debug for Kernel<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kernel").field("cpus", &self.cpus.len()).finish_non_exhaustive()
+        let mut list = f.debug_list();
+        if let Some(processes) = self.processes.try_lock() {
+            for (pid, entry) in &processes.table {
+                match &entry.life {
+                    process::Life::Alive(process) => {
+                        list.entry(&format_args!("{} ({pid})", process.name()));
+                        for thread in process.threads.try_lock().iter().flat_map(|threads| &threads.list) {
+                            let state = thread.state.try_lock();
+                            list.entry(&format_args!("  thread {}: {:?}", thread.tid, state.as_deref()));
+                        }
+                    }
+                    process::Life::Ended(record) => {
+                        list.entry(&format_args!("({pid}) ended: {record:?}"));
+                    }
+                }
+            }
+        }
+        list.finish()
     }
 }

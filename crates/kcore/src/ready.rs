@@ -81,7 +81,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Starts to watch an object.
-    pub(crate) fn watch(&self, set: &Arc<ReadySet<M>>, object: &Object<M>, watch: Watch) -> Result<(), Errno> {
+    pub(crate) fn watch(
+        &self,
+        set: &Arc<ReadySet<M>>,
+        object: &Object<M>,
+        watch: Watch,
+    ) -> Result<(), Errno> {
         let watchers = self.watchers(object).ok_or(Errno::PERM)?;
         let id = {
             let mut inner = set.inner.lock();

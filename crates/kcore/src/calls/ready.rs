@@ -2,9 +2,7 @@
 
 use alloc::sync::Arc;
 
-use swos_abi::{
-    Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights,
-};
+use swos_abi::{Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights};
 use swos_readiness::{Mode, Watch};
 use zerocopy::IntoBytes as _;
 

@@ -1,0 +1,122 @@
+//! Booting, processes, memory, files: one behaviour each, over 1, 2 and 4 CPUs and several seeds.
+
+mod common;
+
+use common::{power_off, spawn, wait};
+use swos_abi::*;
+use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+
+fn simulate(programs: &[(&'static str, Program)], files: &[ImageFile]) {
+    for cpus in [1, 2, 4] {
+        for seed in 1..6 {
+            let plan = Plan { cpus, frames: 4096, seed, programs, files };
+            let mut simulation = Simulation::new(&plan);
+            simulation.run(2_000_000);
+            let text = simulation.machine().console_text();
+            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
+        }
+    }
+}
+
+#[test]
+fn init_runs_and_switches_off() {
+    simulate(&[("init", power_off)], &[]);
+}
+
+#[test]
+fn children_are_waited_for_with_their_status() {
+    fn init(user: &mut User) {
+        for code in [0, 7, 255] {
+            let pid = spawn(user, "/bin/child", &code.to_string()).unwrap();
+            assert_eq!(wait(user, pid), (0, code));
+        }
+        assert_eq!(user.call(NR_WAIT, &[WAIT_ANY, 0, 0]), Err(Errno::CHILD));
+        power_off(user);
+    }
+    fn child(user: &mut User) {
+        let code = user.args()[1].parse::<u64>().unwrap();
+        user.call(NR_EXIT, &[code]).unwrap();
+    }
+    simulate(&[("init", init), ("child", child)], &[]);
+}
+
+#[test]
+fn what_goes_wrong_ends_the_program_and_nothing_else() {
+    fn init(user: &mut User) {
+        for (name, cause, code) in [("null", 1, 11), ("text", 1, 11), ("kernel", 1, 11), ("stack", 1, 11)] {
+            let pid = spawn(user, "/bin/bad", name).unwrap();
+            assert_eq!(wait(user, pid), (cause, code), "{name}");
+        }
+        power_off(user);
+    }
+    fn bad(user: &mut User) {
+        match user.args()[1].as_str() {
+            "null" => drop(user.load(8, 8)),
+            "text" => user.store(user.entry(), &[0]),
+            "kernel" => drop(user.load(0xFFFF_0000_0000_1000, 8)),
+            "stack" => {
+                let mut at = user.stack();
+                loop {
+                    at -= 4096;
+                    user.store(at, &[1]);
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    simulate(&[("init", init), ("bad", bad)], &[]);
+}
+
+#[test]
+fn fresh_memory_is_zero_and_mappings_come_and_go() {
+    fn init(user: &mut User) {
+        let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
+        let rw = u64::from((Protection::READ | Protection::WRITE).bits());
+        for pages in [1, 3, 64] {
+            let at = user.call(NR_MMAP, &[0, pages * 4096, rw, flags, u64::from(u32::MAX), 0]).unwrap();
+            for page in 0..pages {
+                assert_eq!(user.load_u64(at + page * 4096 + 8), 0);
+                user.store(at + page * 4096, &[1, 2, 3]);
+            }
+            assert_eq!(user.call(NR_MPROTECT, &[at, 4096, 7]), Err(Errno::ACCES));
+            user.call(NR_MPROTECT, &[at, 4096, 1]).unwrap();
+            assert_eq!(user.call(NR_RANDOM, &[at, 16]), Err(Errno::FAULT));
+            user.call(NR_MUNMAP, &[at, pages * 4096]).unwrap();
+            assert_eq!(user.call(NR_RANDOM, &[at, 16]), Err(Errno::FAULT));
+        }
+        power_off(user);
+    }
+    simulate(&[("init", init)], &[]);
+}
+
+#[test]
+fn files_are_read_as_they_were_packed() {
+    fn init(user: &mut User) {
+        let path = user.stack() - 4096;
+        user.store(path, b"/data/big");
+        let handle = user.call(NR_OPEN, &[u64::from(Handle::CWD.0), path, 9, 1, 0]).unwrap();
+        let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
+        let buffer = user.call(NR_MMAP, &[0, 1 << 20, 3, flags, u64::from(u32::MAX), 0]).unwrap();
+        let mut read = Vec::new();
+        loop {
+            let count = user.call(NR_READ, &[handle, buffer, 30_000]).unwrap();
+            if count == 0 {
+                break;
+            }
+            read.extend(user.load(buffer, usize::try_from(count).unwrap()));
+        }
+        assert_eq!(read, big());
+        let private = u64::from(MapFlags::PRIVATE.bits());
+        let mapped = user.call(NR_MMAP, &[0, read.len() as u64, 1, private, handle, 0]).unwrap();
+        assert_eq!(user.load(mapped + 5000, 9000), read[5000..14000]);
+        assert_eq!(user.call(NR_WRITE, &[handle, buffer, 1]), Err(Errno::ACCES));
+        user.call(NR_CLOSE, &[handle]).unwrap();
+        assert_eq!(user.call(NR_READ, &[handle, buffer, 1]), Err(Errno::BADF));
+        power_off(user);
+    }
+    simulate(&[("init", init)], &[ImageFile { path: "data/big".into(), bytes: big() }]);
+}
+
+fn big() -> Vec<u8> {
+    (0..100_003_u32).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect()
+}
