@@ -91,7 +91,6 @@ impl VirtAddr {
 
     /// Distance from the start of its page, in bytes.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 12 bits")]
     pub const fn page_offset(self) -> usize {
         (self.0 & OFFSET_MASK) as usize
     }
