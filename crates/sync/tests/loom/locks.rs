@@ -1,6 +1,4 @@
-//! Every interleaving of small models, with loom's weak-memory semantics. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p swos-sync --release --tests`.
-#![cfg(loom)]
+//! The locks and cells themselves.
 
 use loom::{
     model::Builder,

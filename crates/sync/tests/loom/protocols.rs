@@ -1,6 +1,4 @@
-//! The kernel's hand-overs between CPUs, in small: how waiting, waking and stealing use locks, in every interleaving. Run with
-//! `RUSTFLAGS="--cfg loom" cargo test -p swos-sync --release --tests`.
-#![cfg(loom)]
+//! The kernel's hand-overs between CPUs, in small: how waiting, waking and stealing use locks.
 
 use loom::{
     model::Builder,
