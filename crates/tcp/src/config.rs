@@ -30,7 +30,8 @@ pub struct Config {
     pub user_timeout: Duration,
     /// R2 for the handshake, at least 3 min (RFC 9293 §3.8.3). Default 180 s.
     pub syn_timeout: Duration,
-    /// SYN-ACKs sent for a half-open connection before it is dropped. Default 5, which is 63 s.
+    /// SYN-ACKs sent for a half-open connection before it is dropped, at most 15. Default 8, which
+    /// takes 183 s: RFC 9293's 3 min hold for them too.
     pub syn_ack_transmissions: u8,
     /// How long an ACK may wait for data or a second segment, below 500 ms. Default 40 ms.
     pub delayed_ack: Duration,
@@ -66,7 +67,7 @@ impl Default for Config {
             r1_retransmissions: 3,
             user_timeout: Duration::from_secs(300),
             syn_timeout: Duration::from_secs(180),
-            syn_ack_transmissions: 5,
+            syn_ack_transmissions: 8,
             delayed_ack: Duration::from_millis(40),
             sws_override: Duration::from_millis(200),
             initial_window: 10,

@@ -48,7 +48,10 @@ const NONE: u32 = u32::MAX;
 
 /// Levels of repetition: entries that sent equally many SYN-ACKs wait equally long, so each level is
 /// a list in order of its deadlines.
-const LEVELS: usize = 8;
+const LEVELS: usize = 16;
+
+/// As many SYN-ACKs as have a level of their own.
+const TRANSMISSIONS_MAX: u8 = 15;
 
 #[derive(Debug)]
 struct Slot {
@@ -128,10 +131,14 @@ impl SynQueue {
         isn: swos_wire::SeqNumber,
         syn: &Header,
     ) -> Option<Transmit> {
-        if let Some(slot) = self.find(flow).and_then(|at| self.slots.get(at as usize)) {
-            let repeated = slot.half.peer_initial == syn.seq;
-            let answer = if repeated { slot.half.syn_ack(config, path) } else { slot.half.challenge(config) };
-            return Some(answer);
+        if let Some((at, half)) = self.find(flow).and_then(|at| Some((at, self.slots.get(at as usize)?.half)))
+        {
+            if half.peer_initial != syn.seq {
+                return Some(half.challenge(config));
+            }
+            // The peer is still there: wait for it anew, or the entry could go just when it answers.
+            self.postpone(at, now, config);
+            return Some(half.syn_ack(config, path));
         }
         let half = HalfOpen::of_syn(now, isn, syn);
         if self.insert(now, config, path, flow, half) {
@@ -248,7 +255,7 @@ impl SynQueue {
             let level = self.level_of(at);
             self.unlink(at, level);
             let slot = self.slots.get_mut(at as usize)?;
-            if slot.half.transmissions >= config.syn_ack_transmissions {
+            if slot.half.transmissions >= config.syn_ack_transmissions.min(TRANSMISSIONS_MAX) {
                 self.forget(at);
                 continue;
             }
@@ -303,6 +310,16 @@ impl SynQueue {
         self.index.insert_unique(hash, at, |_| 0);
         self.link(at);
         true
+    }
+
+    /// Lets the slot wait from now on.
+    fn postpone(&mut self, at: u32, now: Instant, config: &Config) {
+        let level = self.level_of(at);
+        self.unlink(at, level);
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.due = now + interval(config, slot.half.transmissions);
+        }
+        self.link(at);
     }
 
     fn remove(&mut self, at: u32) {

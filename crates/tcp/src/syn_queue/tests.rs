@@ -128,9 +128,25 @@ fn syn_ack_is_repeated_then_given_up() {
             times.push(rig.now.since(start).as_millis() / 1000);
         }
     }
-    assert_eq!(times, [1, 3, 7, 15]);
+    assert_eq!(times, [1, 3, 7, 15, 31, 63, 123]);
     assert!(rig.queue.is_empty());
-    assert_eq!(rig.now.since(start), Duration::from_secs(31));
+    // MUST-23 holds for SYN-ACKs too.
+    assert_eq!(rig.now.since(start), Duration::from_secs(183));
+}
+
+#[test]
+fn repeated_syn_keeps_the_entry() {
+    let mut rig = Rig::new(8);
+    rig.config.syn_ack_transmissions = 2;
+    let _ = rig.syn(1);
+    rig.now = rig.now + Duration::from_secs(1);
+    assert!(rig.queue.poll_transmit(rig.now, &rig.config).is_some());
+    // It would go after two seconds, but its peer shows up shortly before.
+    rig.now = rig.now + Duration::from_millis(1999);
+    let _ = rig.syn(1);
+    rig.now = rig.now + Duration::from_millis(1);
+    assert_eq!(rig.queue.poll_transmit(rig.now, &rig.config), None);
+    rig.establish(1, &header(TcpFlags::ACK, 1, ISN + 1));
 }
 
 #[test]
