@@ -12,6 +12,9 @@ use crate::{
     io::{self, Read, Write},
 };
 
+/// The error for a path that names nothing, as a pattern.
+pub const NOT_FOUND: io::Error = io::Error::Os(Errno::NOENT);
+
 /// An open file.
 #[derive(Debug)]
 pub struct File {
