@@ -241,6 +241,26 @@ impl<'m> Pmm<'m> {
         self.alloc(Order::ONE)
     }
 
+    /// Takes single frames, each with one reference, for all of `frames` as far as there are any; returns how many. Cheaper
+    /// than as many calls of [`Self::alloc_one`], because larger blocks are taken whole.
+    pub fn alloc_many(&mut self, frames: &mut [Frame]) -> usize {
+        let mut taken = 0;
+        while taken < frames.len() {
+            let Some(largest) = self.largest_free() else { break };
+            #[expect(clippy::cast_possible_truncation, reason = "a logarithm of at most 63")]
+            let wanted = (frames.len() - taken).ilog2() as u8;
+            let order = Order(wanted.min(largest.0));
+            let Some(first) = self.alloc(order) else { break };
+            let Some(index) = self.spans.index_of(first.number()) else { break };
+            for offset in 0..1 << order.0 {
+                self.states[index as usize + offset] = FrameState::used(Order::ONE, 1);
+                frames[taken + offset] = first.checked_add(offset as u64).unwrap_or_default();
+            }
+            taken += 1 << order.0;
+        }
+        taken
+    }
+
     /// Gives back a block that has one reference.
     ///
     /// # Errors
@@ -327,9 +347,11 @@ impl<'m> Pmm<'m> {
     #[inline]
     fn put(&mut self, mut number: u64, mut index: Index, mut order: Order) {
         self.free += order.frames();
+        let Some(span) = self.spans.span_of(number).copied() else { return };
         while order < Order::MAX {
             let buddy = number ^ order.frames();
-            let Some(buddy_index) = self.spans.index_of(buddy) else { break };
+            // Spans are far apart, so a buddy in another one is none.
+            let Some(buddy_index) = span.index_of(buddy) else { break };
             if !self.states[buddy_index as usize].is_free_of(order) {
                 break;
             }

@@ -48,13 +48,10 @@ impl<const N: usize> FrameCache<N> {
 
     /// Fills up to half, so that the next releases have room too. Returns how many frames it took.
     pub fn refill(&mut self, pmm: &mut Pmm<'_>) -> usize {
-        let before = self.len;
-        while self.len < N.div_ceil(2) {
-            let Some(frame) = pmm.alloc_one() else { break };
-            self.frames[self.len] = frame;
-            self.len += 1;
-        }
-        self.len - before
+        let half = N.div_ceil(2).max(self.len);
+        let taken = pmm.alloc_many(&mut self.frames[self.len..half]);
+        self.len += taken;
+        taken
     }
 
     /// Gives back the older half and more, until at most half is left. Returns how many frames went.

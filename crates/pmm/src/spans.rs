@@ -34,10 +34,35 @@ pub enum MapError {
 
 /// A stretch of physical memory with contiguous metadata.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+pub(crate) struct Span {
     start: u64,
     end: u64,
+    /// Where the metadata of `start` lies.
     index: u64,
+}
+
+impl Span {
+    /// Index of the metadata of frame `number`, if it is in this span.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below 2^28")]
+    pub(crate) const fn index_of(&self, number: u64) -> Option<Index> {
+        if self.start <= number && number < self.end {
+            Some((number - self.start + self.index) as Index)
+        } else {
+            None
+        }
+    }
+
+    /// The number of the frame whose metadata is at `index`, if it is in this span.
+    #[inline]
+    const fn number_at(&self, index: Index) -> Option<u64> {
+        let index = index as u64;
+        if self.index <= index && index - self.index < self.end - self.start {
+            Some(index - self.index + self.start)
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,23 +110,37 @@ impl Spans {
         (last.index + (last.end - last.start)) as usize
     }
 
+    /// The span of frame `number`. Most machines have one, so the search is out of the way.
+    #[inline]
+    pub(crate) fn span_of(&self, number: u64) -> Option<&Span> {
+        let first = &self.spans[0];
+        if first.index_of(number).is_some() { Some(first) } else { self.search(number) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&self, number: u64) -> Option<&Span> {
+        self.spans.iter().find(|span| span.index_of(number).is_some())
+    }
+
     /// Index of the metadata of frame `number`.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "below 2^28")]
     pub(crate) fn index_of(&self, number: u64) -> Option<Index> {
-        self.spans[..self.count]
-            .iter()
-            .find(|span| span.start <= number && number < span.end)
-            .map(|span| (number - span.start + span.index) as Index)
+        self.span_of(number)?.index_of(number)
     }
 
     /// The frame whose metadata is at `index`.
     #[inline]
     pub(crate) fn frame_at(&self, index: Index) -> Option<Frame> {
-        let index = u64::from(index);
-        self.spans[..self.count]
-            .iter()
-            .find(|span| span.index <= index && index - span.index < span.end - span.start)
-            .and_then(|span| Frame::from_number(index - span.index + span.start))
+        match self.spans[0].number_at(index) {
+            Some(number) => Frame::from_number(number),
+            None => self.search_index(index),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search_index(&self, index: Index) -> Option<Frame> {
+        self.spans.iter().find_map(|span| span.number_at(index)).and_then(Frame::from_number)
     }
 }

@@ -202,12 +202,19 @@ pub(crate) fn frame_of(entry: u64) -> Frame {
     PhysAddr::new(entry & ADDRESS).map_or(Frame::default(), Frame::containing)
 }
 
+/// Whether an entry at `level` points to a table.
+#[inline]
+pub(crate) const fn is_table(entry: u64, level: u32) -> bool {
+    level < LAST_LEVEL && entry & (VALID | TABLE_OR_PAGE) == VALID | TABLE_OR_PAGE
+}
+
+#[inline]
 pub(crate) fn decode(entry: u64, level: u32) -> Entry {
+    if is_table(entry, level) {
+        return Entry::Table(frame_of(entry));
+    }
     if entry & (VALID | LEAF) == 0 {
         return Entry::Empty;
-    }
-    if level < LAST_LEVEL && entry & (VALID | TABLE_OR_PAGE) == VALID | TABLE_OR_PAGE {
-        return Entry::Table(frame_of(entry));
     }
     Entry::Leaf(frame_of(entry), Attributes(entry & !(ADDRESS | TABLE_OR_PAGE)))
 }

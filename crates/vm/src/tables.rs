@@ -3,7 +3,8 @@
 use swos_units::{Frame, Page, VirtAddr};
 
 use crate::descriptor::{
-    Attributes, Entry, Half, LAST_LEVEL, VALID, decode, encode_leaf, encode_table, is_valid, summary_bit,
+    Attributes, Entry, Half, LAST_LEVEL, VALID, decode, encode_leaf, encode_table, is_table, is_valid,
+    summary_bit,
 };
 use crate::memory::{TableMemory, Tlb};
 use crate::pages::PageRange;
@@ -50,12 +51,18 @@ pub struct Tables {
     half: Half,
     /// Which groups of the root are in use, as in a table descriptor.
     summary: u64,
+    /// The table of pages that the last page mapped went into, by the number of its group: faults come close together.
+    recent: (u64, Frame),
 }
+
+/// A group that no page is in.
+const NO_GROUP: u64 = u64::MAX;
 
 impl Tables {
     /// Makes empty tables; `None` if there is no memory for the root.
     pub fn new(half: Half, memory: &mut impl TableMemory) -> Option<Self> {
-        Some(Self { root: memory.alloc_table()?, half, summary: 0 })
+        let root = memory.alloc_table()?;
+        Some(Self { root, half, summary: 0, recent: (NO_GROUP, root) })
     }
 
     /// Frame of the root table, for `TTBR0_EL1` or `TTBR1_EL1`.
@@ -92,7 +99,16 @@ impl Tables {
         attributes: Attributes,
     ) -> Result<(), Error> {
         let number = self.admit(page, attributes)?;
-        self.install(memory, tlb, number, frame, attributes, PageSize::Page)?;
+        if self.recent.0 != group_of(number) {
+            self.find_recent(memory, tlb, number)?;
+        }
+        self.write_new(
+            memory,
+            self.recent.1,
+            number,
+            LAST_LEVEL,
+            encode_leaf(frame, attributes, LAST_LEVEL),
+        )?;
         tlb.publish();
         Ok(())
     }
@@ -301,8 +317,20 @@ impl Tables {
         Ok(Some((start, last + 1)))
     }
 
+    /// Makes the table of page `number` the recent one. Apart from its caller, whose usual path needs no stack then.
+    #[inline(never)]
+    fn find_recent(
+        &mut self,
+        memory: &mut impl TableMemory,
+        tlb: &mut impl Tlb,
+        number: u64,
+    ) -> Result<(), Error> {
+        let table = self.table_for(memory, tlb, number, LAST_LEVEL)?;
+        self.recent = (group_of(number), table);
+        Ok(())
+    }
+
     /// Writes a leaf where none is, making the tables on the way.
-    #[inline]
     fn install(
         &mut self,
         memory: &mut impl TableMemory,
@@ -312,35 +340,73 @@ impl Tables {
         attributes: Attributes,
         size: PageSize,
     ) -> Result<(), Error> {
-        let mut table = self.root;
-        self.summary |= summary_bit(index_at(number, 0));
-        for level in 0..size.level() {
-            let index = index_at(number, level);
-            let entry = memory.read(table, index);
-            match decode(entry, level) {
-                Entry::Table(next) => {
-                    let marked = with_summary_for(entry, number, level + 1);
-                    if marked != entry {
-                        memory.write(table, index, marked);
-                    }
-                    table = next;
-                }
-                Entry::Empty => {
-                    let next = memory.alloc_table().ok_or(Error::OutOfTables)?;
-                    // The zeroes must be visible before the table is.
-                    tlb.publish();
-                    memory.write(table, index, encode_table(next, summary_bit(index_at(number, level + 1))));
-                    table = next;
-                }
-                Entry::Leaf(..) => return Err(Error::Mapped(page_at(self.half, number))),
-            }
-        }
-        let index = index_at(number, size.level());
+        let table = self.table_for(memory, tlb, number, size.level())?;
+        self.write_new(memory, table, number, size.level(), encode_leaf(frame, attributes, size.level()))
+    }
+
+    /// Writes a leaf into its table, if the entry is empty.
+    #[inline]
+    fn write_new(
+        &self,
+        memory: &mut impl TableMemory,
+        table: Frame,
+        number: u64,
+        level: u32,
+        leaf: u64,
+    ) -> Result<(), Error> {
+        let index = index_at(number, level);
         if memory.read(table, index) != 0 {
             return Err(Error::Mapped(page_at(self.half, number)));
         }
-        memory.write(table, index, encode_leaf(frame, attributes, size.level()));
+        memory.write(table, index, leaf);
         Ok(())
+    }
+
+    /// The table at `level` on the way to `number`, made if necessary, and marked as used there.
+    #[inline]
+    fn table_for(
+        &mut self,
+        memory: &mut impl TableMemory,
+        tlb: &mut impl Tlb,
+        number: u64,
+        level: u32,
+    ) -> Result<Frame, Error> {
+        let mut table = self.root;
+        self.summary |= summary_bit(index_at(number, 0));
+        for parent in 0..level {
+            let index = index_at(number, parent);
+            let entry = memory.read(table, index);
+            table = if is_table(entry, parent) {
+                let marked = with_summary_for(entry, number, parent + 1);
+                if marked != entry {
+                    memory.write(table, index, marked);
+                }
+                next_table(entry)
+            } else {
+                self.grow(memory, tlb, (table, index, entry), number, parent)?
+            };
+        }
+        Ok(table)
+    }
+
+    /// Makes a table and links it into the given entry, which must be empty.
+    #[cold]
+    fn grow(
+        &self,
+        memory: &mut impl TableMemory,
+        tlb: &mut impl Tlb,
+        (table, index, entry): (Frame, usize, u64),
+        number: u64,
+        parent: u32,
+    ) -> Result<Frame, Error> {
+        if entry != 0 {
+            return Err(Error::Mapped(page_at(self.half, number)));
+        }
+        let next = memory.alloc_table().ok_or(Error::OutOfTables)?;
+        // The zeroes must be visible before the table is.
+        tlb.publish();
+        memory.write(table, index, encode_table(next, summary_bit(index_at(number, parent + 1))));
+        Ok(next)
     }
 
     /// Clears the valid bit of every leaf in `start..end`, keeping the frames in the entries until every TLB has forgotten
@@ -454,6 +520,7 @@ impl Tables {
                 return;
             }
             memory.write(parent, index, 0);
+            self.recent = (NO_GROUP, self.root);
             // The walker may have remembered the table.
             tlb.invalidate_page(page_at(self.half, number));
             tlb.synchronize();
@@ -475,6 +542,12 @@ impl Tables {
         }
         None
     }
+}
+
+/// The group of pages that share a bit in the summary of their table.
+#[inline]
+const fn group_of(number: u64) -> u64 {
+    number >> 6
 }
 
 /// Whether the leaf reaches out of the range, which begins at or before `number` and stops at `end`.

@@ -193,6 +193,7 @@ fn map() -> impl Strategy<Value = (Vec<FrameRange>, Vec<FrameRange>)> {
 #[derive(Clone, Debug)]
 enum Op {
     Alloc(u8),
+    AllocMany(usize),
     Free(usize),
     Share(usize),
     Release(usize),
@@ -202,6 +203,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => prop_oneof![3 => 0..=2_u8, 1 => 3..=10_u8].prop_map(Op::Alloc),
+        1 => (0..40_usize).prop_map(Op::AllocMany),
         3 => any::<usize>().prop_map(Op::Free),
         1 => any::<usize>().prop_map(Op::Share),
         2 => any::<usize>().prop_map(Op::Release),
@@ -260,6 +262,15 @@ proptest! {
                     }
                     None => prop_assert!(!model.has_room(log2), "order {log2} was refused"),
                 },
+                Op::AllocMany(count) => {
+                    let mut frames = vec![Frame::default(); count];
+                    let taken = pmm.alloc_many(&mut frames);
+                    prop_assert_eq!(taken, count.min(model.free.len()));
+                    for frame in &frames[..taken] {
+                        prop_assert!(model.free.remove(&frame.number()), "{frame:?} was not free");
+                        model.used.insert(frame.number(), (0, 1));
+                    }
+                }
                 Op::Free(choice) | Op::Release(choice) | Op::Share(choice) => {
                     let Some(number) = model.pick(choice) else { continue };
                     let (log2, references) = model.used[&number];

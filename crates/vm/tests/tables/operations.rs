@@ -148,6 +148,21 @@ fn a_range_reports_frames_after_invalidation_and_frees_empty_tables() {
 }
 
 #[test]
+fn a_freed_table_is_not_remembered() {
+    let (mut memory, mut tlb, mut tables) = user_space();
+    for round in 0..3 {
+        tables.map_page(&mut memory, &mut tlb, page(16), frame(round), user(Access::ReadWrite)).unwrap();
+        assert_eq!(
+            (tables.walk(&memory, page(16).start()).unwrap().frame, memory.tables()),
+            (frame(round), 4)
+        );
+        let everything = pages(0, 1 << 36);
+        let done = tables.unmap_range(&mut memory, &mut tlb, pages(16, 1), everything, 10, |_, _| {});
+        assert_eq!((done, memory.tables()), (Ok(Progress::Done), 1));
+    }
+}
+
+#[test]
 fn many_pages_are_forgotten_at_once() {
     let (mut memory, mut tlb, mut tables) = user_space();
     let all = pages(0x1_0000, 700);
