@@ -36,12 +36,7 @@ pub(crate) fn run(services: &[Service<'_>]) {
         let due = units.iter().filter_map(|unit| unit.restart.deadline()).min();
         let ended = match due {
             None => process::wait_any().map(Some),
-            Some(due) => process::try_wait_any().map(|ended| {
-                if ended.is_none() {
-                    thread::sleep(LOOK.min(Duration::from_nanos(due.since(now).as_nanos())));
-                }
-                ended
-            }),
+            Some(_) => process::try_wait_any(),
         };
         match ended {
             Ok(Some(status)) => {
@@ -49,7 +44,9 @@ pub(crate) fn run(services: &[Service<'_>]) {
                     unit.ended(status);
                 }
             }
-            Ok(None) => {}
+            Ok(None) => thread::sleep(
+                due.map_or(LOOK, |due| LOOK.min(Duration::from_nanos(due.since(now).as_nanos()))),
+            ),
             // No child at all: only time can bring one.
             Err(Errno::CHILD) => match due {
                 Some(due) => thread::sleep(Duration::from_nanos(due.since(now).as_nanos())),
