@@ -90,6 +90,19 @@ impl Guest {
         }
     }
 
+    /// Waits for a line that contains `text` and was not there yet when the wait began.
+    ///
+    /// # Errors
+    /// As [`Guest::expect`].
+    pub fn expect_fresh(&mut self, text: &str) -> Result<String> {
+        self.check_alive()?;
+        self.output.read = self.output.console.length();
+        // The line that was being written at that moment may be an old one.
+        let deadline = Instant::now() + PATIENCE;
+        self.line(deadline)?;
+        self.expect(text)
+    }
+
     /// Runs guest tests to their `@done` and judges them.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! **Invariants:** a wait has a deadline and ends early on a kernel panic; no test sleeps and hopes; every emulator that
 //! is started here is ended here; the transcript of a failure is kept.
 
+mod figures;
 mod guest;
 pub mod http;
 mod machine;
@@ -16,6 +17,7 @@ mod scenario;
 mod scenarios;
 mod transcript;
 
+pub use figures::Figures;
 pub use guest::{Guest, PANIC_MARKER};
 pub use machine::{Accel, Console, ExitBy, Forward, Gic, Machine, PROGRAM};
 pub use ports::forward_to;

@@ -87,6 +87,14 @@ impl Bench {
         Ok(Machine::new(&self.artefacts.kernel).disk(&self.artefacts.base_image).network(&[forward]))
     }
 
+    /// As [`Bench::served`], with the test programs.
+    ///
+    /// # Errors
+    /// No free port.
+    pub fn probed(&self) -> Result<Machine> {
+        Ok(self.served()?.disk(&self.artefacts.test_image))
+    }
+
     /// Starts a machine, lets `drive` do its work, keeps the transcript.
     ///
     /// # Errors

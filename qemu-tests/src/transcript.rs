@@ -70,6 +70,11 @@ impl Transcript {
         }
     }
 
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> usize {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.len()
+    }
+
     /// The whole text.
     pub(crate) fn text(&self) -> String {
         let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -118,7 +118,8 @@ fn remapping(workspace: &Workspace, target: &str) -> Result<String> {
         (home, "/cargo".to_owned()),
         (PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")),
     ];
-    let flags: Vec<String> =
-        prefixes.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
+    let prefixes = prefixes.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    // Lints are the business of `xtask test`; whoever only wants to run swos is spared them.
+    let flags: Vec<String> = prefixes.chain(["-Awarnings".to_owned()]).collect();
     Ok(format!("target.{target}.rustflags={}", serde_json::to_string(&flags)?))
 }

@@ -32,7 +32,7 @@ pub(crate) fn render(workspace: &Workspace) -> Result<PathBuf> {
     let mdbook = setup::mdbook(workspace)?;
     process::say("rendering the book");
     let mut command = Command::new(mdbook);
-    command.arg("build").arg(&docs).arg("--dest-dir").arg(&book).env("RUST_LOG", "warn");
+    command.arg("build").arg(&docs).arg("--dest-dir").arg(&book).env("MDBOOK_LOG", "warn");
     process::run(command.stdout(Stdio::null()))?;
     inputs.record(&book)?;
     Ok(book)

@@ -10,7 +10,7 @@ use crate::{docs, process};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use swos_basepack::{Format, Manifest};
 
 /// Builds build/base.img: base/, every program under /bin, the rendered book under /www/book; packed as swosbase v4
@@ -33,16 +33,22 @@ pub(crate) fn run(workspace: &Workspace, _options: &Options) -> Result<()> {
 pub(crate) fn base(workspace: &Workspace) -> Result<PathBuf> {
     let programs = build::programs(workspace)?;
     let wanted: Vec<_> = programs.iter().filter(|program| program.audience == Audience::Base).collect();
-    pack(workspace, &wanted, "base")
+    pack(workspace, &wanted, None, "base")
 }
 
-/// Makes the base image with the test programs added; returns its path.
+/// Makes the image of the tests: the base image with their programs, and what qemu-tests/image puts over it.
 pub(crate) fn with_tests(workspace: &Workspace) -> Result<PathBuf> {
     let programs = build::programs(workspace)?;
-    pack(workspace, &programs.iter().collect::<Vec<_>>(), "test")
+    let overlay = workspace.root().join("qemu-tests/image");
+    pack(workspace, &programs.iter().collect::<Vec<_>>(), Some(&overlay), "test")
 }
 
-fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Result<PathBuf> {
+fn pack(
+    workspace: &Workspace,
+    programs: &[&build::Program],
+    overlay: Option<&Path>,
+    name: &str,
+) -> Result<PathBuf> {
     let output = workspace.build().join(format!("{name}.img"));
     let book = docs::render(workspace)?;
     let base = workspace.root().join("base");
@@ -52,6 +58,7 @@ fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Resu
     inputs.path(&base)?;
     inputs.path(&book)?;
     inputs.path(&seed)?;
+    overlay.map_or(Ok(()), |overlay| inputs.path(overlay))?;
     for program in programs {
         inputs.value(&program.name);
         inputs.path(&program.file)?;
@@ -63,7 +70,7 @@ fn pack(workspace: &Workspace, programs: &[&build::Program], name: &str) -> Resu
     }
     process::say(&format!("packing {}", output.display()));
     let tree = workspace.build().join("stage").join(name);
-    stage::stage(&tree, &base, &book, programs)?;
+    stage::stage(&tree, &base, &book, programs, overlay)?;
     let format = Format::V4 { image_version: version(env!("CARGO_PKG_VERSION"))? };
     let image = swos_basepack::pack_dir(
         &tree,

@@ -129,7 +129,7 @@ impl Need {
 pub(crate) fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
     for &need in needs {
         if !need.present(workspace) {
-            process::say(&format!("{} is missing ({})", need.name(), need.purpose()));
+            process::say(&format!("missing: {} ({})", need.name(), need.purpose()));
             need.install(workspace).with_context(|| {
                 format!("{} could not be installed; by hand: {}", need.name(), need.remedy())
             })?;

@@ -1,13 +1,14 @@
 //! The system comes up on every kind of machine that we promise, and serves.
 
+use crate::guest::Guest;
 use crate::http;
-use crate::machine::Gic;
+use crate::machine::{Gic, Machine};
 use crate::scenario::{Bench, Scenario};
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 
 /// Time for a boot on a loaded host, with another guest beside it.
-pub(super) const BOOT_LIMIT: Duration = Duration::from_secs(120);
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
 const CPUS: [u32; 2] = [1, 4];
 const GICS: [Gic; 2] = [Gic::V2, Gic::V3];
@@ -30,12 +31,22 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     scenarios
 }
 
-fn serves(bench: &Bench, cpus: u32, gic: Gic, model: &str, mib: u32) -> Result<()> {
-    let machine = bench.served()?.smp(cpus).gic(gic).cpu(model).memory_mib(mib);
+/// Boots a machine to the point where its website answers, lets `drive` talk to that port, and checks that the guest
+/// lived through it.
+pub(super) fn with_site<T>(
+    bench: &Bench,
+    machine: Machine,
+    drive: impl FnOnce(&mut Guest, u16) -> Result<T>,
+) -> Result<T> {
     let port = machine.host_port(80).context("the web server's port is led in")?;
-    bench.boot_and_outlive(machine, |_| {
+    bench.boot_and_outlive(machine, |guest| {
         let front = http::wait_until_served(port, BOOT_LIMIT)?;
         ensure!(front.status == 200, "the front page answers {}", front.status);
-        Ok(())
+        drive(guest, port)
     })
+}
+
+fn serves(bench: &Bench, cpus: u32, gic: Gic, model: &str, mib: u32) -> Result<()> {
+    let machine = bench.served()?.smp(cpus).gic(gic).cpu(model).memory_mib(mib);
+    with_site(bench, machine, |_, _| Ok(()))
 }

@@ -1,7 +1,7 @@
 //! The website arrives as it was rendered.
 
-use super::boot::BOOT_LIMIT;
-use crate::http::{self, Client};
+use super::boot::with_site;
+use crate::http::Client;
 use crate::scenario::{Bench, Scenario};
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -19,10 +19,7 @@ fn whole(bench: &Bench, cpus: u32) -> Result<()> {
     let root = bench.artefacts().stage.join("www");
     let files = files_below(&root)?;
     ensure!(files.len() > 10, "only {} files are staged", files.len());
-    let machine = bench.served()?.smp(cpus);
-    let port = machine.host_port(80).context("the web server's port is led in")?;
-    bench.boot_and_outlive(machine, |_| {
-        http::wait_until_served(port, BOOT_LIMIT)?;
+    with_site(bench, bench.served()?.smp(cpus), |_, port| {
         let mut client = Client::connect(port)?;
         for file in &files {
             let name = file.strip_prefix(&root).context("a file below the root")?;

@@ -9,8 +9,15 @@ use std::path::Path;
 /// The file in `base` that describes the image and is not part of it.
 pub(super) const MANIFEST: &str = "manifest.toml";
 
-/// Lays out `base` as it is, the programs under `bin`, the book under `www/book`; `tree` is made anew.
-pub(crate) fn stage(tree: &Path, base: &Path, book: &Path, programs: &[&Program]) -> Result<()> {
+/// Lays out `base` as it is, the programs under `bin`, the book under `www/book`, and `overlay` over
+/// it all; `tree` is made anew.
+pub(crate) fn stage(
+    tree: &Path,
+    base: &Path,
+    book: &Path,
+    programs: &[&Program],
+    overlay: Option<&Path>,
+) -> Result<()> {
     if tree.exists() {
         fs::remove_dir_all(tree).with_context(|| format!("cannot empty {}", tree.display()))?;
     }
@@ -18,6 +25,9 @@ pub(crate) fn stage(tree: &Path, base: &Path, book: &Path, programs: &[&Program]
     copy_tree(book, &tree.join("www/book"))?;
     for program in programs {
         copy(&program.file, &tree.join("bin").join(&program.name))?;
+    }
+    if let Some(overlay) = overlay {
+        copy_tree(overlay, tree)?;
     }
     Ok(())
 }

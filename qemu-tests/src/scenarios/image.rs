@@ -1,0 +1,103 @@
+//! A base image with any byte changed is refused before that byte is used.
+
+use super::boot::with_site;
+use crate::http::Client;
+use crate::machine::{ExitBy, Machine};
+use crate::scenario::{Bench, Scenario};
+use anyhow::{Context, Result, bail, ensure};
+use core::time::Duration;
+use std::fs;
+use std::path::PathBuf;
+
+const BLOCK: usize = 4096;
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("image/no-disk", no_disk),
+        Scenario::new("image/not-an-image", |bench| refused(bench, "zeros", |bytes| bytes.fill(0))),
+        Scenario::new("image/superblock", |bench| refused(bench, "superblock", |bytes| flip(bytes, 40))),
+        Scenario::new("image/signature", |bench| refused(bench, "signature", |bytes| flip_signature(bytes))),
+        Scenario::new("image/metadata", |bench| refused(bench, "metadata", |bytes| flip(bytes, BLOCK + 17))),
+        Scenario::new("image/truncated", |bench| refused(bench, "truncated", truncate)),
+        Scenario::new("image/file", changed_file),
+    ]
+}
+
+/// Nothing to boot from: an error that says so, and a failing exit.
+fn no_disk(bench: &Bench) -> Result<()> {
+    let machine = Machine::new(&bench.artefacts().kernel).exit_by(ExitBy::Semihosting);
+    bench.boot(machine, |guest| {
+        guest.expect("no system disk")?;
+        let status = guest.exit(Duration::from_secs(60))?;
+        ensure!(status.code().is_some_and(|code| code != 0), "ended with {status}");
+        Ok(())
+    })
+}
+
+/// The image after `change` must not get as far as its first program.
+fn refused(bench: &Bench, name: &str, change: fn(&mut Vec<u8>)) -> Result<()> {
+    let machine = Machine::new(&bench.artefacts().kernel).disk(changed(bench, name, change)?);
+    bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
+        guest.expect("base image refused")?;
+        let status = guest.exit(Duration::from_secs(60))?;
+        ensure!(status.code().is_some_and(|code| code != 0), "ended with {status}");
+        Ok(())
+    })
+}
+
+/// One bit in one file: the system boots, that file is refused, the others are served.
+fn changed_file(bench: &Bench) -> Result<()> {
+    let page = fs::read(bench.artefacts().stage.join("www/swos.css"))?;
+    let disk = changed_at(bench, "file", &page)?;
+    with_site(bench, bench.served()?.disk(disk), |guest, port| {
+        let mut client = Client::connect(port)?;
+        // Either an error, or a connection that ends before the announced length: never the changed bytes.
+        match client.get("/swos.css") {
+            Ok(answer) => ensure!(answer.status >= 400, "a changed file was served with {}", answer.status),
+            Err(error) => ensure!(format!("{error:#}").contains("closed after"), "{error:#}"),
+        }
+        guest.expect("does not match its hash")?;
+        ensure!(Client::connect(port)?.get("/")?.status == 200, "the other files are gone");
+        Ok(())
+    })
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1;
+    }
+}
+
+/// The last bytes of the first block that are not zero are the signature's.
+fn flip_signature(bytes: &mut [u8]) {
+    let last = bytes.iter().take(BLOCK).rposition(|&byte| byte != 0);
+    flip(bytes, last.unwrap_or(0));
+}
+
+fn truncate(bytes: &mut Vec<u8>) {
+    bytes.truncate(bytes.len() / 2 / BLOCK * BLOCK);
+}
+
+fn changed(bench: &Bench, name: &str, change: fn(&mut Vec<u8>)) -> Result<PathBuf> {
+    let mut bytes = fs::read(&bench.artefacts().base_image).context("cannot read the base image")?;
+    change(&mut bytes);
+    written(bench, name, &bytes)
+}
+
+/// The base image with a bit flipped in the file whose contents are given.
+fn changed_at(bench: &Bench, name: &str, contents: &[u8]) -> Result<PathBuf> {
+    let mut bytes = fs::read(&bench.artefacts().base_image).context("cannot read the base image")?;
+    // File data begins at a block border in version 4.
+    let begins = |block: &usize| bytes.get(*block..).is_some_and(|rest| rest.starts_with(contents));
+    let Some(at) = (0..bytes.len()).step_by(BLOCK).find(begins) else {
+        bail!("the file is not in the image")
+    };
+    flip(&mut bytes, at + 10);
+    written(bench, name, &bytes)
+}
+
+fn written(bench: &Bench, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let path = bench.artefacts().scratch.join(format!("{name}.img"));
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
