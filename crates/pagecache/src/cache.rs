@@ -114,24 +114,54 @@ pub struct Counts {
     pub failed: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Free,
     Filling,
-    Unverified(Frame),
-    Ready(Frame),
-    /// To be reported so many times more.
-    Failed(ReadError, u32),
+    Unverified,
+    Ready,
+    Failed(ReadError),
 }
 
-#[derive(Debug)]
+/// What is known of one page. 32 bytes, so that an index is a shift and two fit a cache line.
+#[derive(Clone, Copy, Debug)]
 struct Slot {
-    key: Key,
+    page: u64,
+    /// Where its bytes are, while it is unverified or ready.
+    frame: Frame,
+    object: ObjectId,
     /// Next in the hash chain, or in the list of free slots.
     next: u32,
     generation: u32,
+    /// How many times more a failure is to be reported.
+    reports: u16,
     state: State,
     used: bool,
+}
+
+const _: () = assert!(size_of::<Slot>() == 32);
+
+impl Slot {
+    fn free() -> Self {
+        Self {
+            page: 0,
+            frame: Frame::default(),
+            object: ObjectId(0),
+            next: NIL,
+            generation: 0,
+            reports: 0,
+            state: State::Free,
+            used: false,
+        }
+    }
+
+    const fn key(&self) -> Key {
+        Key { object: self.object, page: self.page }
+    }
+
+    const fn holds(&self, key: Key) -> bool {
+        self.page == key.page && self.object.0 == key.object.0
+    }
 }
 
 /// The page cache.
@@ -171,11 +201,11 @@ impl Cache {
         let hash = self.table.hash(key.object.0, key.page);
         let mut at = self.table.head(hash);
         while let Some(slot) = self.slots.get_mut(at) {
-            if slot.key == key {
-                if let State::Ready(frame) = slot.state {
+            if slot.holds(key) {
+                if slot.state == State::Ready {
                     slot.used = true;
                     self.counts.hits += 1;
-                    return Lookup::Hit(frame);
+                    return Lookup::Hit(slot.frame);
                 }
                 return self.get_unready(at);
             }
@@ -193,7 +223,7 @@ impl Cache {
     fn find(&self, key: Key) -> Option<u32> {
         let mut at = self.table.head(self.table.hash(key.object.0, key.page));
         while let Some(slot) = self.slots.get(at) {
-            if slot.key == key {
+            if slot.holds(key) {
                 return Some(at);
             }
             at = slot.next;
@@ -205,19 +235,18 @@ impl Cache {
     fn get_unready(&mut self, at: u32) -> Lookup {
         let Some(slot) = self.slots.get_mut(at) else { return Lookup::Filling };
         match slot.state {
-            State::Unverified(frame) => {
+            State::Unverified => {
                 slot.used = true;
-                Lookup::Unverified(PageRef { slot: at, generation: slot.generation, frame })
+                Lookup::Unverified(PageRef { slot: at, generation: slot.generation, frame: slot.frame })
             }
-            State::Failed(error, left) => {
-                if left > 1 {
-                    slot.state = State::Failed(error, left - 1);
-                } else {
+            State::Failed(error) => {
+                slot.reports = slot.reports.saturating_sub(1);
+                if slot.reports == 0 {
                     self.remove(at);
                 }
                 Lookup::Failed(error)
             }
-            State::Filling | State::Free | State::Ready(_) => Lookup::Filling,
+            State::Filling | State::Free | State::Ready => Lookup::Filling,
         }
     }
 
@@ -225,8 +254,7 @@ impl Cache {
         let Some(chain) = self.table.grow(self.in_use) else { return Lookup::OutOfMemory };
         self.put_back(chain);
         let at = if self.free == NIL {
-            let fresh = Slot { key, next: NIL, generation: 0, state: State::Free, used: false };
-            match self.slots.push(fresh) {
+            match self.slots.push(Slot::free()) {
                 Some(at) => at,
                 None => return Lookup::OutOfMemory,
             }
@@ -238,7 +266,8 @@ impl Cache {
         if at == self.free {
             self.free = slot.next;
         }
-        slot.key = key;
+        slot.page = key.page;
+        slot.object = key.object;
         slot.next = head;
         slot.state = State::Filling;
         slot.used = false;
@@ -252,7 +281,7 @@ impl Cache {
     /// Puts the slots of a chain into the buckets where they belong now.
     fn put_back(&mut self, mut at: u32) {
         while let Some(slot) = self.slots.get_mut(at) {
-            let hash = self.table.hash(slot.key.object.0, slot.key.page);
+            let hash = self.table.hash(slot.object.0, slot.page);
             let following = core::mem::replace(&mut slot.next, self.table.head(hash));
             self.table.set_head(hash, at);
             at = following;
@@ -264,9 +293,10 @@ impl Cache {
         if let Some(slot) = self.slots.get_mut(ticket.slot)
             && slot.generation == ticket.generation
         {
+            slot.frame = frame;
             slot.state = match trust {
-                Trust::Verified => State::Ready(frame),
-                Trust::Unverified => State::Unverified(frame),
+                Trust::Verified => State::Ready,
+                Trust::Unverified => State::Unverified,
             };
             self.counts.pages += 1;
         }
@@ -284,7 +314,8 @@ impl Cache {
         if waiters == 0 {
             self.remove(ticket.slot);
         } else {
-            slot.state = State::Failed(error, waiters);
+            slot.reports = u16::try_from(waiters).unwrap_or(u16::MAX);
+            slot.state = State::Failed(error);
         }
     }
 
@@ -292,9 +323,9 @@ impl Cache {
     pub fn verified(&mut self, page: PageRef) {
         if let Some(slot) = self.slots.get_mut(page.slot)
             && slot.generation == page.generation
-            && let State::Unverified(frame) = slot.state
+            && slot.state == State::Unverified
         {
-            slot.state = State::Ready(frame);
+            slot.state = State::Ready;
         }
     }
 
@@ -303,10 +334,10 @@ impl Cache {
     #[must_use]
     pub fn rejected(&mut self, page: PageRef) -> Option<Frame> {
         let slot = self.slots.get(page.slot)?;
-        let State::Unverified(frame) = slot.state else { return None };
-        if slot.generation != page.generation {
+        if slot.generation != page.generation || slot.state != State::Unverified {
             return None;
         }
+        let frame = slot.frame;
         self.remove(page.slot);
         self.counts.pages -= 1;
         self.counts.rejected += 1;
@@ -329,11 +360,14 @@ impl Cache {
             }
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(self.hand) else { break };
-            let (State::Ready(frame) | State::Unverified(frame)) = slot.state else { continue };
+            if !matches!(slot.state, State::Ready | State::Unverified) {
+                continue;
+            }
+            let frame = slot.frame;
             if core::mem::take(&mut slot.used) || pinned(frame) == Pinned::Yes {
                 continue;
             }
-            let key = slot.key;
+            let key = slot.key();
             self.remove(self.hand);
             self.counts.pages -= 1;
             self.counts.evicted += 1;
@@ -346,7 +380,7 @@ impl Cache {
     /// Takes a slot out of its chain and makes it free. References to it are stale from now on.
     fn remove(&mut self, at: u32) {
         let Some(slot) = self.slots.get_mut(at) else { return };
-        let hash = self.table.hash(slot.key.object.0, slot.key.page);
+        let hash = self.table.hash(slot.object.0, slot.page);
         let following = core::mem::replace(&mut slot.next, self.free);
         slot.state = State::Free;
         slot.generation = slot.generation.wrapping_add(1);

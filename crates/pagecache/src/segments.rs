@@ -1,5 +1,6 @@
 //! A list that grows in pieces, so that growing never moves what is there.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Items in a piece, as a power of two.
@@ -7,13 +8,15 @@ const SEGMENT_LOG2: u32 = 7;
 const SEGMENT: usize = 1 << SEGMENT_LOG2;
 
 /// A list indexed by `u32` that grows by pieces of 128 items.
+///
+/// Items past the length exist and hold what they were made with: an index needs one check, for its piece.
 #[derive(Debug)]
 pub(crate) struct Segments<T> {
-    pieces: Vec<Vec<T>>,
+    pieces: Vec<Box<[T; SEGMENT]>>,
     len: u32,
 }
 
-impl<T> Segments<T> {
+impl<T: Copy> Segments<T> {
     pub(crate) const fn new() -> Self {
         Self { pieces: Vec::new(), len: 0 }
     }
@@ -24,12 +27,14 @@ impl<T> Segments<T> {
 
     #[inline]
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
-        self.pieces.get((at >> SEGMENT_LOG2) as usize)?.get(at as usize % SEGMENT)
+        let piece = self.pieces.get((at >> SEGMENT_LOG2) as usize)?;
+        Some(&piece[at as usize % SEGMENT])
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.pieces.get_mut((at >> SEGMENT_LOG2) as usize)?.get_mut(at as usize % SEGMENT)
+        let piece = self.pieces.get_mut((at >> SEGMENT_LOG2) as usize)?;
+        Some(&mut piece[at as usize % SEGMENT])
     }
 
     /// Appends `item`; `None` if there is no memory for it.
@@ -38,14 +43,14 @@ impl<T> Segments<T> {
         if at == u32::MAX {
             return None;
         }
-        let piece = (at >> SEGMENT_LOG2) as usize;
-        if piece == self.pieces.len() {
+        if (at as usize).is_multiple_of(SEGMENT) {
             let mut fresh = Vec::new();
             fresh.try_reserve_exact(SEGMENT).ok()?;
+            fresh.resize(SEGMENT, item);
             self.pieces.try_reserve(1).ok()?;
-            self.pieces.push(fresh);
+            self.pieces.push(fresh.into_boxed_slice().try_into().ok()?);
         }
-        self.pieces.get_mut(piece)?.push(item);
+        *self.get_mut(at)? = item;
         self.len += 1;
         Some(at)
     }

@@ -13,21 +13,22 @@ pub(crate) struct Table {
     mask: u32,
     /// The next bucket to split.
     split: u32,
-    seed: u64,
+    multiplier: u64,
 }
 
 impl Table {
     pub(crate) const fn new(seed: u64) -> Self {
-        // Odd, so that multiplying by it loses nothing.
-        Self { heads: Segments::new(), mask: 0, split: 0, seed: seed | 1 }
+        // Odd, so that multiplying by it loses nothing; mixed, so that a poor seed is no poor multiplier.
+        let multiplier = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1;
+        Self { heads: Segments::new(), mask: 0, split: 0, multiplier }
     }
 
-    /// Hash of a key. Programs choose page numbers only within files, and the seed is the kernel's secret.
+    /// Hash of a key. The second multiplication is by a secret number, so that nobody can choose pages that collide; the
+    /// first breaks up runs of pages, which one multiplication alone leaves as regular steps that may fall together.
     #[inline]
     pub(crate) const fn hash(&self, object: u32, page: u64) -> u32 {
-        let mixed = (page ^ (object as u64).rotate_left(40) ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(self.seed);
-        (mixed >> 32) as u32
+        let spread = (page ^ (object as u64) << 24).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((spread ^ spread >> 32).wrapping_mul(self.multiplier) >> 32) as u32
     }
 
     /// The bucket for a hash.

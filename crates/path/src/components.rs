@@ -96,9 +96,6 @@ pub struct Components<'a> {
 }
 
 impl<'a> Components<'a> {
-    /// Of nothing: no step.
-    pub const NONE: Components<'static> = Components { rest: b"" };
-
     /// Whether no step is left. A `/` may be: see [`requires_directory`](Self::requires_directory).
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -62,3 +62,9 @@ pub fn version(head: &[u8]) -> Option<u32> {
     let rest = head.strip_prefix(&MAGIC)?;
     rest.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
+
+/// Whether all of `bytes` are zero. By words: a byte at a time is noticeable at boot where there are no vector instructions.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().all(|word| u64::from_ne_bytes(*word) == 0) && rest.iter().all(|&byte| byte == 0)
+}

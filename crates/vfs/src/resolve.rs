@@ -1,5 +1,6 @@
 //! From a path to a vnode.
 
+use arrayvec::ArrayVec;
 use swos_path::{Component, Components, Name, Path};
 
 use crate::{Error, Kind, Namespace, Principal, Vfs, VnodeId};
@@ -93,8 +94,7 @@ impl Vfs {
 
     fn walk<'a>(&'a self, scope: &Scope<'_>, path: Path<'a>, last: LastLink) -> Result<Walked<'a>, Error> {
         // Remainders of the paths that links interrupted, innermost last. Empty ones are not kept.
-        let mut pending = [Components::NONE; LINKS_MAX];
-        let mut depth = 0;
+        let mut pending: ArrayVec<Components<'a>, LINKS_MAX> = ArrayVec::new();
         let mut links = 0;
         let mut bytes = path.as_bytes().len();
         let mut rest = path.components();
@@ -107,17 +107,14 @@ impl Vfs {
 
         loop {
             let Some(step) = rest.next() else {
-                if depth == 0 {
-                    break;
-                }
-                depth -= 1;
-                rest = pending[depth];
+                let Some(interrupted) = pending.pop() else { break };
+                rest = interrupted;
                 continue;
             };
             if kind != Kind::Directory {
                 return Err(Error::NotDirectory);
             }
-            let is_last = depth == 0 && rest.is_empty();
+            let is_last = pending.is_empty() && rest.is_empty();
             let name = match step {
                 Component::Current => {
                     entry = None;
@@ -157,8 +154,7 @@ impl Vfs {
                     return Err(Error::NameTooLong);
                 }
                 if !rest.is_empty() {
-                    pending[depth] = rest;
-                    depth += 1;
+                    pending.try_push(rest).map_err(|_| Error::TooManyLinks)?;
                 }
                 rest = target.components();
                 if target.is_absolute() {

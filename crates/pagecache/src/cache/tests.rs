@@ -109,7 +109,7 @@ fn a_scan_is_bounded() {
 /// However many pages there are, and however unlucky the keys, chains stay short.
 #[test]
 fn chains_stay_short_while_the_table_grows() {
-    for (seed, stride) in [(3, 1), (0, 4096), (u64::MAX, 1 << 20), (0xDEAD_BEEF, 3)] {
+    for (seed, stride) in [(3, 1), (0, 4096), (u64::MAX, 1 << 20), (0xDEAD_BEEF, 3), (12_345, 1)] {
         let mut cache = Cache::new(seed);
         for page in 0..20_000 {
             let key = Key { object: ObjectId(0), page: page * stride };
@@ -122,7 +122,7 @@ fn chains_stay_short_while_the_table_grows() {
             let mut length = 0;
             while let Some(slot) = cache.slots.get(at) {
                 length += 1;
-                if slot.key.page == page * stride {
+                if slot.page == page * stride {
                     break;
                 }
                 at = slot.next;
@@ -131,7 +131,7 @@ fn chains_stay_short_while_the_table_grows() {
             total += length;
         }
         assert!(
-            longest < 16 && total < 20_000 * 2,
+            longest < 12 && total < 20_000 * 7 / 4,
             "seed {seed} stride {stride}: longest {longest}, all {total}"
         );
     }

@@ -111,7 +111,7 @@ fn each_broken_rule_is_named() {
         (1, 10, 4, 10),    // an unknown kind
         (1, 11, 1, 11),    // reserved
         (2, 13, 0x02, 12), // set-group-id
-        (2, 20, 9, 20),    // a prefix that is not the name's
+        (2, 20, 9, 20),    // reserved
         (1, 40, 5, 40),    // other children
         (3, 32, 0, 32),    // a link to nothing
         (3, 40, 9, 40),    // a target elsewhere

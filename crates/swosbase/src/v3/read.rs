@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 
 use crate::tree::check_plain;
 use crate::v3::{ENTRY_SIZE, HEADER_SIZE, SIGNATURE_SIZE, VERSION};
-use crate::{Digest, Error, MAGIC, PublicKey, Sha256, Sha256Blocks, Verified};
+use crate::{Digest, Error, MAGIC, PublicKey, Sha256, Sha256Blocks, Verified, is_zero};
 
 /// Most bytes of metadata: header, entries, strings and signature.
 pub const METADATA_MAX: u64 = 1 << 20;
@@ -184,7 +184,7 @@ impl<'a> Metadata<'a> {
             match u32_at(raw, 8) {
                 1 => {
                     require(24, size == 0)?;
-                    require(40, raw[40..].iter().all(|&byte| byte == 0))?;
+                    require(40, is_zero(&raw[40..]))?;
                 }
                 2 => {
                     data = data.checked_add(size).ok_or(Error::BadEntry { entry: at, field: 24 })?;

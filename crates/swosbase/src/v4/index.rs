@@ -1,13 +1,12 @@
 //! The metadata in memory: one buffer, and arithmetic.
 
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
 
 use swos_path::{NAME_MAX, Name, PATH_MAX, Path};
 
 use crate::v4::Extent;
-use crate::{BLOCK_SIZE, Digest, Error};
+use crate::{BLOCK_SIZE, Digest, Error, is_zero};
 
 /// Size of one entry.
 pub(crate) const ENTRY: usize = 80;
@@ -22,7 +21,7 @@ pub(crate) const AT_NAME_LEN: usize = 8;
 pub(crate) const AT_KIND: usize = 10;
 pub(crate) const AT_MODE: usize = 12;
 pub(crate) const AT_OWNER: usize = 16;
-pub(crate) const AT_PREFIX: usize = 20;
+pub(crate) const AT_RESERVED: usize = 20;
 pub(crate) const AT_MODIFIED: usize = 24;
 pub(crate) const AT_SIZE: usize = 32;
 pub(crate) const AT_FIRST: usize = 40;
@@ -82,17 +81,24 @@ pub enum Kind {
     Symlink,
 }
 
-/// All metadata of an image: checked once, then found by arithmetic and binary search.
+/// All metadata of an image: checked once, then found by arithmetic and one hash table.
 ///
-/// Entry 0 is the root directory. Children of a directory are consecutive. Memory: the metadata as it lies in the image and
-/// nothing per node.
+/// Entry 0 is the root directory. Children of a directory are consecutive. Memory: the metadata as it lies in the image, and
+/// 8 to 16 bytes of hash table per node.
 pub struct Index {
     bytes: Vec<u8>,
     entries: u32,
     /// Where names start in `bytes`.
     names: usize,
     data_first: u64,
+    /// Entry numbers by hash of directory and name, linear probing, at most half full. Names are found by hash and not by
+    /// binary search, because those of a directory tend to start alike (`chapter-01`, `chapter-02`), which makes every
+    /// comparison of a search a long one.
+    table: Vec<u32>,
 }
+
+/// A free place in the table: the root, which has no name and is never looked up.
+const FREE: u32 = 0;
 
 impl Index {
     /// Checks metadata: `bytes` in whole blocks, of which `length` count, with `entries` entries, for files in `data`.
@@ -101,18 +107,44 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Error::BadEntry`], [`Error::BadHeader`] if the lengths contradict each other.
+    /// [`Error::BadEntry`], [`Error::BadHeader`] if the lengths contradict each other, [`Error::OutOfMemory`].
     pub fn parse(bytes: Vec<u8>, length: u64, entries: u32, data: Extent) -> Result<Self, Error> {
         let names = usize::try_from(entries).ok().and_then(|count| count.checked_mul(ENTRY));
         let length = usize::try_from(length).map_err(|_| Error::BadHeader { offset: 48 })?;
         let names = names.filter(|&names| names <= length && length <= bytes.len() && entries > 0);
         let names = names.ok_or(Error::BadHeader { offset: 72 })?;
-        if bytes[length..].iter().any(|&byte| byte != 0) {
+        if !is_zero(&bytes[length..]) {
             return Err(Error::BadHeader { offset: 48 });
         }
-        let index = Self { bytes, entries, names, data_first: data.first };
+        let slots =
+            usize::try_from(entries).ok().and_then(|count| count.checked_mul(2)?.checked_next_power_of_two());
+        let slots = slots.ok_or(Error::OutOfMemory)?;
+        let mut table = Vec::new();
+        table.try_reserve_exact(slots).map_err(|_| Error::OutOfMemory)?;
+        table.resize(slots, FREE);
+        let mut index = Self { bytes, entries, names, data_first: data.first, table };
         index.check(length, data)?;
+        for at in 1..entries {
+            let mut slot = index.slot(u32_at(index.raw(at), AT_PARENT), index.name(at));
+            while index.table[slot] != FREE {
+                slot = (slot + 1) & (slots - 1);
+            }
+            index.table[slot] = at;
+        }
         Ok(index)
+    }
+
+    /// Where in the table the search for a name starts.
+    fn slot(&self, directory: u32, name: &[u8]) -> usize {
+        // The image is signed, so nobody can choose names that collide: speed is all that counts.
+        const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+        let (words, rest) = name.as_chunks::<8>();
+        let tail = rest.iter().fold(name.len() as u64, |tail, &byte| tail << 8 | u64::from(byte));
+        let start = (u64::from(directory) << 32 ^ tail).wrapping_mul(MIX);
+        let hash = words
+            .iter()
+            .fold(start, |hash, word| (hash.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(MIX));
+        narrow(hash >> 32) & (self.table.len() - 1)
     }
 
     /// Every rule of FORMAT.md for entries, in order of entries. What a correct writer can't have written is refused, so
@@ -157,14 +189,13 @@ impl Index {
                 }
             }
 
-            require(AT_PREFIX, u32_at(raw, AT_PREFIX) == prefix(name))?;
-
+            require(AT_RESERVED, u32_at(raw, AT_RESERVED) == 0)?;
             let size = u64_at(raw, AT_SIZE);
             let first = u64_at(raw, AT_FIRST);
-            let hash_unused = raw[AT_HASH..].iter().all(|&byte| byte == 0);
+            let hash_unused = || is_zero(&raw[AT_HASH..]);
             match raw[AT_KIND] {
                 KIND_DIRECTORY => {
-                    require(AT_HASH, hash_unused)?;
+                    require(AT_HASH, hash_unused())?;
                     // A directory comes before its children: no cycle, and every entry is reached.
                     require(AT_FIRST, first == u64::from(child) && child > at)?;
                     let count = u32::try_from(size).map_err(|_| fail(AT_SIZE))?;
@@ -179,7 +210,7 @@ impl Index {
                     block += blocks;
                 }
                 KIND_SYMLINK => {
-                    require(AT_HASH, hash_unused)?;
+                    require(AT_HASH, hash_unused())?;
                     require(AT_FIRST, usize::try_from(first) == Ok(text))?;
                     let target_len = usize::try_from(size).map_err(|_| fail(AT_SIZE))?;
                     require(AT_SIZE, target_len <= PATH_MAX && self.names + text + target_len <= length)?;
@@ -260,31 +291,26 @@ impl Index {
         Some((u32::try_from(u64_at(raw, AT_FIRST)).ok()?, u32::try_from(u64_at(raw, AT_SIZE)).ok()?))
     }
 
-    /// The entry named `name` in `directory`. Binary search, mostly over the first four bytes of names as a number.
+    /// The entry named `name` in `directory`.
     #[must_use]
     pub fn lookup(&self, directory: u32, name: &[u8]) -> Option<u32> {
-        let (first, count) = self.children(directory)?;
-        let wanted = prefix(name);
-        let (mut low, mut high) = (first, first + count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let order = match u32_at(self.raw(middle), AT_PREFIX).cmp(&wanted) {
-                Ordering::Equal => self.name(middle).cmp(name),
-                unequal => unequal,
-            };
-            match order {
-                Ordering::Equal => return Some(middle),
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
+        let mut slot = self.slot(directory, name);
+        loop {
+            let at = *self.table.get(slot)?;
+            if at == FREE {
+                return None;
             }
+            if u32_at(self.raw(at), AT_PARENT) == directory && self.name(at) == name {
+                return Some(at);
+            }
+            slot = (slot + 1) & (self.table.len() - 1);
         }
-        None
     }
 
     /// Size in memory, in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.table.len() * size_of::<u32>()
     }
 
     fn name(&self, at: u32) -> &[u8] {
@@ -309,14 +335,6 @@ impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index").field("entries", &self.entries).finish_non_exhaustive()
     }
-}
-
-/// First four bytes of a name as a number that sorts as they do. Names have no NUL, so a shorter name sorts first.
-pub(crate) fn prefix(name: &[u8]) -> u32 {
-    let mut bytes = [0; 4];
-    let length = name.len().min(4);
-    bytes[..length].copy_from_slice(&name[..length]);
-    u32::from_be_bytes(bytes)
 }
 
 fn narrow(value: u64) -> usize {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::sha::{Role, Sha256, hash_block};
 use crate::tree::Item;
-use crate::v4::index::{self, ENTRY, KIND_DIRECTORY, KIND_FILE, KIND_SYMLINK, prefix};
+use crate::v4::index::{self, ENTRY, KIND_DIRECTORY, KIND_FILE, KIND_SYMLINK};
 use crate::v4::superblock as field;
 use crate::v4::{Geometry, VERSION};
 use crate::{BLOCK_SIZE, MAGIC, Node, Seed, Sha256Blocks, Software, Tree, WriteError};
@@ -118,7 +118,6 @@ fn metadata(tree: &Tree, sha: &dyn Sha256Blocks) -> Result<(Vec<u8>, u32), Write
         put(index::AT_NAME_LEN, &u16::try_from(name.len()).map_err(|_| WriteError::TooLarge)?.to_le_bytes());
         put(index::AT_MODE, &item.attributes.mode.to_le_bytes());
         put(index::AT_OWNER, &item.attributes.owner.to_le_bytes());
-        put(index::AT_PREFIX, &prefix(name).to_le_bytes());
         put(index::AT_MODIFIED, &item.attributes.modified_s.to_le_bytes());
         text.extend_from_slice(name);
         let (kind, size, first) = match &item.node {
