@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, ExitRecord, NetworkConfig, Rights};
 use swos_basefs::BaseFs;
+use swos_handles::Grant;
 use swos_path::Path;
 use swos_swosbase::{
     PublicKey,
@@ -50,7 +51,7 @@ pub(crate) struct Boot(Stage);
 #[derive(Debug)]
 enum Stage {
     New,
-    Mounting(Mount),
+    Mounting(Box<Mount>),
     /// The image is mounted; init's first page is being read.
     Starting,
     Done,
@@ -102,7 +103,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 let capacity = Capacity::exactly(blocks * 4096);
                 let mount = Mount::new(&self.config.trusted_keys, capacity, self.config.version_floor);
-                Ok((Stage::Mounting(mount), true))
+                Ok((Stage::Mounting(Box::new(mount)), true))
             }
             Stage::Mounting(mount) => self.mount(mount),
             Stage::Starting => {
@@ -113,7 +114,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn mount(&self, mut mount: Mount) -> Result<(Stage, bool), Failure> {
+    fn mount(&self, mut mount: Box<Mount>) -> Result<(Stage, bool), Failure> {
         match mount.poll() {
             Progress::Need { first_block, count } => {
                 // The first look starts all reads; only when all blocks are there are they handed over.
@@ -198,8 +199,8 @@ impl<M: Machine> Kernel<M> {
             handles: [0, 1, 2]
                 .into_iter()
                 .map(|slot| {
-                    let object = if slot == 0 { console.clone() } else { console.open_again() };
-                    (slot, object, rights)
+                    let object = if slot == 0 { console.clone() } else { console.clone().opened() };
+                    (slot, Grant::new(object, rights))
                 })
                 .collect(),
         };

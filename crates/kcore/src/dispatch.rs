@@ -72,6 +72,17 @@ pub enum Event {
     Console,
 }
 
+/// What became of a thread that was to wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stopped {
+    /// It left the CPU.
+    Waits,
+    /// It was woken meanwhile, and goes on.
+    Woken,
+    /// Its time-out could not be set: it must not wait for ever instead.
+    NoMemory,
+}
+
 /// One CPU's own state, reached with its token only.
 pub(crate) struct Own<M: Machine> {
     /// The thread that runs.
@@ -160,8 +171,12 @@ impl<M: Machine> Kernel<M> {
                 },
                 Err(Stop::Wait) => true,
             };
-            if waits && self.stop(cpu, thread, Pending::Call(call)) {
-                return None;
+            if waits {
+                match self.stop(cpu, thread, Pending::Call(call)) {
+                    Stopped::Waits => return None,
+                    Stopped::Woken => {}
+                    Stopped::NoMemory => return Some(self.complete(thread, Err(Errno::NOMEM))),
+                }
             }
             self.unregister(thread);
         }
@@ -174,24 +189,25 @@ impl<M: Machine> Kernel<M> {
         result_to_raw(result)
     }
 
-    /// Takes the thread off the CPU to wait. False = it was woken meanwhile and goes on.
-    pub(crate) fn stop(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) -> bool {
+    /// Takes the thread off the CPU to wait.
+    pub(crate) fn stop(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) -> Stopped {
         let deadline = thread.progress.lock().deadline;
         let mut state = thread.state.lock();
         if state.woken || thread.process.is_ending() {
             state.woken = false;
-            return false;
+            return Stopped::Woken;
+        }
+        if let Some(at) = deadline {
+            let armed = self.shared(cpu.index()).timers.lock().arm(at, thread.clone());
+            let Ok(id) = armed else { return Stopped::NoMemory };
+            state.timer = Some((cpu.index(), id));
         }
         state.phase = Phase::Waiting;
         state.pending = pending;
-        if let Some(at) = deadline {
-            let timer = self.shared(cpu.index()).timers.lock().arm(at, thread.clone());
-            state.timer = timer.ok().map(|id| (cpu.index(), id));
-        }
         self.charge(cpu, &mut state, thread);
         drop(state);
         self.own.get_mut(cpu).current = None;
-        true
+        Stopped::Waits
     }
 
     /// Puts the running thread back into the run queue.
@@ -239,7 +255,8 @@ impl<M: Machine> Kernel<M> {
         } else if flags.idle.load(Ordering::Relaxed) && !flags.reschedule.load(Ordering::Relaxed) {
             Load::Idle
         } else {
-            Load::Busy(flags.queued.load(Ordering::Relaxed))
+            // Those that wait, and the one that runs.
+            Load::Busy(flags.queued.load(Ordering::Relaxed) + 1)
         }
     }
 

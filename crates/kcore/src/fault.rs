@@ -10,7 +10,7 @@ use swos_vm::{Access as PageAccess, Attributes, Sharing};
 
 use crate::{
     Kernel, Machine,
-    dispatch::Trap,
+    dispatch::{Stopped, Trap},
     files::PageWanted,
     log::Level,
     process::Process,
@@ -94,7 +94,7 @@ impl<M: Machine> Kernel<M> {
                 match self.resolve_cause(&thread, address, access, cause) {
                     Resolution::Mapped => return Trap::Resume,
                     Resolution::Wait => {
-                        if self.stop(cpu, &thread, Pending::Nothing) {
+                        if self.stop(cpu, &thread, Pending::Nothing) == Stopped::Waits {
                             return Trap::Reschedule;
                         }
                         self.unregister(&thread);

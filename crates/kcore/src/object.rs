@@ -83,10 +83,10 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// Another reference that a handle will hold.
-    pub(crate) fn open_again(&self) -> Self {
+    /// Counts a further handle, which holds a copy.
+    pub(crate) fn opened(self) -> Self {
         self.count().add();
-        self.clone()
+        self
     }
 }
 

@@ -118,6 +118,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Wakes up to `count` threads that wait for `key` with one of `bits`; returns how many.
     pub(crate) fn wake(&self, key: WaitKey, count: usize, bits: u32) -> usize {
+        // Who comes back while we are at it waits for the next time, or we might never end.
+        let count = count.min(self.waits.lock().waiting(&key));
         let mut woken = 0;
         while woken < count {
             // One at a time: no list of the woken, and the table's lock is free while each enters its run queue.

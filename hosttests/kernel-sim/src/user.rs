@@ -47,6 +47,10 @@ impl User {
     }
 
     /// A system call as the program sees it.
+    ///
+    /// # Errors
+    ///
+    /// The errno that the kernel put into x0.
     pub fn call(&mut self, number: u64, arguments: &[u64]) -> Result<u64, Errno> {
         let mut registers = [0; 6];
         registers[..arguments.len()].copy_from_slice(arguments);

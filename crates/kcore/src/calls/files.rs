@@ -490,9 +490,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn handle_duplicate(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
-        let object = Self::object(thread, handle, Rights::DUPLICATE)?;
-        let held = thread.process.handles.lock().get(handle).map_err(handle_errno)?.1;
-        self.install(thread, object.open_again(), held & Rights::from_bits_retain(rights))
+        let mut handles = thread.process.handles.lock();
+        let copy = handles.duplicate(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
+        let (object, _) = handles.get(copy).map_err(handle_errno)?;
+        let _counted = object.clone().opened();
+        Ok(u64::from(copy.0))
     }
 
     pub(super) fn handle_rights(&self, thread: &Thread<M>, handle: Handle) -> CallResult {

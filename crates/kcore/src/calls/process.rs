@@ -7,6 +7,7 @@ use swos_abi::{
     Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SpawnArgs, SpawnHandle, WAIT_ANY,
     WAIT_NO_HANG,
 };
+use swos_handles::Grant;
 use swos_sched::Enter;
 use swos_units::VirtAddr;
 use swos_vfs::{Access, VnodeId};
@@ -26,6 +27,9 @@ use crate::{
 /// Handles that one spawn can pass on.
 const SPAWN_HANDLES_MAX: u64 = 1024;
 
+/// A handle for a child, and its number there.
+type Passed<M> = (u32, Grant<Object<M>>);
+
 /// What a new process starts with, besides its program.
 pub(crate) struct Birth<M: Machine> {
     pub(crate) parent: u32,
@@ -35,8 +39,8 @@ pub(crate) struct Birth<M: Machine> {
     pub(crate) limits: Limits,
     pub(crate) root: VnodeId,
     pub(crate) directory: VnodeId,
-    /// Slot, object, rights.
-    pub(crate) handles: Vec<(u32, Object<M>, Rights)>,
+    /// What it gets, and under which number.
+    pub(crate) handles: Vec<Passed<M>>,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -119,35 +123,29 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The objects that a child gets. All or none.
-    fn pass_handles(
-        &self,
-        process: &Process<M>,
-        specs: &[SpawnHandle],
-    ) -> Result<Vec<(u32, Object<M>, Rights)>, Errno> {
+    fn pass_handles(&self, process: &Process<M>, specs: &[SpawnHandle]) -> Result<Vec<Passed<M>>, Errno> {
         let table = process.handles.lock();
-        let mut passed: Vec<(u32, Object<M>, Rights)> = Vec::new();
+        let mut passed: Vec<Passed<M>> = Vec::new();
         passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
         for spec in specs {
-            let (_, rights) = table.get(spec.source).map_err(handle_errno)?;
-            let object = table.get_with(spec.source, Rights::TRANSFER).map_err(handle_errno)?;
+            let grant =
+                table.share(spec.source, Rights::from_bits_retain(spec.rights)).map_err(handle_errno)?;
             if spec.flags != 0
                 || u64::from(spec.target) >= SPAWN_HANDLES_MAX
-                || passed.iter().any(|(target, _, _)| *target == spec.target)
+                || passed.iter().any(|(target, _)| *target == spec.target)
             {
                 return Err(Errno::INVAL);
             }
-            passed.push((spec.target, object.clone(), rights & Rights::from_bits_retain(spec.rights)));
+            passed.push((spec.target, grant));
         }
         drop(table);
         // Only now do they count as open, so that a refusal above leaves nothing to close.
-        for (_, object, _) in &mut passed {
-            *object = object.open_again();
-        }
-        Ok(passed)
+        Ok(passed.into_iter().map(|(target, grant)| (target, grant.map(Object::opened))).collect())
     }
 
     /// Makes a process of a loaded program and lets it run. Takes back everything if it can't.
     pub(crate) fn give_birth(&self, birth: Birth<M>, loaded: crate::load::Loaded) -> Result<u32, Errno> {
+        let room = self.reserve_thread();
         let started = self.machine.now();
         let pid = self.processes.lock().new_pid();
         let process = Arc::new(Process::new(NewProcess {
@@ -161,18 +159,22 @@ impl<M: Machine> Kernel<M> {
             root: birth.root,
             directory: birth.directory,
         }));
-        let mut refused = None;
-        for (target, object, rights) in birth.handles {
-            let kept = object.clone();
-            if refused.is_none() {
-                match process.handles.lock().insert_at(Handle(target), object, rights) {
-                    Ok(_) => continue,
-                    Err(error) => refused = Some(handle_errno(error)),
-                }
+        let has_room = room.is_ok();
+        let mut refused = room.err();
+        for (target, grant) in birth.handles {
+            let accepted = match refused {
+                None => process.handles.lock().accept_at(Handle(target), grant).map(|_| ()),
+                Some(_) => Err(swos_handles::Refused { grant, error: swos_handles::Error::Full }),
+            };
+            if let Err(not_taken) = accepted {
+                refused.get_or_insert(handle_errno(not_taken.error));
+                self.close_object(not_taken.grant.into_object());
             }
-            self.close_object(kept);
         }
         if let Some(errno) = refused {
+            if has_room {
+                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+            }
             while process.handles.lock().teardown(64, |object| self.close_object(object))
                 == swos_handles::Progress::More
             {}
@@ -184,11 +186,22 @@ impl<M: Machine> Kernel<M> {
         Ok(pid)
     }
 
+    /// Counts one more thread and makes room for it in every run queue, so that no wake-up ever needs memory.
+    fn reserve_thread(&self) -> Result<(), Errno> {
+        let threads = self.threads_alive.fetch_add(1, Ordering::Relaxed) as usize + 1;
+        for cpu in &self.cpus {
+            if cpu.queue.lock().reserve(threads).is_err() {
+                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                return Err(Errno::NOMEM);
+            }
+        }
+        Ok(())
+    }
+
     fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
         let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
         let cpu = self.machine.cpu_index();
         let thread = Thread::new(tid, process.clone(), self.machine.new_context(start), cpu);
-        self.threads_alive.fetch_add(1, Ordering::Relaxed);
         process.threads.lock().list.push(thread.clone());
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
@@ -219,6 +232,7 @@ impl<M: Machine> Kernel<M> {
                 return Err(Stop::Exit);
             }
         }
+        self.reserve_thread()?;
         let start = Start { entry: VirtAddr::new(entry), stack: VirtAddr::new(stack), argument, tls };
         Ok(u64::from(self.start_thread(process, start)))
     }

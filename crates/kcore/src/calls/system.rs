@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Random bytes given by one call at most.
-const RANDOM_MAX: u64 = 256;
+const RANDOM_MAX: usize = 256;
 
 /// Priority of a new thread, and what its weight is measured from.
 const PRIORITY_NORMAL: u32 = swos_abi::THREAD_PRIORITY_NORMAL;
@@ -57,8 +57,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn random_bytes(&self, buffer: u64, length: u64) -> CallResult {
-        let mut bytes = [0; RANDOM_MAX as usize];
-        let len = length.min(RANDOM_MAX);
+        let mut bytes = [0; RANDOM_MAX];
+        let len = length.min(RANDOM_MAX as u64);
         let part = bytes.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or(&mut []);
         if !self.random(part) {
             return Err(Errno::AGAIN.into());
