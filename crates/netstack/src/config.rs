@@ -62,7 +62,8 @@ pub struct Limits {
     pub icmp_errors: u32,
     /// Resets for segments of nobody, at once and then a second. Default 200.
     pub resets: u32,
-    /// Ports given to sockets that ask for none (RFC 6056 recommends 1024 and above; these are IANA's).
+    /// Ports given to sockets that ask for none. Default the upper half: IANA's own range has only 2¹⁴ to guess
+    /// from, and RFC 6056 §3.2 recommends to take more.
     pub ephemeral_ports: RangeInclusive<u16>,
     /// How long bytes sent with [`Push::More`](crate::Push) wait for the rest. Default 200 ms.
     pub more_timeout: Duration,
@@ -84,7 +85,7 @@ impl Default for Limits {
             held_packets: 16,
             icmp_errors: 50,
             resets: 200,
-            ephemeral_ports: 49_152..=65_535,
+            ephemeral_ports: 32_768..=65_535,
             more_timeout: Duration::from_millis(200),
         }
     }

@@ -62,11 +62,6 @@ impl Deadlines {
         Some(index)
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.heap.len()
-    }
-
     fn take(&mut self, position: usize) {
         let (_, index) = self.heap.swap_remove(position);
         self.position[index as usize] = ABSENT;

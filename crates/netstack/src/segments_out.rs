@@ -26,7 +26,8 @@ impl<P: PageRef> Stack<P> {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return true };
         let hop = self.link.hop(now, stream.flow.remote_ip());
         match hop {
-            Hop::Pending(_) => {
+            // A reset that is all that is left is held like any other packet: the socket ends without waiting.
+            Hop::Pending(_) if stream.connection.state() != State::Closed => {
                 self.awaiting.push(index);
                 return true;
             }
@@ -35,7 +36,7 @@ impl<P: PageRef> Stack<P> {
                 return true;
             }
             // An established connection sends into the void: its own time-outs decide how long.
-            Hop::Local | Hop::Station(_) | Hop::Silent | Hop::None(_) => {}
+            Hop::Local | Hop::Station(_) | Hop::Pending(_) | Hop::Silent | Hop::None(_) => {}
         }
         let mut envelope = Envelope::new(stream.flow.local_ip(), stream.flow.remote_ip(), IpProtocol::TCP);
         envelope.ttl = stream.options.ttl;

@@ -9,6 +9,9 @@ const END: u32 = u32::MAX;
 /// Says that a number is in no queue.
 const OUT: u32 = u32::MAX - 1;
 
+/// The generation that no id has: its slot is not used again.
+const SPENT: u32 = u32::MAX;
+
 /// Names one socket for as long as it is open. A number that is used again gets another generation,
 /// so an old id never reaches a new socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -90,9 +93,8 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         let slot = self.slot_mut(index)?;
         let value = slot.value.take()?;
-        let next = slot.generation.checked_add(1);
-        if let Some(next) = next {
-            slot.generation = next;
+        slot.generation = slot.generation.saturating_add(1);
+        if slot.generation != SPENT {
             self.free.push(index);
         }
         self.live -= 1;
@@ -102,7 +104,6 @@ impl<T> Slab<T> {
     /// Makes the id of a value invalid; the value stays, reached by number.
     pub(crate) fn orphan(&mut self, index: u32) {
         if let Some(slot) = self.slot_mut(index) {
-            // At the last generation the id stays valid, which is harmless: `remove` then retires the slot.
             slot.generation = slot.generation.saturating_add(1);
         }
     }
@@ -123,7 +124,8 @@ impl<T> Slab<T> {
     /// The number that `id` names, if it is still valid.
     pub(crate) fn check(&self, id: SocketId) -> Option<u32> {
         let slot = self.slot(id.index)?;
-        (slot.generation == id.generation && slot.value.is_some()).then_some(id.index)
+        let valid = slot.generation == id.generation && slot.generation != SPENT && slot.value.is_some();
+        valid.then_some(id.index)
     }
 
     /// Values inside.

@@ -1,10 +1,8 @@
 //! TCP between two stacks: data, ends, refusals, errors, time.
 
-mod net;
-
 use std::rc::Rc;
 
-use net::{Net, Page, at, config, pattern};
+use crate::net::{Net, Page, at, config, pattern};
 use swos_netstack::{Direction, Error, Push, Readiness, SocketOption, State, Switch};
 use swos_units::Duration;
 
@@ -26,7 +24,10 @@ fn pages_and_bytes_share_a_stream() {
     let stack = &mut net.hosts[1].stack;
     assert_eq!(stack.send_bytes(net.now, server, &expected, Push::More), Ok(11));
     for range in [0..4096, 1..4096, 100..101, 4000..4000, 7..4001] {
-        assert_eq!(stack.send_page(net.now, server, page.clone(), range.clone(), Push::More), Ok(range.len()));
+        assert_eq!(
+            stack.send_page(net.now, server, page.clone(), range.clone(), Push::More),
+            Ok(range.len())
+        );
         expected.extend(&page.0[range]);
     }
     assert_eq!(stack.send_bytes(net.now, server, b"tail", Push::Now), Ok(4));
@@ -121,7 +122,11 @@ fn a_silent_neighbour_is_an_error_soon_and_a_host_behind_it_later() {
     let behind = net.hosts[0].stack.tcp_open().unwrap();
     net.hosts[0].stack.connect(net.now, behind, "198.51.100.1:80".parse().unwrap()).unwrap();
     net.run(Duration::from_secs(4));
-    assert_eq!(net.hosts[0].stack.take_error(behind), Ok(Some(Error::HostUnreachable)), "the gateway is silent");
+    assert_eq!(
+        net.hosts[0].stack.take_error(behind),
+        Ok(Some(Error::HostUnreachable)),
+        "the gateway is silent"
+    );
 }
 
 #[test]
@@ -263,7 +268,7 @@ fn loss_delays_and_changes_nothing() {
     let mut count = 0u32;
     net.passes = Box::new(move |_| {
         count += 1;
-        count % 17 != 0
+        !count.is_multiple_of(17)
     });
     let data = pattern(200_000);
     assert_eq!(net.transfer((0, client), (1, server), &data), data);
@@ -308,7 +313,9 @@ fn destinations_that_are_no_host_are_refused() {
     let mut net = Net::new();
     let stack = &mut net.hosts[0].stack;
     let client = stack.tcp_open().unwrap();
-    for bad in ["255.255.255.255:80", "192.0.2.255:80", "224.0.0.1:80", "0.0.0.0:80", "240.0.0.1:80", "192.0.2.2:0"] {
+    for bad in
+        ["255.255.255.255:80", "192.0.2.255:80", "224.0.0.1:80", "0.0.0.0:80", "240.0.0.1:80", "192.0.2.2:0"]
+    {
         assert_eq!(stack.connect(net.now, client, bad.parse().unwrap()), Err(Error::BadDestination), "{bad}");
     }
 }

@@ -1,8 +1,6 @@
 //! UDP, ICMP and ARP between two stacks.
 
-mod net;
-
-use net::{Net, at, ip, pattern};
+use crate::net::{Net, at, ip, pattern};
 use swos_netstack::{Error, Readiness, SocketOption, Switch};
 use swos_units::Duration;
 
@@ -21,7 +19,7 @@ fn datagrams_arrive_whole_and_in_order() {
         net.settle();
     }
     let from = net.hosts[0].stack.local(client).unwrap().port();
-    assert!((49_152..=65_535).contains(&from));
+    assert!(from >= 32_768);
     assert_eq!(net.hosts[1].stack.poll_event(), Some((server, Readiness::IN)));
     let mut buffer = [0; 2000];
     for size in sizes {

@@ -1,17 +1,19 @@
 //! Two stacks, an in-memory link between them, and a virtual clock.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::Range;
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use swos_netstack::{Config, Error, PageRef, Progress, Push, SocketId, Stack, State, Transmit};
 use swos_units::{Duration, Instant};
 use swos_wire::MacAddr;
 
 /// A page as the page cache has them: shared and immutable.
 #[derive(Clone, Debug)]
-pub struct Page(pub Rc<Vec<u8>>);
+pub(crate) struct Page(pub(crate) Rc<Vec<u8>>);
 
 impl PageRef for Page {
     fn bytes(&self) -> &[u8] {
@@ -21,9 +23,9 @@ impl PageRef for Page {
 
 /// The sending half of a device: frames until `capacity`.
 #[derive(Debug)]
-pub struct Queue {
-    pub frames: VecDeque<Vec<u8>>,
-    pub capacity: usize,
+pub(crate) struct Queue {
+    pub(crate) frames: VecDeque<Vec<u8>>,
+    pub(crate) capacity: usize,
 }
 
 impl Transmit for Queue {
@@ -41,38 +43,37 @@ impl Transmit for Queue {
     }
 }
 
-pub struct Host {
-    pub stack: Stack<Page>,
-    pub out: Queue,
+pub(crate) struct Host {
+    pub(crate) stack: Stack<Page>,
+    pub(crate) out: Queue,
 }
 
-pub fn mac(number: u8) -> MacAddr {
+pub(crate) fn mac(number: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0, number])
 }
 
-pub fn ip(number: u8) -> Ipv4Addr {
+pub(crate) fn ip(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, number)
 }
 
-pub fn at(number: u8, port: u16) -> SocketAddrV4 {
+pub(crate) fn at(number: u8, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(ip(number), port)
 }
 
-pub fn config(number: u8) -> Config {
-    let ipv4 =
-        swos_ipv4::Config { address: ip(number), prefix_len: 24, gateway: Some(ip(254)) };
+pub(crate) fn config(number: u8) -> Config {
+    let ipv4 = swos_ipv4::Config { address: ip(number), prefix_len: 24, gateway: Some(ip(254)) };
     Config::new(mac(number), Some(ipv4), [number; 32])
 }
 
 impl Host {
-    pub fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self {
             stack: Stack::new(Instant::ZERO, config),
             out: Queue { frames: VecDeque::new(), capacity: 64 },
         }
     }
 
-    pub fn poll(&mut self, now: Instant) -> Progress {
+    pub(crate) fn poll(&mut self, now: Instant) -> Progress {
         loop {
             match self.stack.poll(now, &mut self.out) {
                 Progress::More => {}
@@ -81,26 +82,29 @@ impl Host {
         }
     }
 
-    pub fn frame(&mut self, now: Instant, frame: &[u8]) {
+    pub(crate) fn frame(&mut self, now: Instant, frame: &[u8]) {
         self.stack.on_frame(now, frame, &mut self.out);
     }
 }
 
+/// Decides over a frame: `false` loses it.
+pub(crate) type Filter = Box<dyn FnMut(&[u8]) -> bool>;
+
 /// Host 1 and host 2.
-pub struct Net {
-    pub now: Instant,
-    pub hosts: [Host; 2],
+pub(crate) struct Net {
+    pub(crate) now: Instant,
+    pub(crate) hosts: [Host; 2],
     /// Called for each frame: `false` loses it.
-    pub passes: Box<dyn FnMut(&[u8]) -> bool>,
-    pub frames: u64,
+    pub(crate) passes: Filter,
+    pub(crate) frames: u64,
 }
 
 impl Net {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(config(1), config(2))
     }
 
-    pub fn with(first: Config, second: Config) -> Self {
+    pub(crate) fn with(first: Config, second: Config) -> Self {
         Self {
             now: Instant::ZERO,
             hosts: [Host::new(first), Host::new(second)],
@@ -110,7 +114,7 @@ impl Net {
     }
 
     /// Exchanges frames until nobody has any; time stands still.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..100_000 {
             let mut quiet = true;
             for from in 0..2 {
@@ -133,7 +137,7 @@ impl Net {
     }
 
     /// Lets `span` pass, serving deadlines as they come.
-    pub fn run(&mut self, span: Duration) {
+    pub(crate) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
             self.settle();
@@ -151,7 +155,7 @@ impl Net {
     }
 
     /// A connection from host 0 to `port` of host 1, with its listener: (client, server, listener).
-    pub fn connected(&mut self, port: u16) -> (SocketId, SocketId, SocketId) {
+    pub(crate) fn connected(&mut self, port: u16) -> (SocketId, SocketId, SocketId) {
         let listener = self.hosts[1].stack.tcp_open().unwrap();
         self.hosts[1].stack.bind(listener, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)).unwrap();
         self.hosts[1].stack.listen(listener, 16).unwrap();
@@ -159,7 +163,7 @@ impl Net {
         (client, server, listener)
     }
 
-    pub fn connect_to(&mut self, listener: SocketId, port: u16) -> (SocketId, SocketId) {
+    pub(crate) fn connect_to(&mut self, listener: SocketId, port: u16) -> (SocketId, SocketId) {
         let client = self.hosts[0].stack.tcp_open().unwrap();
         self.hosts[0].stack.connect(self.now, client, at(2, port)).unwrap();
         self.settle();
@@ -170,7 +174,12 @@ impl Net {
     }
 
     /// Moves `data` from one host to the other, with time passing as needed; returns what arrived.
-    pub fn transfer(&mut self, from: (usize, SocketId), to: (usize, SocketId), data: &[u8]) -> Vec<u8> {
+    pub(crate) fn transfer(
+        &mut self,
+        from: (usize, SocketId),
+        to: (usize, SocketId),
+        data: &[u8],
+    ) -> Vec<u8> {
         let (mut sent, mut got) = (0, Vec::new());
         let mut buffer = [0; 3000];
         for _ in 0..200_000 {
@@ -202,12 +211,12 @@ impl Net {
 }
 
 /// Bytes that differ everywhere.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 /// Every frame we emit is read by somebody else's parser, checksums included.
-pub fn check_with_etherparse(frame: &[u8]) {
+pub(crate) fn check_with_etherparse(frame: &[u8]) {
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
     let sliced = SlicedPacket::from_ethernet(frame).unwrap();
     let Some(NetSlice::Ipv4(ip)) = &sliced.net else { return };
@@ -227,5 +236,34 @@ pub fn check_with_etherparse(frame: &[u8]) {
             assert!(icmp.header().icmp_type.calc_checksum(icmp.payload()) == icmp.header().checksum);
         }
         _ => {}
+    }
+}
+
+/// Repeatable randomness.
+pub(crate) struct Dice(ChaCha8Rng);
+
+impl Dice {
+    pub(crate) fn new(seed: u8) -> Self {
+        Self(ChaCha8Rng::from_seed([seed; 32]))
+    }
+
+    pub(crate) fn word(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.word() as u8
+    }
+
+    pub(crate) fn within(&mut self, range: Range<usize>) -> usize {
+        range.start + self.word() as usize % range.len()
+    }
+
+    pub(crate) fn percent(&mut self, chance: u32) -> bool {
+        self.word() % 100 < chance
+    }
+
+    pub(crate) fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.within(0..from.len())]
     }
 }
