@@ -176,6 +176,12 @@ impl Guest {
         format!("$ {}\n{console}\n{errors}", self.machine.command_line())
     }
 
+    /// Offset of the last byte of `text` where it first stands in the console's output.
+    #[must_use]
+    pub fn position_of(&self, text: &str) -> Option<usize> {
+        self.output.console.position_of(text.as_bytes())
+    }
+
     /// Fails if the guest panicked at any time, read or not.
     ///
     /// # Errors

@@ -75,6 +75,13 @@ impl Transcript {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.len()
     }
 
+    /// Offset of the last byte of `text` where it first stands.
+    pub(crate) fn position_of(&self, text: &[u8]) -> Option<usize> {
+        let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = state.bytes.windows(text.len()).position(|window| window == text)?;
+        Some(start + text.len() - 1)
+    }
+
     /// The whole text.
     pub(crate) fn text(&self) -> String {
         let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -36,11 +36,15 @@ pub(crate) fn base(workspace: &Workspace) -> Result<PathBuf> {
     pack(workspace, &wanted, None, "base")
 }
 
+/// Makes an image with all programs and what `overlay` puts over it.
+pub(crate) fn with_overlay(workspace: &Workspace, overlay: &Path, name: &str) -> Result<PathBuf> {
+    let programs = build::programs(workspace)?;
+    pack(workspace, &programs.iter().collect::<Vec<_>>(), Some(overlay), name)
+}
+
 /// Makes the image of the tests: the base image with their programs, and what qemu-tests/image puts over it.
 pub(crate) fn with_tests(workspace: &Workspace) -> Result<PathBuf> {
-    let programs = build::programs(workspace)?;
-    let overlay = workspace.root().join("qemu-tests/image");
-    pack(workspace, &programs.iter().collect::<Vec<_>>(), Some(&overlay), "test")
+    with_overlay(workspace, &workspace.root().join("qemu-tests/image"), "test")
 }
 
 fn pack(

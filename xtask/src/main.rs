@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** no verb changes anything outside `build/`, `target/` and what it says it installs.
 
+mod bench;
 mod build;
 mod cargo;
 mod debug;
@@ -50,6 +51,8 @@ enum Verb {
     QemuTest(qemu_test::Options),
     /// Run everything that must pass before a change goes in.
     Test(test::Options),
+    /// Measure.
+    Bench(bench::Options),
     /// Boot with a gdb stub and write a gdb script.
     Debug(debug::Options),
     /// Name the addresses of a kernel panic.
@@ -84,6 +87,7 @@ fn open(verb: Verb) -> anyhow::Result<()> {
         Verb::Build(options) => build::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
         Verb::Test(options) => test::run(&workspace, &options),
+        Verb::Bench(options) => bench::run(&workspace, &options),
         Verb::Debug(options) => debug::run(&workspace, &options),
         Verb::Symbolize(options) => symbolize::run(&workspace, &options),
         Verb::Repro(options) => repro::run(&workspace, &options),

@@ -46,6 +46,8 @@ pub(crate) enum Need {
     Firmware,
     /// Chromium.
     Browser,
+    /// wrk.
+    LoadGenerator,
     /// mdBook.
     Mdbook,
     /// cargo-deny.
@@ -53,12 +55,13 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Components,
         Self::Targets,
         Self::Emulator,
         Self::Firmware,
         Self::Browser,
+        Self::LoadGenerator,
         Self::Mdbook,
         Self::Deny,
     ];
@@ -70,6 +73,7 @@ impl Need {
             Self::Emulator => "QEMU",
             Self::Firmware => "UEFI firmware",
             Self::Browser => "Chromium",
+            Self::LoadGenerator => "wrk",
             Self::Mdbook => "mdBook",
             Self::Deny => "cargo-deny",
         }
@@ -82,6 +86,7 @@ impl Need {
             Self::Emulator => "`run`, `qemu-test`, `debug` and `bench` boot",
             Self::Firmware => "boots through UEFI",
             Self::Browser => "`qemu-test page` opens the website as a reader does",
+            Self::LoadGenerator => "`bench` puts the web server under load",
             Self::Mdbook => "`docs` and `image` render the book",
             Self::Deny => "`test` checks licences, sources and advisories of dependencies",
         }
@@ -94,6 +99,7 @@ impl Need {
             Self::Emulator => packages::Package::Emulator.present(),
             Self::Firmware => packages::Package::Firmware.present(),
             Self::Browser => browser().is_some(),
+            Self::LoadGenerator => packages::Package::LoadGenerator.present(),
             Self::Mdbook => tools::present(workspace, &tools::MDBOOK),
             Self::Deny => tools::present(workspace, &tools::DENY),
         }
@@ -107,6 +113,7 @@ impl Need {
             Self::Emulator => packages::Package::Emulator.remedy(),
             Self::Firmware => packages::Package::Firmware.remedy(),
             Self::Browser => packages::Package::Browser.remedy(),
+            Self::LoadGenerator => packages::Package::LoadGenerator.remedy(),
             Self::Mdbook => tools::MDBOOK.remedy(),
             Self::Deny => tools::DENY.remedy(),
         }
@@ -119,6 +126,7 @@ impl Need {
             Self::Emulator => packages::Package::Emulator.install(),
             Self::Firmware => packages::Package::Firmware.install(),
             Self::Browser => packages::Package::Browser.install(),
+            Self::LoadGenerator => packages::Package::LoadGenerator.install(),
             Self::Mdbook => tools::install(workspace, &tools::MDBOOK),
             Self::Deny => tools::install(workspace, &tools::DENY),
         }

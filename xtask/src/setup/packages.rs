@@ -12,6 +12,7 @@ pub(super) enum Package {
     Emulator,
     Firmware,
     Browser,
+    LoadGenerator,
 }
 
 impl Package {
@@ -22,6 +23,7 @@ impl Package {
             // Homebrew's QEMU brings its firmware along.
             Self::Firmware => ("qemu-efi-aarch64", "qemu"),
             Self::Browser => ("chromium", "--cask chromium"),
+            Self::LoadGenerator => ("wrk", "wrk"),
         }
     }
 
@@ -30,6 +32,8 @@ impl Package {
             Self::Emulator => starts(swos_qemu_tests::PROGRAM),
             Self::Firmware => FIRMWARE.iter().any(|file| Path::new(file).exists()),
             Self::Browser => browser().is_some(),
+            // It knows no `--version` that succeeds.
+            Self::LoadGenerator => Command::new("wrk").arg("-v").output().is_ok(),
         }
     }
 
