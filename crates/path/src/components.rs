@@ -123,7 +123,10 @@ impl<'a> Iterator for Components<'a> {
         while let [b'/', tail @ ..] = rest {
             rest = tail;
         }
-        let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let mut end = 0;
+        while rest.get(end).is_some_and(|&byte| byte != b'/') {
+            end += 1;
+        }
         let (component, tail) = rest.split_at(end);
         let step = match component {
             // The last `/` stays, so that `requires_directory` still tells of it.

@@ -23,11 +23,16 @@ impl<'a> Name<'a> {
         if bytes.len() > NAME_MAX {
             return Err(Error::NameTooLong { offset: 0 });
         }
-        for (offset, byte) in bytes.iter().enumerate() {
-            match byte {
-                0 => return Err(Error::Nul { offset }),
-                b'/' => return Err(Error::Separator { offset }),
-                _ => {}
+        for (offset, &byte) in bytes.iter().enumerate() {
+            // One comparison for the common byte, as in `Path::new`.
+            if byte > b'/' {
+                continue;
+            }
+            if byte == 0 {
+                return Err(Error::Nul { offset });
+            }
+            if byte == b'/' {
+                return Err(Error::Separator { offset });
             }
         }
         if bytes == b"." || bytes == b".." { Err(Error::Reserved) } else { Ok(Self(bytes)) }
