@@ -53,6 +53,8 @@ impl<const N: usize> Ring<N> {
 struct Console {
     uart: Option<Uart<'static>>,
     out: Ring<2048>,
+    /// The last byte that was queued.
+    last: u8,
     input: Ring<256>,
     /// What the port's mask register holds.
     mask: Interrupts,
@@ -60,7 +62,7 @@ struct Console {
 
 static CONSOLE: Lock<Console> = Lock::new(
     ranks::CONSOLE,
-    Console { uart: None, out: Ring::new(), input: Ring::new(), mask: Interrupts::empty() },
+    Console { uart: None, out: Ring::new(), last: 0, input: Ring::new(), mask: Interrupts::empty() },
 );
 
 /// Address of the registers, for a panic that can't get the lock. 0 = none.
@@ -89,11 +91,20 @@ impl Console {
             return;
         }
         for &byte in bytes {
-            while !self.out.push(byte) {
-                self.pump();
+            // The port is a terminal, and the kernel's log and plain programs end lines with a line feed alone.
+            if byte == b'\n' && self.last != b'\r' {
+                self.put(b'\r');
             }
+            self.put(byte);
+            self.last = byte;
         }
         self.pump();
+    }
+
+    fn put(&mut self, byte: u8) {
+        while !self.out.push(byte) {
+            self.pump();
+        }
     }
 }
 
@@ -164,15 +175,7 @@ pub(crate) struct Out;
 
 impl fmt::Write for Out {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for line in text.split_inclusive('\n') {
-            match line.strip_suffix('\n') {
-                Some(line) => {
-                    write(line.as_bytes());
-                    write(b"\r\n");
-                }
-                None => write(line.as_bytes()),
-            }
-        }
+        write(text.as_bytes());
         Ok(())
     }
 }

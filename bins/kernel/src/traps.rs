@@ -31,11 +31,8 @@ pub(crate) fn run(kernel: &'static Kernel, token: CpuToken) -> ! {
 /// `cpu` is this CPU's own. The token's reference must not outlive this trap, and there is one at a time.
 #[inline]
 unsafe fn own(cpu: *mut Cpu) -> (&'static Kernel, &'static mut CpuToken) {
-    // SAFETY: set in `run`, before the first trap; only the trap code uses `token`, one trap at a time.
-    match unsafe { ((*cpu).kernel, (&raw mut (*cpu).token).as_mut()) } {
-        (Some(kernel), Some(Some(token))) => (kernel, token),
-        _ => unreachable!("a trap before the kernel runs"),
-    }
+    // SAFETY: both are set in `run`, before the first trap; only the trap code uses `token`, one trap at a time.
+    unsafe { ((*cpu).kernel.unwrap_unchecked(), (*cpu).token.as_mut().unwrap_unchecked()) }
 }
 
 /// Chooses a thread and makes its registers those of this CPU. The last one's context is whole.

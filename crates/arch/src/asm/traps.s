@@ -39,6 +39,7 @@
     mrs     x9, elr_el1
     mrs     x10, spsr_el1
     stp     x9, x10, [sp, #CTX_PC]
+    mov     x19, sp                         // the Context; Rust keeps x19
 .endm
 
 .macro RESTORE_CALLER_BUT_X0
@@ -52,7 +53,7 @@
     ldp     x12, x13, [sp, #96]
     ldp     x14, x15, [sp, #112]
     ldp     x16, x17, [sp, #128]
-    ldr     x18, [sp, #CTX_X18]
+    ldp     x18, x19, [sp, #CTX_X18]
 .endm
 
 .section .text.vectors, "ax"
@@ -122,16 +123,12 @@ swos_vectors:
 
 // The result is in x0; ELR and SPSR still are the caller's.
 el0_return_x0:
-    mrs     x9, tpidr_el1
-    ldr     x9, [x9, #CPU_CTX]
-    mov     sp, x9
+    mov     sp, x19
     RESTORE_CALLER_BUT_X0
     eret
 
 el0_resume:
-    mrs     x9, tpidr_el1
-    ldr     x9, [x9, #CPU_CTX]
-    mov     sp, x9
+    mov     sp, x19
     RESTORE_CALLER_BUT_X0
     ldr     x0, [sp]
     eret
@@ -146,16 +143,15 @@ el0_fault:
 // The thread may be left: make its context whole, then ask what to run.
 el0_leave:
     mrs     x0, tpidr_el1
-    ldr     x10, [x0, #CPU_CTX]
-    stp     x20, x21, [x10, #CTX_X20]
-    stp     x22, x23, [x10, #176]
-    stp     x24, x25, [x10, #192]
-    stp     x26, x27, [x10, #208]
-    str     x28, [x10, #CTX_X28]
+    stp     x20, x21, [x19, #CTX_X20]
+    stp     x22, x23, [x19, #176]
+    stp     x24, x25, [x19, #192]
+    stp     x26, x27, [x19, #208]
+    str     x28, [x19, #CTX_X28]
     mrs     x11, sp_el0
-    str     x11, [x10, #CTX_SP]
+    str     x11, [x19, #CTX_SP]
     mrs     x12, tpidr_el0
-    str     x12, [x10, #CTX_TLS]
+    str     x12, [x19, #CTX_TLS]
     bl      swos_reschedule                 // (per-CPU) -> x0 = the Context to run
 
 // fn(x0 = Context) -> !
@@ -169,7 +165,6 @@ swos_enter_user:
     msr     sp_el0, x11
     ldr     x12, [sp, #CTX_TLS]
     msr     tpidr_el0, x12
-    ldr     x19, [sp, #152]
     ldp     x20, x21, [sp, #CTX_X20]
     ldp     x22, x23, [sp, #176]
     ldp     x24, x25, [sp, #192]
