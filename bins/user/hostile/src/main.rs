@@ -1,0 +1,105 @@
+//! Test program: does what no program may do, and looks who dies of it.
+//!
+//! Each deed runs in a process of its own. The deed must end that process with the right signal, the calls must answer with the
+//! right error, and bystanders must go on. Speaks the protocol of the guest tests on standard output.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![expect(unsafe_code, reason = "breaks rules on purpose, in processes that are there to die")]
+
+extern crate alloc;
+
+mod calls;
+mod deeds;
+mod report;
+
+use swos_ulib::{
+    abi::{Capabilities, Handle, Rights},
+    env,
+    process::{Child, Command},
+    thread,
+    time::Duration,
+};
+
+use report::Report;
+
+swos_ulib::main!(run);
+
+const SELF: &str = "/bin/hostile";
+/// Processes that only count, and must still be there at the end.
+const BYSTANDERS: usize = 3;
+
+fn run() -> i32 {
+    let mut args = env::args().skip(1);
+    match (args.next(), args.next()) {
+        (None, _) => all(),
+        (Some("deed"), Some(name)) => deeds::run(name),
+        (Some("fuzz"), Some(number)) => calls::fuzz(number),
+        (Some("powerless"), _) => calls::powerless(),
+        (Some("bystander"), _) => loop {
+            thread::yield_now();
+        },
+        _ => 2,
+    }
+}
+
+/// This program again, with no authority but to say how it went.
+fn child(arguments: [&str; 2]) -> Command {
+    let mut command = Command::new(SELF);
+    command.args(arguments).handle(2, Handle::STDERR, Rights::WRITE);
+    command
+}
+
+fn all() -> i32 {
+    let mut report = Report::default();
+    let bystanders: alloc::vec::Vec<Child> =
+        (0..BYSTANDERS).filter_map(|_| child(["bystander", ""]).spawn().ok()).collect();
+    report.test("bystanders start", || report::equal(bystanders.len(), BYSTANDERS));
+
+    for deed in deeds::DEEDS {
+        report.test(deed.name, || {
+            let status = child(["deed", deed.name]).status().map_err(report::text)?;
+            match deed.signal {
+                Some(signal) => report::equal(status.signal(), Some(signal)),
+                None => report::equal(status.code(), Some(0)),
+            }
+        });
+    }
+    calls::all(&mut report);
+    report.test("a program without capabilities is refused", || {
+        report::equal(child(["powerless", ""]).status().map_err(report::text)?.code(), Some(0))
+    });
+    for call in swos_ulib::abi::CALLS.iter().filter(|call| calls::is_fuzzed(call.number)) {
+        report.test(call.name, || survive(call.number));
+    }
+
+    report.test("bystanders are unhurt", || {
+        thread::sleep(Duration::from_millis(10));
+        report::equal(swos_ulib::process::try_wait_any().map(|ended| ended.is_some()), Ok(false))?;
+        for bystander in &bystanders {
+            bystander.kill().map_err(report::text)?;
+            report::equal(bystander.wait().map_err(report::text)?.signal(), Some(9))?;
+        }
+        Ok(())
+    });
+    report.done()
+}
+
+/// Random arguments for one call, from a process that has little. It may end, die or hang; the system must not.
+fn survive(number: u64) -> Result<(), alloc::string::String> {
+    let text = alloc::format!("{number}");
+    let mut command = child(["fuzz", &text]);
+    command.capabilities(Capabilities::FS_READ | Capabilities::NET | Capabilities::SPAWN);
+    command.limits(8 << 20, 64, 8);
+    let fuzzer = command.spawn().map_err(report::text)?;
+    for _ in 0..100 {
+        match swos_ulib::sys::wait(u64::from(fuzzer.id()), swos_ulib::abi::WAIT_NO_HANG)
+            .map_err(report::text)?
+        {
+            Some(_) => return Ok(()),
+            None => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    // It waits for something that never comes, as it asked to.
+    fuzzer.kill().map_err(report::text)?;
+    fuzzer.wait().map(drop).map_err(report::text)
+}
