@@ -199,6 +199,7 @@ fn zero_bytes_are_a_block_too() {
     assert_ne!(first.start, second.start);
     first.free(&mut heap);
     second.free(&mut heap);
+    assert_eq!(heap.trim(), 1);
 }
 
 #[test]
