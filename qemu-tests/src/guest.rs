@@ -1,7 +1,7 @@
 //! A machine that runs: its console, its end.
 
 use crate::machine::Machine;
-use crate::protocol::Report;
+use crate::protocol::{Plan, Report};
 use crate::transcript::{Next, Transcript};
 use anyhow::{Context, Result, anyhow, bail};
 use core::time::Duration;
@@ -107,19 +107,19 @@ impl Guest {
     ///
     /// # Errors
     /// Any [`Defect`](crate::Defect), or as [`Guest::expect`].
-    pub fn expect_tests(&mut self, planned: &[&str]) -> Result<()> {
+    pub fn expect_tests(&mut self, plan: Plan<'_>) -> Result<()> {
         let mut report = Report::default();
         let deadline = Instant::now() + PATIENCE;
         while !report.is_done() {
             match self.line(deadline) {
                 Ok(line) => report.line(&line),
                 Err(error) => {
-                    let defects = join(&report.defects(planned));
+                    let defects = join(&report.defects(plan));
                     return Err(error.context(format!("guest tests: {defects}")));
                 }
             }
         }
-        let defects = report.defects(planned);
+        let defects = report.defects(plan);
         if !defects.is_empty() {
             bail!("guest tests: {}", join(&defects));
         }

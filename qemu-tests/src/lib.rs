@@ -21,7 +21,7 @@ pub use figures::Figures;
 pub use guest::{Guest, PANIC_MARKER};
 pub use machine::{Accel, Console, ExitBy, Forward, Gic, Machine, PROGRAM};
 pub use ports::forward_to;
-pub use protocol::{Defect, Event, Report};
+pub use protocol::{Defect, Event, Plan, Report};
 pub use runner::{Tally, run};
 pub use scenario::{Artefacts, Bench, Scenario};
 pub use scenarios::{all, matching};

@@ -93,6 +93,7 @@ pub struct Machine {
     cpu: String,
     accel: Accel,
     append: Vec<String>,
+    init: String,
     disk: Option<PathBuf>,
     forwards: Option<Vec<Forward>>,
     console: Console,
@@ -112,6 +113,7 @@ impl Machine {
             cpu: "cortex-a72".into(),
             accel: Accel::Tcg,
             append: Vec::new(),
+            init: String::new(),
             disk: None,
             forwards: None,
             console: Console::Piped,
@@ -159,6 +161,13 @@ impl Machine {
     #[must_use]
     pub fn append(mut self, word: &str) -> Self {
         self.append.push(word.into());
+        self
+    }
+
+    /// Lets `init` run this program (with arguments) to its end instead of the services, and then power off.
+    #[must_use]
+    pub fn only(mut self, program: &str) -> Self {
+        self.init = program.into();
         self
     }
 
@@ -237,10 +246,14 @@ impl Machine {
             push(&["-netdev", &user, "-device", "virtio-net-device,netdev=net0"]);
         }
         push(&["-device", "virtio-rng-device"]);
-        let mut append = self.append.clone();
+        let mut append = Vec::new();
         if self.exit_by == ExitBy::Semihosting {
             push(&["-semihosting-config", "enable=on,target=native"]);
             append.push("swos.exit=semihosting".into());
+        }
+        append.extend(self.append.iter().cloned());
+        if !self.init.is_empty() {
+            append.push(format!("-- {}", self.init));
         }
         push(&["-kernel", &self.kernel.to_string_lossy()]);
         if !append.is_empty() {

@@ -78,6 +78,15 @@ impl fmt::Display for Defect {
     }
 }
 
+/// Which tests have to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan<'a> {
+    /// These and no others.
+    Exactly(&'a [&'a str]),
+    /// These, and others that the guest knows of.
+    AtLeast(&'a [&'a str]),
+}
+
 /// Collects events until `@done`.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -104,9 +113,10 @@ impl Report {
         self.done.is_some()
     }
 
-    /// Everything that is wrong with the run, given the names that had to be run; empty for a pass.
+    /// Everything that is wrong with the run, given what had to be run; empty for a pass.
     #[must_use]
-    pub fn defects(&self, planned: &[&str]) -> Vec<Defect> {
+    pub fn defects(&self, plan: Plan<'_>) -> Vec<Defect> {
+        let (Plan::Exactly(planned) | Plan::AtLeast(planned)) = plan;
         let mut defects = self.defects.clone();
         for name in planned {
             if !self.results.contains_key(*name) {
@@ -114,7 +124,7 @@ impl Report {
             }
         }
         for (name, result) in &self.results {
-            if !planned.contains(&name.as_str()) {
+            if plan == Plan::Exactly(planned) && !planned.contains(&name.as_str()) {
                 defects.push(Defect::Unplanned(name.clone()));
             }
             match result {

@@ -19,6 +19,8 @@ pub struct Artefacts {
     pub test_image: PathBuf,
     /// The tree that was packed into the base image.
     pub stage: PathBuf,
+    /// A browser, where one is installed.
+    pub browser: Option<PathBuf>,
     /// Where scenarios keep files of their own, and where transcripts of failures stay.
     pub scratch: PathBuf,
 }

@@ -1,9 +1,11 @@
 //! The table of all scenarios.
 
 mod boot;
+mod hostile;
 mod http;
 mod image;
 mod load;
+mod page;
 mod site;
 
 use crate::scenario::Scenario;
@@ -11,10 +13,18 @@ use crate::scenario::Scenario;
 /// Every scenario, in the order in which they run: what must work for the rest to make sense comes first.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [boot::scenarios(), site::scenarios(), http::scenarios(), load::scenarios(), image::scenarios()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        boot::scenarios(),
+        site::scenarios(),
+        http::scenarios(),
+        hostile::scenarios(),
+        load::scenarios(),
+        image::scenarios(),
+        page::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Those whose name contains `filter`.

@@ -41,14 +41,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Builds what the scenarios boot and runs those that match.
 pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
+    let scenarios = swos_qemu_tests::matching(filter);
     setup::ensure(workspace, &[Need::Emulator])?;
+    if scenarios.iter().any(|scenario| scenario.name().starts_with("page/")) {
+        setup::ensure(workspace, &[Need::Browser])?;
+    }
     process::say("building what the tests boot");
     let artefacts = Artefacts {
         kernel: build::kernel(workspace)?,
         base_image: image::base(workspace)?,
         test_image: image::with_tests(workspace)?,
         stage: workspace.build().join("stage/base"),
+        browser: setup::browser(),
         scratch: workspace.build().join("qemu-tests"),
     };
-    swos_qemu_tests::run(swos_qemu_tests::matching(filter), &artefacts)
+    swos_qemu_tests::run(scenarios, &artefacts)
 }

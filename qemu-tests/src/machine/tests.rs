@@ -13,13 +13,14 @@ fn every_choice_reaches_the_command_line() {
         .cpu("max")
         .append("a=1")
         .append("b")
+        .only("/bin/x y")
         .disk("x,y.img")
         .network(&[Forward { host: 8081, guest: 80 }])
         .exit_by(ExitBy::Semihosting)
         .extra(["-s"]);
     assert!(has(&machine, &["-M", "virt,gic-version=3", "-cpu", "max"]));
     assert!(has(&machine, &["-smp", "4", "-m", "32M"]));
-    assert!(has(&machine, &["-append", "a=1 b swos.exit=semihosting"]));
+    assert!(has(&machine, &["-append", "swos.exit=semihosting a=1 b -- /bin/x y"]));
     assert!(has(&machine, &["-drive", "file=x,,y.img,if=none,id=base,format=raw,readonly=on"]));
     assert!(has(&machine, &["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:8081-:80"]));
     assert!(has(&machine, &["-semihosting-config", "enable=on,target=native"]));

@@ -3,7 +3,7 @@ use super::*;
 fn defects(text: &str, planned: &[&str]) -> Vec<Defect> {
     let mut report = Report::default();
     text.lines().for_each(|line| report.line(line));
-    report.defects(planned)
+    report.defects(Plan::Exactly(planned))
 }
 
 #[test]
@@ -39,4 +39,13 @@ fn ordinary_output_is_no_event() {
     for line in ["", "@", "@done", "@done x", "@testing a", "x @ok a", "@ok"] {
         assert_eq!(Event::parse(line), None, "{line}");
     }
+}
+
+#[test]
+fn others_are_welcome_where_the_plan_says_so() {
+    let mut report = Report::default();
+    "@test a\n@ok a\n@test b\n@ok b\n@done 2".lines().for_each(|line| report.line(line));
+    assert_eq!(report.defects(Plan::AtLeast(&["a"])), []);
+    assert_eq!(report.defects(Plan::AtLeast(&["c"])), [Defect::NeverRan("c".into())]);
+    assert_eq!(report.defects(Plan::Exactly(&["a"])), [Defect::Unplanned("b".into())]);
 }
