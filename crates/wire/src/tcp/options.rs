@@ -135,7 +135,7 @@ impl TcpOptions {
         }
     }
 
-    /// Bytes that [`Self::emit`] writes: a multiple of 4 up to 40.
+    /// Bytes that they take in a segment: a multiple of 4 up to 40.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         let fixed = self.fixed_len();
