@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** an entry exists only for an address that we asked for: neither an unasked reply nor
 //! a request, gratuitous or not, creates one; they refresh what is there.
-//! **Invariant:** no destination is asked for more than once a second.
+//! **Invariant:** no destination is asked for more than once a second while it has an entry.
 //! **Invariant:** no entry names a group, zero or our own link address.
 //! **Absent on purpose:** probing before use (RFC 5227 §2.1.1): it would delay each boot by seconds.
 //!

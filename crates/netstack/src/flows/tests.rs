@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+
 use core::net::Ipv4Addr;
 use std::collections::HashMap;
 

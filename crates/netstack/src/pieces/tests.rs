@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+
 use std::rc::Rc;
 
 use proptest::prelude::*;
