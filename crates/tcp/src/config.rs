@@ -51,6 +51,11 @@ pub struct Config {
     /// Challenge ACKs per second and connection (RFC 5961 §7). Counted per connection: a shared
     /// counter would be a side channel (CVE-2016-5696). Default 10.
     pub challenge_acks: u8,
+    /// Selective acknowledgments (RFC 2018, RFC 6675). Default on.
+    pub sack: Extension,
+    /// Time stamps (RFC 7323 §3..5). Default off: they cost 12 octets a segment, and wrapped numbers
+    /// within the lifetime of a segment need more than 1 Gbit/s.
+    pub timestamps: Extension,
 }
 
 impl Default for Config {
@@ -75,6 +80,8 @@ impl Default for Config {
             msl: Duration::from_secs(30),
             fin_wait_2: Duration::from_secs(60),
             challenge_acks: 10,
+            sack: Extension::On,
+            timestamps: Extension::Off,
         }
     }
 }
@@ -110,6 +117,21 @@ pub enum WindowScale {
     Auto,
     /// This one, at most 14.
     Shift(u8),
+}
+
+/// Whether an extension is offered and accepted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extension {
+    /// Never.
+    Off,
+    /// If the peer has it too.
+    On,
+}
+
+impl Extension {
+    pub(crate) const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
 }
 
 /// What the path to the peer allows.

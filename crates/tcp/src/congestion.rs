@@ -55,6 +55,12 @@ impl Congestion {
         self.window = self.threshold.saturating_add(3 * mss);
     }
 
+    /// A loss seen by SACK: halve. What left the network is counted from the scoreboard.
+    pub(crate) fn enter_selective_recovery(&mut self, flight: u32, mss: u32) {
+        self.reduce_threshold(flight, mss);
+        self.window = self.threshold;
+    }
+
     /// One more segment left the network during recovery.
     pub(crate) const fn inflate(&mut self, mss: u32) {
         self.window = self.window.saturating_add(mss);

@@ -4,6 +4,7 @@ mod ack;
 mod handshake;
 mod input;
 mod output;
+mod recovery;
 mod sender;
 mod timers;
 
@@ -11,13 +12,14 @@ use bitflags::bitflags;
 use swos_units::{Duration, Instant};
 use swos_wire::{SeqNumber, TcpFlags, TcpOptions};
 
-use crate::config::{Config, KeepAlive, Nagle, Path};
+use crate::config::{Config, Extension, KeepAlive, Nagle, Path};
 use crate::congestion::Congestion;
 use crate::error::{Error, Unreachable};
 use crate::receiver::{AckDue, Reader, Receiver};
 use crate::rtt::RttEstimator;
 use crate::segment::{Bare, Transmit};
 use crate::send_queue::SendQueue;
+use crate::stamps::Stamps;
 use crate::time_wait::TimeWait;
 use sender::Sender;
 use timers::Timers;
@@ -62,7 +64,7 @@ enum Phase {
     CloseWait,
     Closing,
     LastAck,
-    TimeWait(TimeWait),
+    TimeWait { until: Instant, window: u16 },
     Closed,
 }
 
@@ -118,7 +120,10 @@ pub struct Connection {
     congestion: Congestion,
     timers: Timers,
     scaling: Scaling,
-    /// A reset or challenge ACK that leaves before anything else.
+    /// Both ends understand selective acknowledgments.
+    sack: Extension,
+    stamps: Option<Stamps>,
+    /// A reset that leaves before anything else.
     reply: Option<Bare>,
     error: Option<Error>,
     nagle: Nagle,
@@ -144,6 +149,8 @@ impl Connection {
             rtt: RttEstimator::new(config),
             timers: Timers::new(now),
             scaling: config.offered_shift().map_or(Scaling::Refused, Scaling::Offered),
+            sack: Extension::Off,
+            stamps: None,
             reply: None,
             error: None,
             nagle: Nagle::On,
@@ -164,7 +171,7 @@ impl Connection {
             Phase::CloseWait => State::CloseWait,
             Phase::Closing => State::Closing,
             Phase::LastAck => State::LastAck,
-            Phase::TimeWait(_) => State::TimeWait,
+            Phase::TimeWait { .. } => State::TimeWait,
             Phase::Closed => State::Closed,
         }
     }
@@ -180,7 +187,10 @@ impl Connection {
     #[must_use]
     pub const fn time_wait(&self) -> Option<TimeWait> {
         match self.phase {
-            Phase::TimeWait(rest) => Some(rest),
+            Phase::TimeWait { until, window } => {
+                let (ours, theirs) = (self.send.max, self.receive.next);
+                Some(TimeWait::new(until, ours, theirs, window, self.stamps))
+            }
             Phase::SynSent
             | Phase::SynReceived
             | Phase::Established
@@ -219,7 +229,7 @@ impl Connection {
             | Phase::FinWait2
             | Phase::Closing
             | Phase::LastAck
-            | Phase::TimeWait(_)
+            | Phase::TimeWait { .. }
             | Phase::Closed => {}
         }
     }
@@ -233,7 +243,7 @@ impl Connection {
         if matches!(self.phase, Phase::SynSent) {
             // Nothing of the peer's is known yet, so there is nobody to tell.
             self.finish();
-        } else if self.receive.buffer.ready() > 0 && !matches!(self.phase, Phase::TimeWait(_)) {
+        } else if self.receive.buffer.ready() > 0 && !matches!(self.phase, Phase::TimeWait { .. }) {
             self.abort();
         } else {
             self.shutdown_send();
@@ -261,7 +271,7 @@ impl Connection {
                 let reset = Transmit::bare(self.send.max, self.receive.next, flags, 0, TcpOptions::NONE);
                 self.reply = Some(Bare::of(&reset));
             }
-            Phase::SynSent | Phase::TimeWait(_) | Phase::Closed => {}
+            Phase::SynSent | Phase::TimeWait { .. } | Phase::Closed => {}
         }
         if !matches!(self.phase, Phase::Closed) {
             self.error = Some(error);
@@ -274,6 +284,7 @@ impl Connection {
         self.timers.stop();
         self.receive.ack = AckDue::No;
         self.receive.assembler.clear();
+        self.send.scoreboard.clear();
     }
 
     /// Octets that can be read.
@@ -309,7 +320,7 @@ impl Connection {
         self.receive.buffer.ready() == 0
             && matches!(
                 self.phase,
-                Phase::CloseWait | Phase::Closing | Phase::LastAck | Phase::TimeWait(_) | Phase::Closed
+                Phase::CloseWait | Phase::Closing | Phase::LastAck | Phase::TimeWait { .. } | Phase::Closed
             )
     }
 
@@ -350,10 +361,11 @@ impl Connection {
         self.receive.set_capacity(u32::try_from(octets).unwrap_or(u32::MAX));
     }
 
-    /// Heap memory held, in octets: none while there is nothing to read and nothing out of order.
+    /// Heap memory held, in octets: none while there is nothing to read and nothing out of order, here
+    /// or at the peer.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.receive.buffer.storage() + self.receive.assembler.storage()
+        self.receive.buffer.storage() + self.receive.assembler.storage() + self.send.scoreboard.storage()
     }
 
     /// Takes an ICMP error that quotes one of our segments with sequence number `quoted`. A quote of

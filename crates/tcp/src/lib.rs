@@ -32,7 +32,7 @@
 //! ```
 //!
 //! Source: RFC 9293 (TCP), RFC 5681, RFC 6582, RFC 3042, RFC 6928 (congestion control), RFC 6298
-//! (time-outs), RFC 7323 §2 (window scale), RFC 5961, RFC 5927, RFC 1337 (attacks), RFC 6528
+//! (time-outs), RFC 7323, RFC 2018, RFC 6675 (extensions), RFC 5961, RFC 5927, RFC 1337 (attacks), RFC 6528
 //! (initial numbers), RFC 4987 (SYN floods).
 
 #![cfg_attr(not(test), no_std)]
@@ -53,10 +53,11 @@ mod receiver;
 mod rtt;
 mod segment;
 mod send_queue;
+mod stamps;
 mod syn_queue;
 mod time_wait;
 
-pub use config::{Config, KeepAlive, Nagle, Path, WindowScale};
+pub use config::{Config, Extension, KeepAlive, Nagle, Path, WindowScale};
 pub use connection::{Connection, Events, State};
 pub use error::{Error, Unreachable};
 pub use isn::{Flow, IsnGenerator};

@@ -44,6 +44,8 @@ pub(crate) struct Receiver {
     /// One past the last urgent octet, once urgent data was announced and while it is unread.
     pub(crate) urgent: Option<SeqNumber>,
     pub(crate) ack: AckDue,
+    /// The acknowledgment that we sent last.
+    pub(crate) acknowledged: SeqNumber,
     /// Data segments since the last acknowledgment was sent.
     pub(crate) unacknowledged: u8,
     pub(crate) reader: Reader,
@@ -72,6 +74,7 @@ impl Receiver {
             fin: None,
             urgent: None,
             ack: AckDue::No,
+            acknowledged: irs + 1,
             unacknowledged: 0,
             reader: Reader::Open,
         }
@@ -157,8 +160,9 @@ impl Receiver {
     }
 
     /// A segment with our acknowledgment leaves.
-    pub(crate) const fn acknowledged(&mut self) {
+    pub(crate) const fn set_acknowledged(&mut self) {
         self.ack = AckDue::No;
+        self.acknowledged = self.next;
         self.unacknowledged = 0;
     }
 

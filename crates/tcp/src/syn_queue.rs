@@ -134,19 +134,22 @@ impl SynQueue {
         if let Some((at, half)) = self.find(flow).and_then(|at| Some((at, self.slots.get(at as usize)?.half)))
         {
             if half.peer_initial != syn.seq {
-                return Some(half.challenge(config));
+                return Some(half.challenge(now, config));
             }
             // The peer is still there: wait for it anew, or the entry could go just when it answers.
             self.postpone(at, now, config);
-            return Some(half.syn_ack(config, path));
+            return Some(half.syn_ack(now, config, path));
         }
         let half = HalfOpen::of_syn(now, isn, syn);
         if self.insert(now, config, path, flow, half) {
-            return Some(half.syn_ack(config, path));
+            return Some(half.syn_ack(now, config, path));
         }
         let mss = syn.options.mss.unwrap_or(path.default_mss);
         let initial = self.cookies.issue(now, flow, syn.seq, mss);
-        Some(HalfOpen { initial, peer_shift: None, ..half }.syn_ack(config, path))
+        Some(
+            HalfOpen { initial, peer_shift: None, peer_sack: false, peer_timestamp: None, ..half }
+                .syn_ack(now, config, path),
+        )
     }
 
     /// Takes any other segment for a listener that belongs to no connection.
@@ -170,17 +173,17 @@ impl SynQueue {
         };
         if !half.accepts(config, header.seq) {
             let reset = header.has(TcpFlags::RST);
-            return if reset { SynVerdict::Ignore } else { SynVerdict::Reply(half.challenge(config)) };
+            return if reset { SynVerdict::Ignore } else { SynVerdict::Reply(half.challenge(now, config)) };
         }
         if header.has(TcpFlags::RST) {
             if header.seq == half.peer_initial + 1 {
                 self.remove(at);
                 return SynVerdict::Ignore;
             }
-            return SynVerdict::Reply(half.challenge(config));
+            return SynVerdict::Reply(half.challenge(now, config));
         }
         if header.has(TcpFlags::SYN) {
-            return SynVerdict::Reply(half.challenge(config));
+            return SynVerdict::Reply(half.challenge(now, config));
         }
         if !header.has(TcpFlags::ACK) {
             return SynVerdict::Ignore;
@@ -230,6 +233,8 @@ impl SynQueue {
             peer_window: header.window,
             peer_mss: Some(mss),
             peer_shift: None,
+            peer_sack: false,
+            peer_timestamp: None,
             sent: now,
             // When the cookie left is not known, so this handshake measures nothing.
             transmissions: 0,
@@ -262,7 +267,7 @@ impl SynQueue {
             slot.half.transmissions = slot.half.transmissions.saturating_add(1);
             slot.half.sent = now;
             slot.due = now + interval(config, slot.half.transmissions);
-            let result = (slot.flow, slot.half.syn_ack(config, slot.path));
+            let result = (slot.flow, slot.half.syn_ack(now, config, slot.path));
             self.link(at);
             return Some(result);
         }

@@ -5,6 +5,7 @@ use swos_wire::{SeqNumber, TcpFlags, TcpOptions};
 
 use crate::config::Config;
 use crate::segment::{Header, Transmit};
+use crate::stamps::Stamps;
 
 /// A connection in TIME-WAIT. It holds no buffers, so that many thousands are cheap.
 ///
@@ -14,6 +15,7 @@ pub struct TimeWait {
     send_next: SeqNumber,
     receive_next: SeqNumber,
     until: Instant,
+    stamps: Option<Stamps>,
     window: u16,
 }
 
@@ -35,14 +37,14 @@ pub enum TimeWaitVerdict {
 }
 
 impl TimeWait {
-    pub(crate) fn new(
-        now: Instant,
-        config: &Config,
+    pub(crate) const fn new(
+        until: Instant,
         send_next: SeqNumber,
         receive_next: SeqNumber,
         window: u16,
+        stamps: Option<Stamps>,
     ) -> Self {
-        Self { send_next, receive_next, until: now + two_msl(config), window }
+        Self { send_next, receive_next, until, stamps, window }
     }
 
     /// Takes a segment for this flow with `payload` octets of data.
@@ -67,7 +69,7 @@ impl TimeWait {
         if header.has(TcpFlags::FIN) {
             self.until = now + two_msl(config);
         }
-        TimeWaitVerdict::Reply(self.acknowledgment())
+        TimeWaitVerdict::Reply(self.acknowledgment(now))
     }
 
     /// When it is over. There is nothing to do then but to forget it.
@@ -76,11 +78,13 @@ impl TimeWait {
         self.until
     }
 
-    pub(crate) const fn acknowledgment(&self) -> Transmit {
-        Transmit::bare(self.send_next, self.receive_next, TcpFlags::ACK, self.window, TcpOptions::NONE)
+    pub(crate) fn acknowledgment(&self, now: Instant) -> Transmit {
+        let timestamp = self.stamps.map(|stamps| stamps.option(now));
+        let options = TcpOptions { timestamp, ..TcpOptions::NONE };
+        Transmit::bare(self.send_next, self.receive_next, TcpFlags::ACK, self.window, options)
     }
 }
 
-const fn two_msl(config: &Config) -> Duration {
+pub(crate) const fn two_msl(config: &Config) -> Duration {
     config.msl.saturating_mul(2)
 }

@@ -2,7 +2,7 @@
 
 use swos_units::Instant;
 
-use super::sender::Recovery;
+use super::recovery::SackNews;
 use super::timers::SendTimer;
 use super::{Connection, Events, Phase};
 use crate::config::Config;
@@ -34,6 +34,7 @@ impl Connection {
             self.challenge(now, config);
             return AckVerdict::Bad;
         }
+        let news = self.take_sack(config, header);
         if ack.is_after(oldest) {
             let events = self.on_new_ack(now, config, header, queue);
             self.update_window(header);
@@ -42,12 +43,20 @@ impl Connection {
         let window_before = self.send.window;
         if ack == oldest {
             self.update_window(header);
-            let duplicate = header.sequence_len(payload) == 0
-                && self.send.window == window_before
-                && self.send.max != oldest
-                && self.send.window != 0;
+            let duplicate = match news {
+                // RFC 6675 §2: one that tells of octets that arrived beyond the gap.
+                SackNews::Yes => true,
+                SackNews::No => false,
+                // RFC 5681 §2.
+                SackNews::NotSpoken => {
+                    header.sequence_len(payload) == 0
+                        && self.send.window == window_before
+                        && self.send.max != oldest
+                        && self.send.window != 0
+                }
+            };
             if duplicate {
-                self.on_duplicate_ack(config);
+                self.on_duplicate_ack();
             }
         }
         AckVerdict::Good(Events::empty())
@@ -68,11 +77,20 @@ impl Connection {
         // Only a FIN takes a number without an octet in the queue.
         let fin_acknowledged = octets < acked as usize;
 
-        if let Some((end, sent)) = self.send.timed
-            && !ack.is_before(end)
-        {
-            self.rtt.sample(now.since(sent), config);
-            self.send.timed = None;
+        match self.send.timed {
+            Some((end, sent)) if !ack.is_before(end) => {
+                self.rtt.sample(now.since(sent), config);
+                self.send.timed = None;
+            }
+            Some(_) => {}
+            // Nothing that was sent only once is being timed; an echo is still a measurement.
+            None => {
+                let stamp = header.options.timestamp;
+                let echoed = self.stamps.zip(stamp).and_then(|(stamps, stamp)| stamps.measure(now, stamp));
+                if let Some(rtt) = echoed {
+                    self.rtt.sample(rtt, config);
+                }
+            }
         }
         let send = &mut self.send;
         send.unacknowledged = ack;
@@ -95,54 +113,6 @@ impl Connection {
             events |= self.on_fin_acknowledged(now, config);
         }
         events
-    }
-
-    /// Returns whether the retransmission timer starts again: at each new acknowledgment, but in
-    /// recovery only at the first (the "impatient" variant of RFC 6582 §4).
-    fn on_ack_in_recovery(&mut self, config: &Config, acked: u32, flight: u32) -> bool {
-        let mss = u32::from(self.send.mss);
-        match self.send.recovery {
-            Recovery::Open => {
-                self.send.duplicates = 0;
-                self.send.recover = self.send.recover.max(self.send.unacknowledged);
-                self.congestion.on_ack(config, acked, flight, mss);
-                true
-            }
-            Recovery::Fast { .. } if !self.send.unacknowledged.is_before(self.send.recover) => {
-                self.send.recovery = Recovery::Open;
-                self.send.duplicates = 0;
-                self.congestion.exit_recovery(self.send.flight(), mss);
-                true
-            }
-            Recovery::Fast { timer_restarted } => {
-                self.congestion.deflate(acked, mss);
-                self.send.repeat_oldest = true;
-                self.send.recovery = Recovery::Fast { timer_restarted: true };
-                !timer_restarted
-            }
-        }
-    }
-
-    /// Source: RFC 5681 §3.2, RFC 6582 §3.2, RFC 3042.
-    fn on_duplicate_ack(&mut self, config: &Config) {
-        let mss = u32::from(self.send.mss);
-        if let Recovery::Fast { .. } = self.send.recovery {
-            self.congestion.inflate(mss);
-            return;
-        }
-        self.send.duplicates = self.send.duplicates.saturating_add(1);
-        let _ = config;
-        if self.send.duplicates == DUPLICATE_THRESHOLD
-            && !self.send.unacknowledged.is_before(self.send.recover)
-        {
-            // What limited transmit sent does not count as used window.
-            let flight = self.send.flight().min(self.congestion.window().max(mss));
-            self.congestion.enter_recovery(flight, mss);
-            self.send.recovery = Recovery::Fast { timer_restarted: false };
-            self.send.recover = self.send.max;
-            self.send.repeat_oldest = true;
-            self.send.timed = None;
-        }
     }
 
     /// Source: RFC 9293 §3.10.7.4 "fifth", window update.
@@ -188,11 +158,8 @@ impl Connection {
             | Phase::Established
             | Phase::FinWait2
             | Phase::CloseWait
-            | Phase::TimeWait(_)
+            | Phase::TimeWait { .. }
             | Phase::Closed => Events::empty(),
         }
     }
 }
-
-/// Duplicates that are taken for a loss.
-const DUPLICATE_THRESHOLD: u8 = 3;

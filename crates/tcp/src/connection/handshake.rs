@@ -1,24 +1,25 @@
 //! Opening: SYN-SENT, crossing SYNs, and the step to ESTABLISHED.
 
 use swos_units::Instant;
-use swos_wire::{TcpFlags, TcpOptions};
+use swos_wire::{TcpFlags, TcpOptions, TcpTimestamp};
 
 use super::timers::SendTimer;
 use super::{Connection, Events, Phase, Scaling};
-use crate::config::{Config, MAX_SHIFT, Path};
+use crate::config::{Config, Extension, MAX_SHIFT, Path};
 use crate::congestion::Congestion;
 use crate::error::Error;
 use crate::half_open::HalfOpen;
 use crate::receiver::{AckDue, Receiver};
 use crate::segment::{Bare, Header, Transmit, answer_closed};
 use crate::send_queue::SendQueue;
+use crate::stamps::{Stamps, clock};
 
 impl Connection {
     /// The connection that a half-open entry becomes when the third segment of its handshake comes.
     /// It still waits for exactly that segment.
     pub(crate) fn from_half_open(now: Instant, config: &Config, path: Path, half: &HalfOpen) -> Self {
         let mut connection = Self::new(now, config, path, half.initial, Phase::SynReceived);
-        connection.take_syn(config, &half.syn_header());
+        connection.take_syn(now, config, &half.syn_header());
         connection.send.next = half.initial + 1;
         connection.send.max = half.initial + 1;
         connection.send.timeouts = half.repetitions();
@@ -56,7 +57,7 @@ impl Connection {
             return Events::empty();
         }
         self.timers.heard = now;
-        self.take_syn(config, header);
+        self.take_syn(now, config, header);
         if !acknowledges {
             // Crossing SYNs. Ours goes out again, now with an acknowledgment; text that came with
             // theirs is left for them to repeat.
@@ -72,7 +73,7 @@ impl Connection {
     }
 
     /// Learns what the peer's SYN says.
-    fn take_syn(&mut self, config: &Config, syn: &Header) {
+    fn take_syn(&mut self, now: Instant, config: &Config, syn: &Header) {
         let options = &syn.options;
         let offered = match self.scaling {
             Scaling::Offered(shift) | Scaling::Agreed(shift) => Some(shift),
@@ -96,6 +97,13 @@ impl Connection {
         self.send.shift = theirs;
         let mss = options.mss.unwrap_or(self.path.default_mss).max(MSS_FLOOR);
         self.send.mss = mss.min(self.path.mss);
+        self.sack = if options.sack_permitted { config.sack } else { Extension::Off };
+        let timestamp = options.timestamp.filter(|_| config.timestamps.is_on());
+        self.stamps = timestamp.map(|stamp| Stamps::new(now, stamp, self.send.initial));
+        if self.stamps.is_some() {
+            // MUST-16: options count against the peer's MSS.
+            self.send.mss = self.send.mss.saturating_sub(TIMESTAMP_LEN).max(MSS_FLOOR - TIMESTAMP_LEN);
+        }
         self.congestion = Congestion::new(config, u32::from(self.send.mss));
         self.send.window = u32::from(syn.window);
         self.send.window_max = self.send.window;
@@ -141,12 +149,25 @@ impl Connection {
             self.send.stalled_since = now;
         }
         self.timers.send = SendTimer::Retransmit(now + self.rtt.timeout(config));
-        self.receive.acknowledged();
+        self.receive.set_acknowledged();
         let shift = match self.scaling {
             Scaling::Offered(shift) | Scaling::Agreed(shift) => Some(shift),
             Scaling::Refused => None,
         };
-        let options = TcpOptions { mss: Some(self.path.mss), window_scale: shift, ..TcpOptions::NONE };
+        let (sack, timestamp) = match self.phase {
+            Phase::SynReceived => (self.sack, self.stamps.map(|stamps| stamps.option(now))),
+            _ => {
+                let first = TcpTimestamp { value: clock(now, self.send.initial), echo: 0 };
+                (config.sack, config.timestamps.is_on().then_some(first))
+            }
+        };
+        let options = TcpOptions {
+            mss: Some(self.path.mss),
+            window_scale: shift,
+            sack_permitted: sack.is_on(),
+            timestamp,
+            ..TcpOptions::NONE
+        };
         Some(Transmit::bare(self.send.initial, ack, flags, self.syn_window(), options))
     }
 
@@ -157,3 +178,6 @@ impl Connection {
 
 /// A peer that names a tiny MSS would make us send a header for each octet (CVE-2019-11479).
 const MSS_FLOOR: u16 = 48;
+
+/// What the time stamps option takes with its padding.
+const TIMESTAMP_LEN: u16 = 12;

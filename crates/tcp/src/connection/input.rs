@@ -11,7 +11,7 @@ use crate::isn::low_word;
 use crate::receiver::{AckDue, Reader, Taken};
 use crate::segment::{Bare, Header, answer_closed};
 use crate::send_queue::SendQueue;
-use crate::time_wait::{TimeWait, TimeWaitVerdict};
+use crate::time_wait::{TimeWaitVerdict, two_msl};
 
 impl Connection {
     /// Takes a segment of this connection whose checksum was found right. Acknowledged octets are
@@ -29,14 +29,18 @@ impl Connection {
         payload: &[u8],
         queue: &mut impl SendQueue,
     ) -> Events {
-        match &mut self.phase {
+        match self.phase {
             Phase::SynSent => self.on_segment_syn_sent(now, config, header, payload, queue),
-            Phase::TimeWait(rest) => {
-                match rest.on_segment(now, config, header, payload.len()) {
-                    TimeWaitVerdict::Ignore => {}
-                    TimeWaitVerdict::Reply(reply) => self.reply = Some(Bare::of(&reply)),
-                    // Only who has the listener can reopen; here a SYN is as odd as elsewhere.
-                    TimeWaitVerdict::Reopen { .. } => self.reply = Some(Bare::of(&rest.acknowledgment())),
+            Phase::TimeWait { window, .. } => {
+                if let Some(mut rest) = self.time_wait() {
+                    match rest.on_segment(now, config, header, payload.len()) {
+                        TimeWaitVerdict::Ignore => {}
+                        // Only who has the listener can reopen; here a SYN is as odd as elsewhere.
+                        TimeWaitVerdict::Reply(_) | TimeWaitVerdict::Reopen { .. } => {
+                            self.receive.ack = AckDue::Now;
+                        }
+                    }
+                    self.phase = Phase::TimeWait { until: rest.deadline(), window };
                 }
                 Events::empty()
             }
@@ -72,6 +76,19 @@ impl Connection {
         } else {
             header
         };
+        if let Some(stamps) = &self.stamps
+            && !header.has(TcpFlags::RST)
+        {
+            match header.options.timestamp {
+                // Once agreed, every segment has one; this is none of this connection's.
+                None => return Events::empty(),
+                Some(stamp) if stamps.is_old(now, stamp) => {
+                    self.answer_unacceptable(now, config, header, payload);
+                    return Events::empty();
+                }
+                Some(_) => {}
+            }
+        }
         let text = match self.accepts(header, payload.len()) {
             Acceptance::Full => payload,
             Acceptance::ControlOnly => &[],
@@ -95,6 +112,9 @@ impl Connection {
         }
         self.timers.heard = now;
         self.timers.probes = 0;
+        if let Some(stamps) = &mut self.stamps {
+            stamps.update(now, header, self.receive.acknowledged);
+        }
         let mut events = Events::empty();
         if matches!(self.phase, Phase::SynReceived) {
             if header.ack != self.send.max {
@@ -190,7 +210,7 @@ impl Connection {
             | Phase::FinWait1
             | Phase::FinWait2
             | Phase::CloseWait
-            | Phase::TimeWait(_)
+            | Phase::TimeWait { .. }
             | Phase::Closed => {
                 self.error = Some(Error::Reset);
                 self.finish();
@@ -284,7 +304,7 @@ impl Connection {
             | Phase::CloseWait
             | Phase::Closing
             | Phase::LastAck
-            | Phase::TimeWait(_)
+            | Phase::TimeWait { .. }
             | Phase::Closed => {}
         }
         Events::PEER_FINISHED
@@ -292,12 +312,10 @@ impl Connection {
 
     pub(super) fn enter_time_wait(&mut self, now: Instant, config: &Config) -> Events {
         let window = self.receive.advertise(u32::from(self.path.mss));
-        let rest = TimeWait::new(now, config, self.send.max, self.receive.next, window);
-        if matches!(self.receive.ack, AckDue::Now) {
-            self.reply = Some(Bare::of(&rest.acknowledgment()));
-        }
+        let owed = self.receive.ack;
         self.finish();
-        self.phase = Phase::TimeWait(rest);
+        self.receive.ack = owed;
+        self.phase = Phase::TimeWait { until: now + two_msl(config), window };
         Events::TIME_WAIT
     }
 }

@@ -28,9 +28,14 @@ impl Connection {
             Phase::SynSent => self.emit_syn(now, config),
             Phase::SynReceived => {
                 let syn_ack = self.emit_syn(now, config);
-                syn_ack.or_else(|| self.emit_acknowledgment())
+                syn_ack.or_else(|| self.emit_acknowledgment(now))
             }
-            Phase::TimeWait(_) | Phase::Closed => None,
+            Phase::TimeWait { .. } => {
+                let owed = self.receive.ack == AckDue::Now;
+                self.receive.ack = AckDue::No;
+                self.time_wait().filter(|_| owed).map(|rest| rest.acknowledgment(now))
+            }
+            Phase::Closed => None,
             Phase::Established
             | Phase::FinWait1
             | Phase::FinWait2
@@ -47,12 +52,20 @@ impl Connection {
         if self.send.repeat_oldest {
             self.send.repeat_oldest = false;
             if self.send.flight() > 0 {
-                return Some(self.repeat_oldest(now, config, outstanding));
+                let limit = self.send.skip_held(self.send.unacknowledged).1;
+                return Some(self.repeat(now, config, outstanding, self.send.unacknowledged, limit));
             }
+        }
+        if let Some((start, len)) = self.next_hole() {
+            return Some(self.repeat(now, config, outstanding, start, len));
+        }
+        let mut limit = u32::MAX;
+        if self.send.next.is_before(self.send.max) && !self.send.scoreboard.is_empty() {
+            (self.send.next, limit) = self.send.skip_held(self.send.next);
         }
         let offset = self.send.next.since(self.send.unacknowledged);
         if outstanding.total > offset {
-            if let Some(transmit) = self.emit_new(now, config, outstanding, offset) {
+            if let Some(transmit) = self.emit_new(now, config, outstanding, offset, limit) {
                 return Some(transmit);
             }
             if self.timers.send == SendTimer::Off && self.send.flight() == 0 {
@@ -65,13 +78,13 @@ impl Connection {
         }
         if self.timers.probe_due {
             self.timers.probe_due = false;
-            return Some(self.segment(self.send.max - 1, 0, 0, TcpFlags::ACK));
+            return Some(self.segment(now, self.send.max - 1, 0, 0, TcpFlags::ACK));
         }
-        self.emit_acknowledgment()
+        self.emit_acknowledgment(now)
     }
 
-    fn emit_acknowledgment(&mut self) -> Option<Transmit> {
-        (self.receive.ack == AckDue::Now).then(|| self.segment(self.send.max, 0, 0, TcpFlags::ACK))
+    fn emit_acknowledgment(&mut self, now: Instant) -> Option<Transmit> {
+        (self.receive.ack == AckDue::Now).then(|| self.segment(now, self.send.max, 0, 0, TcpFlags::ACK))
     }
 
     /// The next segment from `offset` on, if windows and size allow one.
@@ -81,15 +94,16 @@ impl Connection {
         config: &Config,
         outstanding: Outstanding,
         offset: u32,
+        limit: u32,
     ) -> Option<Transmit> {
-        let mss = u32::from(self.send.mss);
+        let mss = self.payload_limit(now);
         if offset == 0 && self.send.flight() == 0 && now.since(self.send.last_sent) > self.rtt.timeout(config)
         {
             self.congestion.restart_after_idle(config, mss);
         }
         let window = self.send.window.saturating_sub(offset);
-        let congestion = self.congestion_window().saturating_sub(offset);
-        let mut numbers = (outstanding.total - offset).min(window).min(congestion);
+        let mut numbers =
+            (outstanding.total - offset).min(window).min(self.congestion_room(offset)).min(limit);
         let forced = self.send.forced;
         if forced {
             numbers = numbers.max(1);
@@ -134,7 +148,7 @@ impl Connection {
         if fin {
             flags |= TcpFlags::FIN;
         }
-        Some(self.segment(seq, offset, len, flags))
+        Some(self.segment(now, seq, offset, len, flags))
     }
 
     /// Whether a segment short of full may go: silly-window avoidance and Nagle.
@@ -153,42 +167,84 @@ impl Connection {
         repeated || (last && unhindered) || len >= (self.send.window_max / 2).max(1)
     }
 
-    /// What may be in flight: the congestion window, and up to two segments more while the first
-    /// duplicates come in (RFC 3042).
-    fn congestion_window(&self) -> u32 {
-        let extra = match self.send.recovery {
-            Recovery::Open => u32::from(self.send.duplicates.min(2)) * u32::from(self.send.mss),
-            Recovery::Fast { .. } => 0,
-        };
-        self.congestion.window().saturating_add(extra)
+    /// What may be sent from `offset` on: the congestion window, and up to two segments more while
+    /// the first duplicates come in (RFC 3042), less what is under way.
+    fn congestion_room(&self, offset: u32) -> u32 {
+        let window = self.congestion.window();
+        match self.send.recovery {
+            Recovery::Open => {
+                let extra = u32::from(self.send.duplicates.min(2)) * u32::from(self.send.mss);
+                let held = self.send.held_before_next();
+                window.saturating_add(extra).saturating_sub(offset.saturating_sub(held))
+            }
+            Recovery::Fast { .. } => window.saturating_sub(offset),
+            Recovery::Selective { repeated } => window.saturating_sub(self.send.pipe(repeated)),
+        }
     }
 
-    /// The oldest segment once more, out of turn.
-    fn repeat_oldest(&mut self, now: Instant, config: &Config, outstanding: Outstanding) -> Transmit {
-        let flight = self.send.flight();
-        let len = outstanding.queued.min(flight).min(u32::from(self.send.mss));
-        let fin = outstanding.total > outstanding.queued && len == outstanding.queued && flight > len;
+    /// Largest payload beside the options that a segment has now.
+    fn payload_limit(&self, now: Instant) -> u32 {
+        let mss = u32::from(self.send.mss);
+        if self.receive.assembler.is_empty() {
+            return mss;
+        }
+        // Time stamps are off the MSS already.
+        let stamps = if self.stamps.is_some() { 12 } else { 0 };
+        let sack = low_word(self.options(now).encoded_len() as u64).saturating_sub(stamps);
+        mss.saturating_sub(sack)
+    }
+
+    /// Up to `limit` numbers from `seq` on once more, out of turn.
+    fn repeat(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        outstanding: Outstanding,
+        seq: SeqNumber,
+        limit: u32,
+    ) -> Transmit {
+        let offset = seq.since(self.send.unacknowledged);
+        let numbers = self.send.max.since(seq).min(limit);
+        let rest = outstanding.queued.saturating_sub(offset);
+        let len = rest.min(numbers).min(self.payload_limit(now));
+        let fin = outstanding.total > outstanding.queued && len == rest && numbers > len;
         let mut flags = TcpFlags::ACK;
         if fin {
             flags |= TcpFlags::FIN;
         }
-        if len == outstanding.queued && len > 0 {
+        if len == rest && len > 0 {
             flags |= TcpFlags::PSH;
+        }
+        if let Recovery::Selective { repeated } = &mut self.send.recovery {
+            *repeated = repeated.max(seq + len);
         }
         self.send.timed = None;
         self.send.last_sent = now;
         if self.timers.send == SendTimer::Off {
             self.timers.send = SendTimer::Retransmit(now + self.rtt.timeout(config));
         }
-        self.segment(self.send.unacknowledged, 0, len, flags)
+        self.segment(now, seq, offset, len, flags)
+    }
+
+    /// The options of a segment that is no SYN: time stamps, and what we hold out of order.
+    fn options(&self, now: Instant) -> TcpOptions {
+        let mut options = TcpOptions::NONE;
+        if let Some(stamps) = &self.stamps {
+            options.timestamp = Some(stamps.option(now));
+        }
+        if self.sack.is_on() && !self.receive.assembler.is_empty() {
+            let room = if self.stamps.is_some() { 3 } else { 4 };
+            options.sack = self.receive.assembler.sack_blocks(room);
+        }
+        options
     }
 
     /// Puts a segment together; it carries our acknowledgment and window.
-    fn segment(&mut self, seq: SeqNumber, offset: u32, len: u32, flags: TcpFlags) -> Transmit {
+    fn segment(&mut self, now: Instant, seq: SeqNumber, offset: u32, len: u32, flags: TcpFlags) -> Transmit {
         let window = self.receive.advertise(u32::from(self.path.mss));
-        self.receive.acknowledged();
-        let mut header =
-            Header { seq, ack: self.receive.next, flags, window, urgent: 0, options: TcpOptions::NONE };
+        self.receive.set_acknowledged();
+        let options = self.options(now);
+        let mut header = Header { seq, ack: self.receive.next, flags, window, urgent: 0, options };
         if let Some(end) = self.send.urgent
             && end.is_after(seq)
         {

@@ -3,6 +3,7 @@
 use swos_units::Instant;
 use swos_wire::SeqNumber;
 
+use crate::assembler::Assembler;
 use crate::config::Path;
 use crate::isn::low_word;
 
@@ -40,6 +41,8 @@ pub(crate) struct Sender {
     pub(crate) recovery: Recovery,
     /// The window reaches no reduction for losses below this: one reduction a window.
     pub(crate) recover: SeqNumber,
+    /// What the peer holds beyond `unacknowledged`, as it told by SACK.
+    pub(crate) scoreboard: Assembler,
     /// The oldest segment is to be repeated at once.
     pub(crate) repeat_oldest: bool,
     /// The next segment is sent whatever window and size: a probe.
@@ -61,6 +64,11 @@ pub(crate) enum Recovery {
     Fast {
         /// Whether a partial acknowledgment has restarted the retransmission timer already.
         timer_restarted: bool,
+    },
+    /// The same with the peer's SACK to go by.
+    Selective {
+        /// One past the last octet that was repeated.
+        repeated: SeqNumber,
     },
 }
 
@@ -84,6 +92,7 @@ impl Sender {
             duplicates: 0,
             recovery: Recovery::Open,
             recover: initial,
+            scoreboard: Assembler::new(),
             repeat_oldest: false,
             forced: false,
             last_sent: now,

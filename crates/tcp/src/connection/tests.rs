@@ -5,6 +5,7 @@ mod close;
 mod loss;
 mod open;
 mod rig;
+mod sack;
 mod segments;
 mod table;
 mod urgent;

@@ -76,8 +76,8 @@ impl Connection {
         if let AckDue::At(at) = self.receive.ack {
             first = first.min(at);
         }
-        if let Phase::TimeWait(rest) = self.phase {
-            first = first.min(rest.deadline());
+        if let Phase::TimeWait { until, .. } = self.phase {
+            first = first.min(until);
         }
         if let Some(settings) = self.keep_alive.filter(|_| self.is_kept_alive()) {
             first = first.min(self.timers.keep_alive(settings));
@@ -96,7 +96,7 @@ impl Connection {
         if matches!(self.receive.ack, AckDue::At(at) if at <= now) {
             self.receive.ack = AckDue::Now;
         }
-        let time_wait_over = matches!(self.phase, Phase::TimeWait(rest) if rest.deadline() <= now);
+        let time_wait_over = matches!(self.phase, Phase::TimeWait { until, .. } if until <= now);
         if time_wait_over || self.timers.fin_wait_2 <= now {
             self.finish();
             events |= Events::CLOSED;
@@ -119,7 +119,7 @@ impl Connection {
             | Phase::FinWait1
             | Phase::Closing
             | Phase::LastAck
-            | Phase::TimeWait(_)
+            | Phase::TimeWait { .. }
             | Phase::Closed => false,
         };
         open && matches!(self.timers.send, SendTimer::Off)
@@ -141,6 +141,8 @@ impl Connection {
         if !handshake {
             self.send.recovery = Recovery::Open;
             self.send.duplicates = 0;
+            // The peer may have thrown away what it told of (RFC 2018 §8).
+            self.send.scoreboard.clear();
             self.send.recover = self.send.max;
             if self.send.window == 0 {
                 // The window closed over what was in flight: that is no sign of congestion.
