@@ -47,8 +47,8 @@ pub struct Limits {
     /// Bytes for copied data in all send queues together. A connection whose queue is empty may always queue
     /// a little, so that none waits for another. Default 8 MiB.
     pub send_memory: usize,
-    /// Bytes in the receive buffers of all connections together; beyond it new data is dropped that does not
-    /// come in order. Default 8 MiB.
+    /// Bytes in the receive buffers of all connections together. Beyond it a connection takes data only while its
+    /// own buffer is empty, so that each makes progress. Default 8 MiB.
     pub receive_memory: usize,
     /// What may wait in one UDP socket, unless it says otherwise.
     pub udp: swos_udp::Limits,

@@ -47,6 +47,7 @@
 extern crate alloc;
 
 mod bind;
+mod budget;
 mod config;
 mod counters;
 mod datagrams;

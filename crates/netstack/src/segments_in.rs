@@ -56,10 +56,19 @@ impl<P: PageRef> Stack<P> {
     }
 
     fn on_connection_segment(&mut self, now: Instant, index: u32, header: &Header, payload: &[u8]) {
+        if !payload.is_empty() && !self.admits(index) {
+            self.link.counters.dropped += 1;
+            return;
+        }
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
+        let before = stream.connection.readable();
         let mut queue = Borrowed { pool: &mut self.pool, queue: &mut stream.queue };
         let events = stream.connection.on_segment(now, &self.tcp, header, payload, &mut queue);
+        let ordered = stream.connection.readable().saturating_sub(before);
         self.ready.push(index);
+        if !payload.is_empty() {
+            self.charge(index, payload.len(), ordered);
+        }
         self.after(index, events);
     }
 
@@ -157,6 +166,7 @@ impl<P: PageRef> Stack<P> {
             owner: Owner::Listener(at),
             next_accepted: u32::MAX,
             options,
+            held: 0,
             failure: None,
             wants_room: false,
             deaf: false,
@@ -213,8 +223,12 @@ impl<P: PageRef> Stack<P> {
         if events.intersects(Events::TIME_WAIT | Events::CLOSED) {
             bits |= Readiness::IN | Readiness::HUP;
         }
+        let deaf = stream.deaf;
         if stream.owner == Owner::User {
             self.changes.raise(index, bits);
+        }
+        if deaf {
+            self.consumed(index);
         }
     }
 

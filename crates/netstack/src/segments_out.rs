@@ -140,6 +140,7 @@ impl<P: PageRef> Stack<P> {
             Owner::Nobody => {
                 let rest = stream.connection.time_wait();
                 let bound = stream.bound;
+                self.received -= stream.held;
                 self.deadlines.cancel(index);
                 self.pool.clear(&mut stream.queue);
                 self.sockets.remove(index);

@@ -110,6 +110,8 @@ pub(crate) struct Stream {
     /// Next in the listener's queue.
     pub(crate) next_accepted: u32,
     pub(crate) options: StreamOptions,
+    /// What it counts for in the receive budget: bytes that came, corrected when the reader has caught up.
+    pub(crate) held: usize,
     /// The error that was not told yet.
     pub(crate) failure: Option<Error>,
     /// A write was refused or cut: tell when there is room again.

@@ -64,6 +64,8 @@ pub struct Stack<P> {
     /// UDP sockets that found the device full.
     pub(crate) blocked: SlotQueue,
     pub(crate) changes: Changes,
+    /// Bytes in receive buffers, as far as they are counted: the sum of all streams' `held`.
+    pub(crate) received: usize,
     pub(crate) reassembly: Reassembly,
     pub(crate) icmp_errors: RateLimit,
     pub(crate) resets: RateLimit,
@@ -96,6 +98,7 @@ impl<P: PageRef> Stack<P> {
             awaiting: SlotQueue::new(),
             blocked: SlotQueue::new(),
             changes: Changes::new(),
+            received: 0,
             reassembly: Reassembly::new(limits.reassembly),
             icmp_errors: RateLimit::new(now, limits.icmp_errors, limits.icmp_errors),
             resets: RateLimit::new(now, limits.resets, limits.resets),

@@ -150,6 +150,7 @@ impl<P: PageRef> Stack<P> {
             owner: Owner::User,
             next_accepted: NONE,
             options,
+            held: 0,
             failure: None,
             wants_room: false,
             deaf: false,
@@ -300,6 +301,7 @@ impl<P: PageRef> Stack<P> {
         if taken > 0 {
             // The window may have opened enough to tell the peer.
             self.ready.push(index);
+            self.consumed(index);
         }
         Ok(taken)
     }
@@ -325,6 +327,7 @@ impl<P: PageRef> Stack<P> {
         }
         stream.connection.consume(copied);
         self.ready.push(index);
+        self.consumed(index);
         Ok(copied)
     }
 
@@ -347,6 +350,7 @@ impl<P: PageRef> Stack<P> {
             stream.connection.shutdown_send();
         }
         self.ready.push(index);
+        self.consumed(index);
         Ok(())
     }
 
@@ -378,6 +382,7 @@ impl<P: PageRef> Stack<P> {
             stream.owner = Owner::Nobody;
             self.sockets.orphan(index);
             self.ready.push(index);
+            self.recount(index);
         }
     }
 }

@@ -39,7 +39,7 @@ fn give(reassembly: &mut Reassembly, now: Instant, bytes: &[u8]) -> Option<Datag
 }
 
 fn data(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 >> 3) as u8).collect()
+    (0..len).map(|at| ((at * 31) >> 3) as u8).collect()
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Thousands of connections, one after another and at once: nothing stays.
 
-use crate::net::{Net, at};
+use crate::net::{Net, at, pattern};
 use swos_netstack::{Error, Push, SocketOption, State};
 use swos_units::Duration;
 
@@ -122,4 +122,46 @@ fn a_full_table_of_sockets_refuses_and_recovers() {
     net.hosts[1].stack.abort(pairs[0].1).unwrap();
     net.settle();
     net.connect_to(listener, 80);
+}
+
+#[test]
+fn receive_buffers_stay_within_the_budget_and_lose_nothing() {
+    const BUDGET: usize = 100_000;
+    const EACH: usize = 60_000;
+    let mut small = crate::net::config(2);
+    small.limits.receive_memory = BUDGET;
+    let mut net = Net::with(crate::net::config(1), small);
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 16).unwrap();
+    let pairs: Vec<_> = (0..20).map(|_| net.connect_to(listener, 80)).collect();
+    let data = pattern(EACH);
+    for (client, _) in &pairs {
+        assert_eq!(net.hosts[0].stack.send_bytes(net.now, *client, &data, Push::Now), Ok(EACH));
+    }
+    net.run(Duration::from_secs(3));
+    let held = net.hosts[1].stack.usage().receive_bytes;
+    assert!((BUDGET / 2..BUDGET + 20 * 4_096).contains(&held), "{held}");
+    // Readers come at last; each gets all of its own.
+    let mut got = vec![Vec::<u8>::new(); pairs.len()];
+    let mut buffer = [0; 8_000];
+    for _ in 0..2_000 {
+        for (got, (_, server)) in got.iter_mut().zip(&pairs) {
+            if let Ok(len) = net.hosts[1].stack.recv(*server, &mut buffer) {
+                got.extend(&buffer[..len]);
+            }
+        }
+        if got.iter().all(|got| got.len() == EACH) {
+            break;
+        }
+        net.run(Duration::from_millis(100));
+    }
+    assert!(got.iter().all(|got| *got == data));
+    assert_eq!(net.hosts[1].stack.usage().receive_bytes, 0);
+    for (client, server) in pairs {
+        net.hosts[0].stack.close(net.now, client).unwrap();
+        net.hosts[1].stack.abort(server).unwrap();
+    }
+    net.run(Duration::from_secs(200));
+    assert_eq!(net.hosts[1].stack.usage().sockets, 1);
 }
