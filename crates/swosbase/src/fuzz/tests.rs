@@ -124,6 +124,10 @@ fn each_broken_rule_is_named() {
         let expected = crate::Error::BadEntry { entry: u32::try_from(entry).unwrap(), field: reported };
         assert_eq!(result, Err(expected), "entry {entry} field {field}");
     }
+    for (name, why) in [(b'z', "out of order"), (b'e', "the same as its sibling's")] {
+        let result = parse(&|bytes| bytes[8 * 80] = name);
+        assert_eq!(result, Err(crate::Error::BadEntry { entry: 2, field: 4 }), "{why}");
+    }
     let tail = parse(&|bytes| bytes.push(b'x'));
     assert_eq!(tail, Err(crate::Error::BadHeader { offset: 48 }), "a byte that no name accounts for");
 }

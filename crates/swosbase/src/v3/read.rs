@@ -277,8 +277,6 @@ impl<'a> Metadata<'a> {
 pub struct ContentCheck {
     entry: u32,
     expected: Digest,
-    size: u64,
-    taken: u64,
     hash: Sha256,
 }
 
@@ -286,12 +284,11 @@ impl ContentCheck {
     /// Starts to check the content of `entry`.
     #[must_use]
     pub const fn new(entry: &Entry<'_>) -> Self {
-        Self { entry: entry.index, expected: entry.sha256, size: entry.size, taken: 0, hash: Sha256::new() }
+        Self { entry: entry.index, expected: entry.sha256, hash: Sha256::new() }
     }
 
     /// Takes the next bytes.
     pub fn update(&mut self, sha: &dyn Sha256Blocks, bytes: &[u8]) {
-        self.taken = self.taken.saturating_add(bytes.len() as u64);
         self.hash.update(sha, bytes);
     }
 
@@ -301,7 +298,7 @@ impl ContentCheck {
     ///
     /// [`Error::ContentMismatch`].
     pub fn finish(self, sha: &dyn Sha256Blocks) -> Result<(), Error> {
-        if self.taken == self.size && self.hash.finish(sha) == self.expected {
+        if self.hash.finish(sha) == self.expected {
             Ok(())
         } else {
             Err(Error::ContentMismatch { entry: self.entry })

@@ -196,8 +196,8 @@ impl Index {
             match raw[AT_KIND] {
                 KIND_DIRECTORY => {
                     require(AT_HASH, hash_unused())?;
-                    // A directory comes before its children: no cycle, and every entry is reached.
-                    require(AT_FIRST, first == u64::from(child) && child > at)?;
+                    // `child` is beyond `at`, or `at` would lie in no directory: no cycle, and every entry is reached.
+                    require(AT_FIRST, first == u64::from(child))?;
                     let count = u32::try_from(size).map_err(|_| fail(AT_SIZE))?;
                     child = child.checked_add(count).ok_or(fail(AT_SIZE))?;
                     require(AT_SIZE, child <= self.entries)?;
