@@ -13,7 +13,7 @@ use crate::{
     Kernel, Machine,
     fault::Resolution,
     ranks,
-    thread::{Pending, Phase, Progress, State, Thread},
+    thread::{Pending, Phase, State, Thread},
     wait::Stop,
 };
 
@@ -185,7 +185,7 @@ impl<M: Machine> Kernel<M> {
     /// The call is over: forget what it kept between its tries.
     fn complete(&self, thread: &Thread<M>, result: Result<u64, Errno>) -> i64 {
         self.unregister(thread);
-        *thread.progress.lock() = Progress::default();
+        thread.progress.lock().reset();
         result_to_raw(result)
     }
 

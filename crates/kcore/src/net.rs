@@ -44,6 +44,8 @@ pub(crate) struct Socket<M: Machine> {
     pub(crate) count: OpenCount,
     /// One reader at a time, so that what was looked at is what is taken.
     pub(crate) reading: AtomicBool,
+    /// Bytes taken since the peer was last told of the room.
+    pub(crate) unannounced: AtomicU64,
     pub(crate) watchers: Lock<Watchers<M>>,
 }
 
@@ -62,6 +64,7 @@ impl<M: Machine> Socket<M> {
             nonblock: AtomicBool::new(nonblock),
             count: OpenCount::one(),
             reading: AtomicBool::new(false),
+            unannounced: AtomicU64::new(0),
             watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
         })
     }

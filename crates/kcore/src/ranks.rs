@@ -31,7 +31,7 @@ pub(crate) const WATCHERS: &Rank = &Rank::new(57, "watchers");
 /// Who waits for what.
 pub(crate) const WAITS: &Rank = &Rank::new(60, "waits");
 /// What only the CPU that runs a thread touches of it.
-pub(crate) const THREAD_PRIVATE: &Rank = &Rank::new(62, "thread, private");
+pub(crate) const THREAD_PRIVATE: &Rank = &Rank::new(59, "thread, private");
 /// One thread's scheduling state.
 pub(crate) const THREAD: &Rank = &Rank::new(70, "thread");
 /// One CPU's timers.

@@ -20,8 +20,6 @@ pub struct Thread<M: Machine> {
     pub(crate) process: Arc<Process<M>>,
     context: M::Context,
     pub(crate) state: Lock<State>,
-    /// Its registrations. Touched by its own CPU only, or by the one that ends its wait.
-    pub(crate) waits: Lock<Vec<WaitId>>,
     /// How far its current call is. Touched by its own CPU only.
     pub(crate) progress: Lock<Progress>,
 }
@@ -68,14 +66,26 @@ pub(crate) enum Pending {
 }
 
 /// What a restarted call knows of its earlier tries.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Progress {
+    /// What its thread is registered for.
+    pub(crate) waits: Vec<WaitId>,
     /// When its time-out comes.
     pub(crate) deadline: Option<Instant>,
     /// Bytes or items done.
     pub(crate) done: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
+}
+
+impl Progress {
+    /// Forgets all for the next call, but keeps the memory of the list.
+    pub(crate) fn reset(&mut self) {
+        debug_assert!(self.waits.is_empty(), "registrations are taken back before the call is over");
+        self.deadline = None;
+        self.done = 0;
+        self.fired = false;
+    }
 }
 
 impl<M: Machine> Thread<M> {
@@ -96,7 +106,6 @@ impl<M: Machine> Thread<M> {
                     since: Instant::ZERO,
                 },
             ),
-            waits: Lock::new(ranks::THREAD_PRIVATE, Vec::new()),
             progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()),
         })
     }

@@ -5,16 +5,16 @@
 //! looks again. A wake-up that comes between the registration and the stop is kept in the thread, so none is lost; one
 //! that comes for nothing costs a look.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 use swos_abi::Errno;
-use swos_futex::{ANY, FutexTable, SeededHash, WaitId};
+use swos_futex::{ANY, FutexTable, SeededHash};
 use swos_units::{Instant, VirtAddr};
 
 use crate::{
     Kernel, Machine,
     machine::UserFault,
-    thread::{Phase, Thread},
+    thread::{Phase, Progress, Thread},
 };
 
 /// What a thread may wait for.
@@ -85,7 +85,7 @@ impl<M: Machine> Kernel<M> {
     /// Registers the calling thread for `key`. The caller holds the lock under which `key` is woken.
     pub(crate) fn register(&self, thread: &Arc<Thread<M>>, key: WaitKey, bits: u32) -> Result<(), Stop> {
         let id = self.waits.lock().wait(key, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
-        thread.waits.lock().push(id);
+        thread.progress.lock().waits.push(id);
         Ok(())
     }
 
@@ -99,21 +99,22 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes back all registrations of a thread that goes on, and notes in its progress whether all had fired: then it
     /// was woken by what it waited for, and not by a time-out or for nothing.
+    #[inline]
     pub(crate) fn unregister(&self, thread: &Thread<M>) {
-        let mut ids: Vec<WaitId> = core::mem::take(&mut *thread.waits.lock());
-        if ids.is_empty() {
-            return;
+        let mut progress = thread.progress.lock();
+        if !progress.waits.is_empty() {
+            self.take_back(&mut progress);
         }
+    }
+
+    #[inline(never)]
+    fn take_back(&self, progress: &mut Progress) {
         let mut fired = true;
-        {
-            let mut table = self.waits.lock();
-            for id in ids.drain(..) {
-                fired &= table.remove(id).is_none();
-            }
+        let mut table = self.waits.lock();
+        for id in progress.waits.drain(..) {
+            fired &= table.remove(id).is_none();
         }
-        // Give the vector back: the next wait needs no allocation.
-        *thread.waits.lock() = ids;
-        thread.progress.lock().fired = fired;
+        progress.fired = fired;
     }
 
     /// Wakes up to `count` threads that wait for `key` with one of `bits`; returns how many.

@@ -28,6 +28,10 @@ use crate::{
 
 /// Bytes that one step copies between a program and the stack.
 const STEP: usize = 2048;
+/// The same for short messages.
+const SHORT_STEP: usize = 512;
+/// Bytes of receive window that opened before the peer is told: a segment.
+const WORTH_TELLING: u64 = 1460;
 /// Longest datagram.
 const DATAGRAM_MAX: usize = 65_507;
 
@@ -251,8 +255,23 @@ impl<M: Machine> Kernel<M> {
         (done, length): (u64, u64),
         push: Push,
     ) -> CallResult {
-        let mut bytes = [0; STEP];
-        let count = usize::try_from(length - done).unwrap_or(STEP).min(STEP);
+        if length - done <= SHORT_STEP as u64 {
+            self.send_step_of::<SHORT_STEP>(thread, socket, buffer, (done, length), push)
+        } else {
+            self.send_step_of::<STEP>(thread, socket, buffer, (done, length), push)
+        }
+    }
+
+    fn send_step_of<const N: usize>(
+        &self,
+        thread: &Thread<M>,
+        socket: &Socket<M>,
+        buffer: u64,
+        (done, length): (u64, u64),
+        push: Push,
+    ) -> CallResult {
+        let mut bytes = [0; N];
+        let count = usize::try_from(length - done).unwrap_or(N).min(N);
         let part = bytes.get_mut(..count).unwrap_or(&mut []);
         self.copy_in(buffer.saturating_add(done), part)?;
         let now = self.machine.now();
@@ -331,42 +350,57 @@ impl<M: Machine> Kernel<M> {
             return self.receive_datagram(self.machine.cpu_index(), thread, socket, (buffer, length), (0, 0));
         }
         let _reading = Reading::start(&socket.reading)?;
-        let mut done = 0;
-        let mut bytes = [0; STEP];
-        loop {
-            let count = {
-                let mut net = self.net.lock();
-                match stack_of(&mut net)?.peek(socket.id) {
-                    Ok(piece) => {
-                        let room = usize::try_from(length - done).unwrap_or(STEP).min(STEP);
-                        let count = piece.len().min(room);
-                        if let (Some(to), Some(from)) = (bytes.get_mut(..count), piece.get(..count)) {
-                            to.copy_from_slice(from);
-                        }
-                        count
-                    }
-                    Err(_) if done > 0 => 0,
-                    Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
-                    Err(error) => return Err(Errno::from(error).into()),
+        // Most messages are short, and a short buffer on the stack is cheap to clear.
+        let mut done = self.receive_step::<SHORT_STEP>(thread, socket, buffer, (0, length))?;
+        if done == SHORT_STEP as u64 {
+            while done < length {
+                match self.receive_step::<STEP>(thread, socket, buffer, (done, length)) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => done += count,
                 }
-            };
-            if count == 0 {
-                return Ok(done);
-            }
-            match self.copy_out(buffer.saturating_add(done), bytes.get(..count).unwrap_or(&[])) {
-                Err(_) if done > 0 => return Ok(done),
-                other => other?,
-            }
-            let now = self.machine.now();
-            let mut net = self.net.lock();
-            stack_of(&mut net)?.consume(socket.id, count).map_err(Errno::from)?;
-            done += count as u64;
-            // A window that opened may have to be told.
-            self.net_turn(self.machine.cpu_index(), now, net);
-            if done == length {
-                return Ok(done);
             }
         }
+        // The peer hears of the room when that is worth a segment (RFC 9293 §3.8.6.2.2), or when something is sent anyway.
+        let unannounced = socket.unannounced.fetch_add(done, Ordering::Relaxed) + done;
+        if unannounced >= WORTH_TELLING {
+            socket.unannounced.store(0, Ordering::Relaxed);
+            self.net_turn(self.machine.cpu_index(), self.machine.now(), self.net.lock());
+        }
+        Ok(done)
+    }
+
+    /// Receives what lies at hand, at most `N` bytes; `done` of `length` were received before.
+    fn receive_step<const N: usize>(
+        &self,
+        thread: &Arc<Thread<M>>,
+        socket: &Socket<M>,
+        buffer: u64,
+        (done, length): (u64, u64),
+    ) -> CallResult {
+        let mut bytes = [0; N];
+        let count = {
+            let mut net = self.net.lock();
+            match stack_of(&mut net)?.peek(socket.id) {
+                Ok(piece) => {
+                    let room = usize::try_from(length - done).unwrap_or(N).min(N);
+                    let count = piece.len().min(room);
+                    if let (Some(to), Some(from)) = (bytes.get_mut(..count), piece.get(..count)) {
+                        to.copy_from_slice(from);
+                    }
+                    count
+                }
+                Err(Error::WouldBlock) if done > 0 => 0,
+                Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
+                Err(error) => return Err(Errno::from(error).into()),
+            }
+        };
+        if count == 0 {
+            return Ok(0);
+        }
+        self.copy_out(buffer.saturating_add(done), bytes.get(..count).unwrap_or(&[]))?;
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.consume(socket.id, count).map_err(Errno::from)?;
+        Ok(count as u64)
     }
 
     fn receive_datagram(
