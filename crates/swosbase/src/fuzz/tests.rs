@@ -128,6 +128,13 @@ fn each_broken_rule_is_named() {
         let result = parse(&|bytes| bytes[8 * 80] = name);
         assert_eq!(result, Err(crate::Error::BadEntry { entry: 2, field: 4 }), "{why}");
     }
+    let mut more = superblock.geometry.data();
+    more.count += 1;
+    let blocks = good.len().next_multiple_of(BLOCK_SIZE);
+    let mut bytes = good.clone();
+    bytes.resize(blocks, 0);
+    let unused = Index::parse(bytes, good.len() as u64, superblock.entries, more).map(drop);
+    assert_eq!(unused, Err(crate::Error::BadHeader { offset: 64 }), "a data block that no file has");
     let tail = parse(&|bytes| bytes.push(b'x'));
     assert_eq!(tail, Err(crate::Error::BadHeader { offset: 48 }), "a byte that no name accounts for");
 }

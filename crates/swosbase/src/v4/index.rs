@@ -221,7 +221,8 @@ impl Index {
                 _ => return Err(fail(AT_KIND)),
             }
         }
-        if child != self.entries || block != data.count {
+        // All entries are children: each one's directory was found above.
+        if block != data.count {
             return Err(Error::BadHeader { offset: 64 });
         }
         if self.names + text == length { Ok(()) } else { Err(Error::BadHeader { offset: 48 }) }

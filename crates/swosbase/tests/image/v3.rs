@@ -107,11 +107,13 @@ fn signed_nonsense_is_refused() {
     let entry = |number: usize| 64 + number * 72;
     let bad = |entry, field| Error::BadEntry { entry, field };
     // bin, bin/init, etc, etc/empty, etc/motd
+    assert_eq!(refused(12, &[65]), Error::BadHeader { offset: 12 });
     assert_eq!(refused(24, &[65]), Error::BadHeader { offset: 24 });
     assert_eq!(refused(32, &[0]), Error::BadHeader { offset: 32 });
     assert_eq!(refused(entry(1), &[3]), bad(1, 0));
     assert_eq!(refused(entry(1) + 4, &[200]), bad(1, 4));
     assert_eq!(refused(entry(1) + 8, &[3]), bad(1, 8));
+    assert_eq!(refused(entry(0) + 8, &[2]), bad(1, 4), "its directory is a file");
     assert_eq!(refused(entry(1) + 12, &[1]), bad(1, 12));
     assert_eq!(refused(entry(4) + 16, &[1]), bad(4, 16));
     assert_eq!(refused(entry(4) + 24, &[255]), bad(4, 24));

@@ -132,6 +132,38 @@ fn another_key_no_key_and_a_borrowed_signature() {
     assert_eq!(verify(&mixed).unwrap_err(), Error::BadSignature);
 }
 
+/// Signed, and wrong all the same: each field is refused for itself.
+#[test]
+fn signed_nonsense_in_the_superblock() {
+    let good = image();
+    let refused = |at: usize, value: u8| {
+        let mut bad = good.clone();
+        bad[at] = value;
+        let signature = TEST_SEED.sign(&bad[..160]);
+        bad[160..224].copy_from_slice(&signature);
+        verify(&bad).unwrap_err()
+    };
+    for (at, value, offset) in [
+        (12, 1, 12),    // header size
+        (16, 13, 16),   // block size
+        (20, 2, 20),    // levels
+        (24, 99, 24),   // all blocks
+        (40, 0, 40),    // no metadata
+        (46, 1, 40),    // too much of it
+        (49, 0x1F, 48), // metadata longer than its blocks
+        (56, 2, 56),    // tree blocks
+        (70, 1, 40),    // too much data
+        (72, 0, 72),    // no entries
+        (73, 1, 72),    // more entries than metadata
+        (76, 1, 76),    // reserved
+    ] {
+        assert_eq!(refused(at, value), Error::BadHeader { offset }, "byte {at}");
+    }
+    assert_eq!(refused(80, good[80] ^ 1), Error::HashMismatch { block: 2 });
+    assert_eq!(refused(121, 1), Error::NotZero { offset: 120 });
+    assert!(matches!(refused(112, good[112] ^ 1), Error::UnknownKey { .. }));
+}
+
 #[test]
 fn an_older_version_with_a_good_signature() {
     let image = image();
