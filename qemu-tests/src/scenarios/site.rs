@@ -33,7 +33,8 @@ fn whole(bench: &Bench, cpus: u32) -> Result<()> {
     })
 }
 
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+/// All files at or below a folder, by name.
+pub(super) fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
