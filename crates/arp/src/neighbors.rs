@@ -121,7 +121,7 @@ pub struct Neighbors {
     address: Option<Ipv4Addr>,
     key: u64,
     sets: Box<[[Entry; WAYS]]>,
-    /// Earliest moment at which some entry has to act. Never later than the truth.
+    /// Earliest moment at which there is something to do, zero for now. Never later than the truth.
     due: Instant,
     reply: Option<ArpRepr>,
     /// A unicast request to verify an entry in use.
@@ -162,11 +162,17 @@ impl Neighbors {
         self.verify = None;
         self.conflict = None;
         self.announce = address.is_some();
+        if self.announce {
+            self.due = Instant::ZERO;
+        }
         self.defended = address.map(|_| now);
     }
 
-    /// Asks for the link address of `address`, a unicast address on this link.
+    /// Asks for the link address of `address`, a unicast address on this link. Who has no address can't ask.
     pub fn resolve(&mut self, now: Instant, address: Ipv4Addr) -> Resolution {
+        if self.address.is_none() {
+            return Resolution::Unreachable;
+        }
         let set = self.set_of(address);
         let entries = &mut self.sets[set];
         let Some(entry) = entries.iter_mut().find(|entry| entry.address == address && entry.is_live()) else {
@@ -182,6 +188,7 @@ impl Neighbors {
                 if now.since(*confirmed) < self.config.lifetime {
                     *verify_at = now + REQUEST_INTERVAL;
                     self.verify = Some((mac, address));
+                    self.due = Instant::ZERO;
                     return Resolution::Known(mac);
                 }
                 entry.state = State::Asking { sent: 0, next: now };
@@ -214,6 +221,7 @@ impl Neighbors {
         }
         self.refresh(now, packet.sender_ip, packet.sender_mac);
         if packet.operation == ArpOperation::Request && packet.target_ip == own {
+            self.due = Instant::ZERO;
             self.reply = Some(ArpRepr {
                 operation: ArpOperation::Reply,
                 sender_mac: self.mac,
@@ -226,10 +234,18 @@ impl Neighbors {
 
     /// The next thing to do at `now`; ask until there is none. At most `attempts` + 2 a neighbour.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        // Asked for every batch of frames, and mostly in vain.
+        if self.due > now { None } else { self.act(now) }
+    }
+
+    fn act(&mut self, now: Instant) -> Option<Action> {
+        let Some(own) = self.address else {
+            self.due = Instant::FAR_FUTURE;
+            return None;
+        };
         if let Some(packet) = self.reply.take() {
             return Some(Action::Send { to: packet.target_mac, packet });
         }
-        let own = self.address?;
         if let Some(mac) = self.conflict.take() {
             return Some(Action::Conflict { mac });
         }
@@ -238,9 +254,6 @@ impl Neighbors {
         }
         if let Some((to, address)) = self.verify.take() {
             return Some(Action::Send { to, packet: self.request(own, address) });
-        }
-        if self.due > now {
-            return None;
         }
         self.scan(now, own)
     }
@@ -335,6 +348,7 @@ impl Neighbors {
 
     fn on_conflict(&mut self, now: Instant, mac: MacAddr) {
         self.conflict = Some(mac);
+        self.due = Instant::ZERO;
         if self.defended.is_none_or(|last| now.since(last) >= DEFEND_INTERVAL) {
             self.defended = Some(now);
             self.announce = true;

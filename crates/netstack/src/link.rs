@@ -286,7 +286,7 @@ impl Link {
 
     /// Sends what the neighbour table wants to send; `None` when it wants no more, or the device is full.
     pub(crate) fn poll_neighbors(&mut self, now: Instant, tx: &mut impl Transmit) -> Option<Action> {
-        while tx.has_room() {
+        while self.neighbors.deadline().is_some_and(|due| due <= now) && tx.has_room() {
             match self.neighbors.poll(now)? {
                 Action::Send { to, packet } => {
                     let ethernet = EthernetRepr { dst: to, src: self.mac, ethertype: EtherType::ARP };

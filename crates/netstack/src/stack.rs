@@ -32,7 +32,7 @@ const TURNS: usize = 256;
 pub enum Progress {
     /// Nothing until the next input or [`Stack::deadline`].
     Done,
-    /// The device is full: call again when it has room.
+    /// The device is full: call again when it has room. Until then [`Stack::deadline`] may have passed in vain.
     DeviceFull,
     /// The bound of one call was reached: call again.
     More,
@@ -154,7 +154,11 @@ impl<P: PageRef> Stack<P> {
         // Serving connections may have asked for neighbours.
         self.poll_neighbors(now, tx);
         if !tx.has_room() {
-            return if self.blocked.is_empty() { Progress::Done } else { Progress::DeviceFull };
+            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            let waits = !self.blocked.is_empty()
+                || due(self.link.neighbors.deadline())
+                || (!self.half_open.is_empty() && due(self.half_open.deadline()));
+            return if waits { Progress::DeviceFull } else { Progress::Done };
         }
         while let Some(index) = self.blocked.pop() {
             self.unblock(index);

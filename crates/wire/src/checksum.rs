@@ -11,8 +11,11 @@ use core::net::Ipv4Addr;
 use crate::IpProtocol;
 
 /// A one's-complement sum of 16-bit words in network order.
+///
+/// Kept wide: a 32-bit field is worth the same as its two words (2¹⁶ ≡ 1 modulo 2¹⁶ − 1), so a field costs one
+/// addition, and carries are folded once at the end. 2³² fields would have to be added for it to overflow.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sum(u32);
+pub struct Sum(u64);
 
 impl Sum {
     /// The sum of nothing.
@@ -32,29 +35,25 @@ impl Sum {
     /// Adds one 16-bit word (given in host order).
     #[must_use]
     pub const fn add_word(self, word: u16) -> Self {
-        // 2^16 words fit before the upper half can overflow; it is folded each time all the same.
-        let sum = self.0.wrapping_add(word as u32);
-        Self((sum & 0xffff).wrapping_add(sum >> 16))
+        Self(self.0.wrapping_add(word as u64))
     }
 
     /// Adds the two words of a 32-bit field (given in host order).
     #[must_use]
     pub const fn add_long(self, long: u32) -> Self {
-        let sum = self.0.wrapping_add(long >> 16).wrapping_add(long & 0xffff);
-        Self((sum & 0xffff).wrapping_add(sum >> 16))
+        Self(self.0.wrapping_add(long as u64))
     }
 
     /// Adds a piece that begins at an even offset of the whole.
     #[must_use]
     pub const fn add(self, piece: Self) -> Self {
-        let sum = self.0.wrapping_add(piece.0);
-        Self((sum & 0xffff).wrapping_add(sum >> 16))
+        Self(self.0.wrapping_add(piece.0))
     }
 
     /// Adds a piece that begins `offset` bytes into the whole, odd or even.
     #[must_use]
     pub const fn add_at(self, offset: usize, piece: Self) -> Self {
-        if offset & 1 == 0 { self.add(piece) } else { self.add(Self(piece.fold().swap_bytes() as u32)) }
+        if offset & 1 == 0 { self.add(piece) } else { self.add(Self(piece.fold().swap_bytes() as u64)) }
     }
 
     /// The checksum field of a header: the complement of the sum.
@@ -70,19 +69,17 @@ impl Sum {
     }
 
     const fn fold(self) -> u16 {
-        let sum = (self.0 & 0xffff).wrapping_add(self.0 >> 16);
-        let [_, _, high, low] = (sum & 0xffff).wrapping_add(sum >> 16).to_be_bytes();
+        let sum = (self.0 & 0xffff_ffff).wrapping_add(self.0 >> 32);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+        let [.., high, low] = (sum & 0xffff).wrapping_add(sum >> 16).to_be_bytes();
         u16::from_be_bytes([high, low])
     }
 
     /// From two end-around sums of little-endian words.
     const fn from_native(total: u64, more: u64) -> Self {
         let (sum, carry) = total.overflowing_add(more);
-        let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32).wrapping_add(carry as u64);
-        let sum = (sum & 0xffff).wrapping_add((sum >> 16) & 0xffff).wrapping_add(sum >> 32);
-        let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-        let [low, high, ..] = (sum & 0xffff).wrapping_add(sum >> 16).to_le_bytes();
-        Self(u16::from_be_bytes([low, high]) as u32)
+        Self(Self(sum).add(Self(carry as u64)).fold().swap_bytes() as u64)
     }
 }
 

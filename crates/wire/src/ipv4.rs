@@ -45,7 +45,8 @@ impl<'a> Ipv4View<'a> {
         let Some(payload) = view.payload.get(..payload_len) else {
             return Err(Error::Truncated { offset: bytes.len() });
         };
-        if !Sum::of(view.header).add(Sum::of(view.options)).is_valid() {
+        let options = if view.options.is_empty() { Sum::ZERO } else { Sum::of(view.options) };
+        if !Sum::of(view.header).add(options).is_valid() {
             return Err(Error::BadChecksum { offset: 10 });
         }
         Ok(Self { payload, ..view })

@@ -62,8 +62,9 @@ impl<'a> TcpView<'a> {
     /// the whole segment ([`Self::segment_bytes`]).
     #[must_use]
     pub fn is_intact(&self, pseudo: Sum) -> bool {
-        let sum = pseudo.add(Sum::of(self.header)).add(Sum::of(self.options)).add(Sum::of(self.payload));
-        sum.is_valid()
+        // Most segments lack one of the two.
+        let part = |bytes: &[u8]| if bytes.is_empty() { Sum::ZERO } else { Sum::of(bytes) };
+        pseudo.add(Sum::of(self.header)).add(part(self.options)).add(part(self.payload)).is_valid()
     }
 
     /// Port of the sender.
@@ -200,18 +201,22 @@ impl TcpRepr {
     ///
     /// [`Error::NoRoom`] if `out` is shorter than [`Self::header_len`].
     pub fn emit(&self, out: &mut [u8], pseudo: Sum, payload: Sum) -> Result<usize, Error> {
-        let needed = self.header_len();
+        let options_len = self.options.encoded_len();
+        let needed = Self::MIN_LEN.saturating_add(options_len);
         let (header, rest) =
             out.split_first_chunk_mut::<{ Self::MIN_LEN }>().ok_or(Error::NoRoom { needed })?;
-        let options_len = self.options.encoded_len();
-        let options = rest.get_mut(..options_len).ok_or(Error::NoRoom { needed })?;
-        self.options.emit(options);
+        let mut options_sum = Sum::ZERO;
+        if options_len > 0 {
+            let options = rest.get_mut(..options_len).ok_or(Error::NoRoom { needed })?;
+            self.options.emit(options);
+            options_sum = Sum::of(options);
+        }
         // A multiple of 4 up to 60: the data offset in its upper nibble is the length times 4.
         let [.., offset] = needed.to_be_bytes();
         let ports = u32::from(self.src_port) << 16 | u32::from(self.dst_port);
         let control = u32::from(be16(offset << 2, self.flags.bits())) << 16 | u32::from(self.window);
         let sum = pseudo.add(payload).add_long(ports).add_long(self.seq.0).add_long(self.ack.0);
-        let sum = sum.add_long(control).add_word(self.urgent).add(Sum::of(options));
+        let sum = sum.add_long(control).add_word(self.urgent).add(options_sum);
         let last = u32::from(sum.finish()) << 16 | u32::from(self.urgent);
         let longs = [ports, self.seq.0, self.ack.0, control, last];
         for (place, long) in header.as_chunks_mut::<4>().0.iter_mut().zip(longs) {

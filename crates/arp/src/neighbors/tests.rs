@@ -156,6 +156,7 @@ fn without_an_address_we_are_silent() {
     assert_eq!(arp.resolve(at(0), ip(2)), Resolution::Pending);
     arp.set_address(at(0), None);
     arp.on_packet(at(0), &heard(ArpOperation::Request, mac(2), ip(2), OWN));
+    assert_eq!(arp.resolve(at(0), ip(2)), Resolution::Unreachable);
     assert_eq!(drain(&mut arp, at(9)), []);
     assert_eq!((arp.deadline(), arp.len()), (None, 0));
 }

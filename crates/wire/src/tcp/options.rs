@@ -138,11 +138,24 @@ impl TcpOptions {
     /// Bytes that they take in a segment: a multiple of 4 up to 40.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         let fixed = self.fixed_len();
         match self.sack_room(fixed) {
             0 => fixed,
             blocks => fixed.saturating_add(4).saturating_add(blocks.saturating_mul(8)),
         }
+    }
+
+    /// Whether there is no option: so on most segments.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.mss.is_none()
+            && self.window_scale.is_none()
+            && !self.sack_permitted
+            && self.sack.is_empty()
+            && self.timestamp.is_none()
     }
 
     /// Everything but SACK, each aligned to 4 bytes.
