@@ -134,8 +134,6 @@ impl Connection {
             if let SendTimer::Persist(_) = self.timers.send {
                 self.timers.send = SendTimer::Off;
             }
-            // What a probe put on the wire beyond the window is sent again as if it were new.
-            send.forced = false;
         }
     }
 

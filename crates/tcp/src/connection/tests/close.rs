@@ -153,6 +153,28 @@ fn must_20_to_22_data_is_repeated_until_the_user_timeout() {
 }
 
 #[test]
+fn slow_progress_is_progress() {
+    let mut rig = Rig::established();
+    rig.connection.set_user_timeout(Duration::from_secs(30));
+    rig.push(9000);
+    for ack in 1..=8 {
+        // Something is always in flight, repeated in vain, and a little acknowledged now and then.
+        rig.wait(Duration::from_secs(20));
+        rig.segment(ACK, 0, ack * 1000, &[]);
+        assert_eq!(rig.state(), State::Established, "after {} s", ack * 20);
+    }
+}
+
+#[test]
+fn first_fin_counts() {
+    let mut rig = Rig::established();
+    rig.segment(FIN | ACK, 4, 0, b"tail");
+    rig.segment(FIN | ACK, 2, 0, b"xx");
+    rig.segment(ACK, 0, 0, b"head");
+    assert_eq!((rig.state(), rig.connection.readable()), (State::CloseWait, 8));
+}
+
+#[test]
 fn must_24_to_29_keep_alive() {
     let mut rig = Rig::established();
     assert_eq!(rig.connection.deadline(), None, "off by default");

@@ -142,6 +142,18 @@ fn must_39_window_opens_in_worthwhile_steps() {
 }
 
 #[test]
+fn must_39_answer_to_a_probe_shows_no_silly_window() {
+    let mut rig = Rig::established_with(Config { receive_capacity: 4000, ..config() });
+    for i in 0..4 {
+        rig.segment(ACK, i * 1000, 0, &[9; 1000]);
+    }
+    rig.connection.consume(100);
+    assert_eq!(rig.segment(ACK, 4000, 0, b"p")[0].window, 0);
+    rig.connection.consume(1400);
+    assert_eq!(rig.segment(ACK, 4000, 0, b"p")[0].window, 1500);
+}
+
+#[test]
 fn promised_window_never_shrinks() {
     let mut rig = Rig::established();
     let edge = rig.connection.receive.edge;
