@@ -41,6 +41,10 @@ fn start_clock() {
 
 /// The first CPU, on the boot stack, translation on by the boot tables.
 #[unsafe(no_mangle)]
+#[expect(
+    clippy::panic,
+    reason = "without these parts of the machine there is no kernel, and no caller to tell"
+)]
 extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
     smp::set_boot_block();
     layout::set_image(image);
@@ -83,6 +87,10 @@ extern "C" fn first_cpu(_: u64) -> ! {
 }
 
 /// Everything between memory and the first thread.
+#[expect(
+    clippy::panic,
+    reason = "without these parts of the machine there is no kernel, and no caller to tell"
+)]
 fn start_kernel(platform: &Platform) {
     let options = Options::parse(&platform.bootargs);
     banner(platform);
@@ -141,6 +149,7 @@ fn start_devices(platform: &Platform) -> Option<[u8; 32]> {
 }
 
 fn config(options: &Options<'_>) -> Config {
+    const _: () = assert!(size_of::<NetworkConfig>() == 16);
     /// 32 bytes, or none in a build without a key.
     static KEY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trust.key"));
     let mut init_args = Vec::new();
@@ -152,7 +161,7 @@ fn config(options: &Options<'_>) -> Config {
         trusted_keys: KEY.try_into().map(PublicKey).into_iter().collect(),
         version_floor: 0,
         network: options.address.map(|(address, prefix)| NetworkConfig {
-            size: size_of::<NetworkConfig>() as u32,
+            size: 16,
             prefix: u32::from(prefix),
             address: address.octets(),
             gateway: options.gateway.map_or([0; 4], |gateway| gateway.octets()),

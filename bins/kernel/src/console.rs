@@ -4,6 +4,8 @@ use arm_pl011_uart::{DataBits, Interrupts, LineConfig, PL011Registers, Parity, S
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use safe_mmio::UniqueMmioPointer;
+use swos_arch::image;
+use swos_mmio::Window;
 use swos_platform::Device;
 use swos_sync::Lock;
 
@@ -111,12 +113,11 @@ impl Console {
 /// Takes the port into use.
 pub(crate) fn start(device: Device) {
     let Some(base) = memory::map_device(device.window) else { return };
-    if (device.window.len as usize) < size_of::<PL011Registers>() {
-        return;
-    }
-    REGISTERS.store(base.addr().get(), Ordering::Relaxed);
     // SAFETY: the window of a PL011, mapped as device memory and used through this alone, but for a panic.
-    let mut uart = Uart::new(unsafe { UniqueMmioPointer::new(base.cast()) });
+    let window = unsafe { Window::new(base, image::bytes(device.window.len)) };
+    let Some(registers) = window.registers() else { return };
+    REGISTERS.store(base.addr().get(), Ordering::Relaxed);
+    let mut uart = Uart::new(registers);
     let line = LineConfig { data_bits: DataBits::Bits8, parity: Parity::None, stop_bits: StopBits::One };
     // Fails only for impossible speeds.
     let _ = uart.enable(line, BAUD, CLOCK_HZ);

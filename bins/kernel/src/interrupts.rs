@@ -4,7 +4,7 @@ use arm_gic::gicv2::{self, GicV2};
 use arm_gic::gicv3::{GicCpuInterface, GicV3, Group, SgiTarget, SgiTargetGroup};
 use arm_gic::{IntId, InterruptGroup, Trigger, UniqueMmioPointer};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use swos_arch::cpu;
+use swos_arch::{cpu, image};
 use swos_platform::{Gic, Interrupt, Platform, Region};
 use swos_sync::{Lock, OnceCell};
 
@@ -192,7 +192,7 @@ pub(crate) fn connect(interrupt: Interrupt, source: Source) {
                 let targets = (&raw mut (*(*distributor)).itargetsr).cast::<u8>();
                 // Registers 0 to 31 are banked and read as this CPU's own bit.
                 let own = targets.read_volatile();
-                targets.add(interrupt.id as usize).write_volatile(own);
+                targets.add(image::bytes(interrupt.id.into())).write_volatile(own);
             }
             let _ = gic.enable_interrupt(id, true);
         }
@@ -222,7 +222,7 @@ pub(crate) fn acknowledge() -> Option<Taken> {
             (u32::from(raw), raw)
         }
     };
-    if id >= 1020 && id < 1024 {
+    if (1020..1024).contains(&id) {
         return None;
     }
     if id == STOP {

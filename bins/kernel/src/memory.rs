@@ -34,7 +34,7 @@ static ZERO_BLOCK: AtomicU64 = AtomicU64::new(0);
 /// The linear map's address of a frame's first byte. Valid for frames of RAM.
 #[inline]
 pub(crate) fn linear(frame: Frame) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut(image::linear(frame.start()).get() as usize)
+    image::pointer(image::linear(frame.start()))
 }
 
 /// Table memory at boot: the pool at the end of the image, reached at its link address.
@@ -46,7 +46,7 @@ struct BootPool {
 impl BootPool {
     fn entry(table: Frame, index: usize) -> *mut u64 {
         let offset = table.start().get().wrapping_sub(layout::image_phys(VirtAddr::new(IMAGE_BASE)).get());
-        let page: *mut u64 = core::ptr::with_exposed_provenance_mut(IMAGE_BASE.wrapping_add(offset) as usize);
+        let page: *mut u64 = image::pointer(VirtAddr::new(IMAGE_BASE.wrapping_add(offset)));
         page.wrapping_add(index & 511)
     }
 }
@@ -68,7 +68,7 @@ impl TableMemory for BootPool {
             return None;
         }
         self.next = at.checked_add(PAGE_SIZE as u64)?;
-        let page: *mut u8 = core::ptr::with_exposed_provenance_mut(at.get() as usize);
+        let page: *mut u8 = image::pointer(at);
         // SAFETY: a page of the pool that nobody has yet.
         unsafe { translation::zero_page(page, ZERO_BLOCK.load(Ordering::Relaxed)) };
         Some(Frame::containing(layout::image_phys(at)))
@@ -207,7 +207,7 @@ pub(crate) fn start_frames(platform: &Platform) -> Result<(), Error> {
     .ok_or(Error::NoRoom)?;
     let metadata = place(&ram, image, page_count(bytes)).ok_or(Error::NoRoom)?;
     let first = linear(metadata.first());
-    for page in 0..metadata.count() as usize {
+    for page in 0..image::bytes(metadata.count()) {
         // SAFETY: RAM that nobody uses: in no reservation, not in the image.
         unsafe {
             translation::zero_page(first.wrapping_add(page * PAGE_SIZE), ZERO_BLOCK.load(Ordering::Relaxed))
@@ -324,7 +324,7 @@ pub(crate) fn map_device(window: Region) -> Option<NonNull<u8>> {
         }
         page += PAGE_SIZE as u64;
     }
-    NonNull::new(core::ptr::with_exposed_provenance_mut((DEVICE_BASE | window.base) as usize))
+    NonNull::new(image::pointer(VirtAddr::new(DEVICE_BASE | window.base)))
 }
 
 /// Physical address of the kernel's top table.

@@ -31,7 +31,7 @@ pub(crate) fn affinity(index: usize) -> u64 {
 pub(crate) fn index() -> usize {
     let block = cpu::block();
     // SAFETY: null until the CPU has its block, which stays for ever; `index` never changes.
-    if block.is_null() { 0 } else { unsafe { (*block).index as usize } }
+    if block.is_null() { 0 } else { unsafe { image::bytes((*block).index) } }
 }
 
 /// A stack on which an overflow of another is reported. One for all CPUs: whoever comes here does not return.

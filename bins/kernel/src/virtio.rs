@@ -110,7 +110,7 @@ fn negotiate(transport: &mut impl Transport, wanted: u64) -> Option<u64> {
     transport.write_driver_features(features);
     let agreed = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER | DeviceStatus::FEATURES_OK;
     transport.set_status(agreed);
-    transport.set_guest_page_size(virtio_drivers::PAGE_SIZE as u32);
+    transport.set_guest_page_size(0x1000);
     if features & VERSION_1 != 0 && !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
         transport.set_status(DeviceStatus::FAILED);
         return None;

@@ -139,3 +139,37 @@ pub struct PerCpu {
     /// Whether EL0 may use the FP registers now, so that they must be saved before another may.
     pub fp_open: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Context;
+
+    #[test]
+    fn starts_as_asked_and_owned_by_nobody() {
+        let context = Context::new(1, 2, 3, 4);
+        assert!(context.is_saved());
+        context.take();
+        assert!(!context.is_saved());
+        // SAFETY: taken above, and no other CPU here.
+        let registers = unsafe { &*context.registers() };
+        assert_eq!((registers.pc, registers.sp, registers.x[0], registers.tls), (1, 2, 3, 4));
+        assert_eq!((registers.pstate, registers.fp_cpu), (0, 0));
+        assert!(registers.x[1..].iter().all(|register| *register == 0));
+    }
+
+    #[test]
+    fn is_taken_only_after_it_was_put_back() {
+        let context = Context::new(0, 0, 0, 0);
+        context.take();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // SAFETY: this side has it until `put`.
+                unsafe { (*context.registers()).pc = 7 };
+                context.put();
+            });
+            context.take();
+            // SAFETY: taken.
+            assert_eq!(unsafe { (*context.registers()).pc }, 7);
+        });
+    }
+}

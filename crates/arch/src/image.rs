@@ -36,6 +36,25 @@ pub const fn device(addr: PhysAddr) -> VirtAddr {
     VirtAddr::new(DEVICE_BASE | addr.get())
 }
 
+/// An address of the kernel's half as a pointer, with whatever provenance was exposed for it: addresses that come from the
+/// linker, the device tree or a register have no other.
+#[must_use]
+#[inline]
+pub fn pointer<T>(addr: VirtAddr) -> *mut T {
+    core::ptr::with_exposed_provenance_mut(bytes(addr.get()))
+}
+
+/// A length or an index as Rust wants it.
+#[must_use]
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "this runs where addresses have 64 bits; elsewhere it is only tested"
+)]
+pub const fn bytes(len: u64) -> usize {
+    len as usize
+}
+
 /// Top of stack number `slot` in the stack area.
 #[must_use]
 pub const fn stack_top(slot: u64) -> VirtAddr {

@@ -2,12 +2,12 @@
 //!
 //! Boot and exception entry, thread contexts, translation control and TLB maintenance, access to user memory, FP
 //! state, SHA-256 blocks, the generic timer, PSCI and semihosting. Mechanism only: what an exception *means* is decided
-//! by the four functions that the kernel program provides ([`Traps`](trap) lists them).
+//! by the functions that the kernel program provides; module `trap` lists them.
 //!
 //! On other targets only the parts without instructions exist, so that they can be tested there.
 //!
 //! **Invariant:** in EL1 all interrupts are masked, always; the stack of a CPU is empty while EL0 runs on it.
-//! **Invariant:** FP/SIMD registers are touched by [`fp`] and [`sha256`] alone.
+//! **Invariant:** FP/SIMD registers are touched by modules `fp` and `sha256` alone.
 //! **Absent on purpose:** a stack per thread, nested interrupts, EL2 and EL3 features beyond leaving them.
 //!
 //! Source: Arm DDI 0487 L.a (Architecture Reference Manual); Linux `Documentation/arch/arm64/booting.rst`; Arm DEN 0022

@@ -111,7 +111,7 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
             Direction::DeviceReads => unsafe { self.ring.pop_used(head, &[slice.as_ref()], &mut []) },
         };
         match popped {
-            Ok(len) => Ok(Some((buffer, (len as usize).min(SIZE)))),
+            Ok(len) => Ok(Some((buffer, usize::try_from(len).unwrap_or(SIZE).min(SIZE)))),
             Err(_) => {
                 // It changed its mind between two reads. It may still use the memory: never free it.
                 core::mem::forget(buffer);

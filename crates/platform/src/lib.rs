@@ -226,6 +226,3 @@ impl Platform {
         parse::console_only(dtb, image)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use arrayvec::ArrayVec;
+use swos_arch::image;
 use swos_units::{Frame, PAGE_SIZE};
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::MmioTransport;
@@ -73,7 +74,7 @@ impl Slot {
             while frames.next_if(|next| Some(*next) == first.checked_add(count)).is_some() {
                 count += 1;
             }
-            let len = count as usize * PAGE_SIZE;
+            let len = image::bytes(count) * PAGE_SIZE;
             // SAFETY: RAM in the linear map, lent by the caller, neighbours in address as in number.
             let run = unsafe { core::slice::from_raw_parts_mut(memory::linear(first), len) };
             if let Some(slot) = slots.next() {
@@ -172,7 +173,7 @@ impl BlockDevice {
                     slot.head = None;
                     // SAFETY: returned by the device.
                     let status = unsafe { (*slot.shared).status };
-                    let whole = len as usize > slot.frames.len() * PAGE_SIZE;
+                    let whole = image::bytes(len.into()) > slot.frames.len() * PAGE_SIZE;
                     return Some((slot.id, status == STATUS_OK && whole));
                 }
             }

@@ -1,8 +1,8 @@
 //! The device tree, read before the kernel has its own tables.
 
-use crate::image::{self, IMAGE_BASE};
+use crate::image;
 use core::arch::asm;
-use swos_units::{PAGE_SIZE, PhysAddr, VirtAddr};
+use swos_units::{PAGE_SIZE, PhysAddr};
 
 /// A page of the boot tables' neighbourhood, free for this.
 const L1_PAGE: u64 = 6;
@@ -35,7 +35,7 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     // The boot entry put the high L0 into page 3, so its physical address tells that of the others.
     let phys =
         |page: u64| (root & 0xffff_ffff_f000) - HIGH_L0_PAGE * PAGE_SIZE as u64 + page * PAGE_SIZE as u64;
-    let entry = |page: u64, index: u64| tables.wrapping_add((page * 512 + index) as usize);
+    let entry = |page: u64, index: u64| tables.wrapping_add(image::bytes(page * 512 + index));
     let block = dtb & !(BLOCK_SIZE - 1);
     let linear = image::linear(start).get();
     // SAFETY: pages 6 and 7 of the boot tables are nobody's; the entries were invalid, so nothing is broken. Two blocks
@@ -56,8 +56,7 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     }
     let mapped = if block >> 21 & 511 < 511 { 2 * BLOCK_SIZE } else { BLOCK_SIZE };
     let len = block + mapped - dtb;
-    let tree: *const u8 = core::ptr::with_exposed_provenance(VirtAddr::get(image::linear(start)) as usize);
-    debug_assert!(tree.addr() as u64 != IMAGE_BASE);
+    let tree: *const u8 = image::pointer(image::linear(start));
     // SAFETY: mapped above; RAM that nobody writes, by the caller's promise.
-    unsafe { core::slice::from_raw_parts(tree, len as usize) }
+    unsafe { core::slice::from_raw_parts(tree, image::bytes(len)) }
 }
