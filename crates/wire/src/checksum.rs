@@ -139,8 +139,8 @@ fn add_block(total: u64, words: &[u64; 8]) -> u64 {
     let (total, carry) = total.carrying_add(words[5], carry);
     let (total, carry) = total.carrying_add(words[6], carry);
     let (total, carry) = total.carrying_add(words[7], carry);
-    // The end-around carry can't carry again: the sum wrapped, so it is below the maximum.
-    let (total, carry) = total.carrying_add(0, carry);
+    // The end-around carry can't carry again: the first addition took none in, so whenever one comes out, of it or
+    // of a later one, the sum is below the maximum.
     total.wrapping_add(carry as u64)
 }
 

@@ -318,6 +318,12 @@ fn answers_to_nobody_are_rate_limited() {
         host.frame(net.now, &segment(ip(2), &stray, &[]));
     }
     assert_eq!((host.stack.counters().resets_sent, host.stack.counters().rate_limited), (200, 1_800));
+    let mut datagram = [0, 9, 0, 9, 0, 8, 0, 0];
+    for port in 0..200u8 {
+        datagram[3] = port + 1;
+        host.frame(net.now, &packet(ip(2), ip(1), IpProtocol::UDP, &datagram));
+    }
+    assert_eq!((host.stack.counters().icmp_errors_sent, host.stack.counters().rate_limited), (50, 1_950));
     // A packet to a broadcast address, from one, or by broadcast frame is never answered.
     let quiet = host.out.frames.len();
     for (src, dst) in
@@ -329,7 +335,7 @@ fn answers_to_nobody_are_rate_limited() {
     broadcast[..6].fill(0xff);
     host.frame(net.now + Duration::from_secs(9), &broadcast);
     assert_eq!(host.out.frames.len(), quiet);
-    assert_eq!(host.stack.counters().icmp_errors_sent, 0);
+    assert_eq!(host.stack.counters().icmp_errors_sent, 50);
 }
 
 #[test]
@@ -353,6 +359,19 @@ fn nothing_is_learned_from_arp_packets_that_nobody_asked_for() {
     assert_eq!(net.transfer((0, client), (1, server), &data), data);
     net.hosts[0].frame(net.now, &arp(ArpOperation::Request, (mac(9), 1), 77));
     assert_eq!(net.hosts[0].stack.counters().address_conflicts, conflicts + 1, "that is our address");
+    // A station that speaks for another one is not believed, even by those who are asking.
+    let asking = net.hosts[0].stack.udp_open().unwrap();
+    let host = &mut net.hosts[0];
+    host.stack.send_to(net.now, asking, b"x", Some(at(33, 9)), &mut host.out).unwrap();
+    let _progress = host.poll(net.now);
+    let mut lie = arp(ArpOperation::Reply, (mac(33), 33), 1);
+    lie[6..12].copy_from_slice(&mac(9).0);
+    host.frame(net.now, &lie);
+    let _progress = host.poll(net.now);
+    assert!(host.out.frames.iter().all(|frame| frame[12..14] == [8, 6]));
+    host.frame(net.now, &arp(ArpOperation::Reply, (mac(33), 33), 1));
+    let _progress = host.poll(net.now);
+    assert_eq!(host.out.frames.pop_back().map(|frame| frame[..6].to_vec()), Some(mac(33).0.to_vec()));
     // An address of which only an unasked reply spoke has to be asked for.
     let udp = net.hosts[0].stack.udp_open().unwrap();
     let host = &mut net.hosts[0];

@@ -342,3 +342,24 @@ fn a_port_is_reused_out_of_time_wait_by_a_newer_connection() {
     assert_eq!(net.hosts[1].stack.usage().flows, 1, "the old entry's end does not touch the new connection");
     assert_eq!(net.hosts[1].stack.usage().time_wait, 0);
 }
+
+#[test]
+fn what_was_reset_before_it_was_accepted_is_passed_over() {
+    let mut net = Net::new();
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 2).unwrap();
+    let clients = [(); 2].map(|()| {
+        let client = net.hosts[0].stack.tcp_open().unwrap();
+        net.hosts[0].stack.connect(net.now, client, at(2, 80)).unwrap();
+        net.settle();
+        client
+    });
+    net.hosts[0].stack.abort(clients[0]).unwrap();
+    net.settle();
+    let (_, peer) = net.hosts[1].stack.accept(listener).unwrap();
+    assert_eq!(Ok(peer), net.hosts[0].stack.local(clients[1]));
+    assert_eq!(net.hosts[1].stack.accept(listener), Err(Error::WouldBlock));
+    net.settle();
+    assert_eq!(net.hosts[1].stack.usage().sockets, 2);
+}
