@@ -72,7 +72,9 @@ impl<M: Machine> Kernel<M> {
         if self.booted.load(Ordering::Relaxed) {
             return false;
         }
-        let Some(mut boot) = self.boot.try_lock() else { return false };
+        // Waits for a CPU that is at it: to turn away could leave nobody to see what the disk has brought meanwhile. One step
+        // is bounded, and the others have nothing else to do yet.
+        let mut boot = self.boot.lock();
         let stage = core::mem::replace(&mut boot.0, Stage::Done);
         let (stage, more) = match self.advance(stage) {
             Ok(next) => next,
