@@ -5,13 +5,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Names an open object of one process.
 ///
-/// The lower 19 bits are a slot, the 12 above a generation, so that a closed handle stays invalid when its slot is
-/// used again; bit 31 is clear. 0, 1 and 2 are the standard streams.
+/// The lower 24 bits are a slot, the 39 above a generation, so that a closed handle stays invalid when its slot is
+/// used again; bit 63 is clear. 0, 1 and 2 are the standard streams.
 #[derive(
     Clone, Copy, Debug, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, Ord, PartialEq, PartialOrd,
 )]
 #[repr(transparent)]
-pub struct Handle(pub u32);
+pub struct Handle(pub u64);
 
 impl Handle {
     /// Standard input.
@@ -21,9 +21,9 @@ impl Handle {
     /// Standard error.
     pub const STDERR: Self = Self(2);
     /// In place of a directory: the process's current directory.
-    pub const CWD: Self = Self(u32::MAX - 1);
+    pub const CWD: Self = Self(u64::MAX - 1);
     /// In place of an optional handle: none.
-    pub const NONE: Self = Self(u32::MAX);
+    pub const NONE: Self = Self(u64::MAX);
 }
 
 bitflags! {

@@ -138,9 +138,11 @@ pub struct PollItem {
     pub events: u16,
     /// `POLL_*` bits that hold: written by the kernel.
     pub ready: u16,
+    /// Zero.
+    pub reserved: u32,
 }
 
-static_assertions::assert_eq_size!(PollItem, [u8; 8]);
+static_assertions::assert_eq_size!(PollItem, [u8; 16]);
 
 /// `ready_control`: start to watch.
 pub const READY_ADD: u32 = 1;

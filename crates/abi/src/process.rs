@@ -16,9 +16,11 @@ pub struct SpawnHandle {
     pub rights: u32,
     /// Zero.
     pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
-static_assertions::assert_eq_size!(SpawnHandle, [u8; 16]);
+static_assertions::assert_eq_size!(SpawnHandle, [u8; 24]);
 
 /// Argument record of `spawn`. All pointers are addresses in the caller.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -30,8 +32,6 @@ pub struct SpawnArgs {
     pub flags: u32,
     /// Open handle of the program with the right `EXECUTE`, or [`Handle::NONE`] to name it by path.
     pub program: Handle,
-    /// Number of [`SpawnHandle`] records.
-    pub handle_count: u32,
     /// Path of the program, not terminated.
     pub path: u64,
     /// Its length in bytes.
@@ -46,6 +46,10 @@ pub struct SpawnArgs {
     pub env_len: u64,
     /// The [`SpawnHandle`] records.
     pub handles: u64,
+    /// Their number.
+    pub handle_count: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Capabilities to pass on at most.
     pub capabilities: u64,
     /// Limit of memory in bytes, 0 = the caller's.
@@ -56,7 +60,7 @@ pub struct SpawnArgs {
     pub thread_limit: u32,
 }
 
-static_assertions::assert_eq_size!(SpawnArgs, [u8; 96]);
+static_assertions::assert_eq_size!(SpawnArgs, [u8; 104]);
 
 /// `wait`: any child.
 pub const WAIT_ANY: u64 = 0;

@@ -6,12 +6,12 @@ use swos_abi::Handle;
 
 use crate::Error;
 
-/// Bits of a handle that are its slot.
-const SLOT_BITS: u32 = 19;
+/// Bits of a handle that are its slot. Tests use them up, so there they are fewer.
+const SLOT_BITS: u32 = if cfg!(test) { 19 } else { 24 };
 /// Slots that handles can name.
 pub const SLOTS_MAX: usize = 1 << SLOT_BITS;
-/// Uses of one slot before it is retired.
-pub const GENERATIONS: u32 = 1 << 12;
+/// Uses of one slot before it is retired: at a million a second, six days for each of 16 million slots.
+pub const GENERATIONS: u64 = 1 << if cfg!(test) { 12 } else { 63 - SLOT_BITS };
 
 /// Slots that can be opened by number: an upper bound on what a caller's choice of numbers costs.
 const CHOSEN_MAX: usize = 1024;
@@ -22,11 +22,11 @@ const STREAMS: usize = 3;
 enum Slot<T> {
     /// `number` is the whole handle, so that a lookup compares once.
     Open {
-        number: u32,
+        number: u64,
         value: T,
     },
     Free {
-        generation: u32,
+        generation: u64,
         previous: Option<u32>,
         next: Option<u32>,
     },
@@ -44,8 +44,9 @@ pub(crate) struct Slots<T> {
     free: Option<(u32, u32)>,
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "masked to the slot's bits")]
 const fn slot_of(handle: Handle) -> usize {
-    handle.0 as usize & (SLOTS_MAX - 1)
+    (handle.0 & (SLOTS_MAX as u64 - 1)) as usize
 }
 
 impl<T> Slots<T> {
@@ -83,14 +84,14 @@ impl<T> Slots<T> {
         }
         let (oldest, _) = self.free.ok_or(Error::Full)?;
         match self.slots.get(oldest as usize) {
-            Some(Slot::Free { generation, .. }) => Ok(Handle(generation << SLOT_BITS | oldest)),
+            Some(Slot::Free { generation, .. }) => Ok(Handle(generation << SLOT_BITS | u64::from(oldest))),
             _ => Err(Error::Full),
         }
     }
 
     /// Checks that `target` is the first number of its slot and still unused, and makes the slot.
     pub(crate) fn vacant_at(&mut self, target: Handle) -> Result<(), Error> {
-        let slot = target.0 as usize;
+        let slot = usize::try_from(target.0).unwrap_or(usize::MAX);
         if slot >= CHOSEN_MAX {
             return Err(Error::Full);
         }
@@ -154,7 +155,7 @@ impl<T> Slots<T> {
     }
 
     /// Appends a slot to the free list.
-    fn link(&mut self, slot: usize, generation: u32) {
+    fn link(&mut self, slot: usize, generation: u64) {
         let Ok(at) = u32::try_from(slot) else {
             return;
         };

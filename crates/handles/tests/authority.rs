@@ -228,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_out_of_the_air_name_nothing(number in any::<u32>(), count in 0..20_u32) {
+    fn numbers_out_of_the_air_name_nothing(number in any::<u64>(), count in 0..20_u32) {
         let mut table = HandleTable::new(64);
         let open: Vec<_> = (0..count).map(|n| table.insert(n, Rights::all()).unwrap()).collect();
         let named = open.contains(&Handle(number));

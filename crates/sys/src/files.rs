@@ -233,9 +233,8 @@ pub fn ready_wait(set: Handle, events: &mut [ReadyEvent], timeout_ns: u64) -> Re
 }
 
 /// A result that is a handle.
-#[expect(clippy::cast_possible_truncation, reason = "a handle has 31 bits")]
 pub(crate) fn handle(result: Result<u64, Errno>) -> Result<Handle, Errno> {
-    result.map(|value| Handle(value as u32))
+    result.map(Handle)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rights have 32 bits")]

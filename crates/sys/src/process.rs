@@ -58,14 +58,13 @@ pub struct Spawn<'a> {
 /// What the kernel answers; [`swos_abi::NR_SPAWN`].
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the record has 96 bytes; more than 2^32 handles do not exist"
+    reason = "the record has 104 bytes; more than 2^32 handles do not exist"
 )]
 pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
     let args = SpawnArgs {
         size: size_of::<SpawnArgs>() as u32,
         flags: 0,
         program: what.program,
-        handle_count: what.handles.len() as u32,
         path: address(what.path),
         path_len: register(what.path.len()),
         args: address(what.args),
@@ -73,6 +72,8 @@ pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
         env: address(what.env),
         env_len: register(what.env.len()),
         handles: address(what.handles),
+        handle_count: what.handles.len() as u32,
+        reserved: 0,
         capabilities: what.capabilities.bits(),
         memory_limit: what.memory_limit,
         handle_limit: what.handle_limit,

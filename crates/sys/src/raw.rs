@@ -40,7 +40,7 @@ impl IntoRegister for i32 {
 impl IntoRegister for Handle {
     #[inline(always)]
     fn into_register(self) -> u64 {
-        u64::from(self.0)
+        self.0
     }
 }
 

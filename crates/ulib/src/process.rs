@@ -67,14 +67,14 @@ impl Command {
 
     /// Gives `source` with at most `rights`, under the number `target`.
     pub fn handle(&mut self, target: u32, source: Handle, rights: Rights) -> &mut Self {
-        self.handles.push(SpawnHandle { source, target, rights: rights.bits(), flags: 0 });
+        self.handles.push(SpawnHandle { source, target, rights: rights.bits(), flags: 0, reserved: 0 });
         self
     }
 
     /// Gives this process's standard streams.
     pub fn inherit_streams(&mut self) -> &mut Self {
-        for stream in [Handle::STDIN, Handle::STDOUT, Handle::STDERR] {
-            self.handle(stream.0, stream, Rights::all());
+        for (target, stream) in (0..).zip([Handle::STDIN, Handle::STDOUT, Handle::STDERR]) {
+            self.handle(target, stream, Rights::all());
         }
         self
     }

@@ -1,5 +1,14 @@
 //! Booting, processes, memory, files: one behaviour each, over 1, 2 and 4 CPUs and several seeds.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "programs of a test: what can't be ends it"
+)]
+
 mod common;
 
 use common::{power_off, spawn, wait};
@@ -94,7 +103,7 @@ fn files_are_read_as_they_were_packed() {
     fn init(user: &mut User) {
         let path = user.stack() - 4096;
         user.store(path, b"/data/big");
-        let handle = user.call(NR_OPEN, &[u64::from(Handle::CWD.0), path, 9, 1, 0]).unwrap();
+        let handle = user.call(NR_OPEN, &[Handle::CWD.0, path, 9, 1, 0]).unwrap();
         let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
         let buffer = user.call(NR_MMAP, &[0, 1 << 20, 3, flags, u64::from(u32::MAX), 0]).unwrap();
         let mut read = Vec::new();

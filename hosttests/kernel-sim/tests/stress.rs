@@ -1,5 +1,14 @@
 //! Many threads, many processes, sockets, faults: nothing is lost and nothing leaks.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "programs of a test: what can't be ends it"
+)]
+
 mod common;
 
 use common::{figures, map, power_off, spawn, thread, wait};
@@ -291,7 +300,7 @@ fn a_disk_that_fails_costs_the_reader_an_error() {
     fn init(user: &mut User) {
         let path = map(user, 1 << 17);
         user.store(path, b"/data/file");
-        let handle = user.call(NR_OPEN, &[u64::from(Handle::CWD.0), path, 10, 1, 0]).unwrap();
+        let handle = user.call(NR_OPEN, &[Handle::CWD.0, path, 10, 1, 0]).unwrap();
         for round in 0..30_u64 {
             match user.call(NR_PREAD, &[handle, path + 4096, 5_000, round * 1_500 % 45_000]) {
                 Ok(count) => assert!(count > 0 && count <= 5_000),

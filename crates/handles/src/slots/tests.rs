@@ -29,8 +29,8 @@ fn numbers_never_return_and_worn_slots_are_retired() {
     // One slot is used 2^12 times, then the next takes its place.
     for use_of in 0..2 * GENERATIONS + 10 {
         let handle = open(&mut slots, use_of);
-        assert!(seen.insert(handle) && handle.0 < 1 << 31);
-        assert_eq!(handle.0 as usize % SLOTS_MAX, 3 + (use_of / GENERATIONS) as usize);
+        assert!(seen.insert(handle) && handle.0 < 1 << 63);
+        assert_eq!(slot_of(handle), 3 + usize::try_from(use_of / GENERATIONS).unwrap());
         assert_eq!(slots.close(handle), Some(use_of));
         check(&slots);
     }
@@ -46,7 +46,7 @@ fn the_slot_free_for_longest_is_used_first() {
         slots.close(handles[index]);
         check(&slots);
     }
-    let again: Vec<_> = (0..4).map(|n| open(&mut slots, n).0 as usize % SLOTS_MAX).collect();
+    let again: Vec<_> = (0..4).map(|n| open(&mut slots, n)).map(slot_of).collect();
     assert_eq!(again, [7, 4, 9, 11]);
 }
 
@@ -82,7 +82,7 @@ fn a_chosen_number_leaves_the_gap_usable() {
 fn all_slots_in_use_is_full() {
     let mut slots = Slots::new();
     for n in 3..SLOTS_MAX {
-        assert_eq!(open(&mut slots, ()).0 as usize, n);
+        assert_eq!(open(&mut slots, ()).0, n as u64);
     }
     assert_eq!(slots.vacant(), Err(Error::Full));
     assert_eq!(slots.close(Handle(77)), Some(()));

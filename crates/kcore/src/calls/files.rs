@@ -494,7 +494,7 @@ impl<M: Machine> Kernel<M> {
         let copy = handles.duplicate(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
         let (object, _) = handles.get(copy).map_err(handle_errno)?;
         let _counted = object.clone().opened();
-        Ok(u64::from(copy.0))
+        Ok(copy.0)
     }
 
     pub(super) fn handle_rights(&self, thread: &Thread<M>, handle: Handle) -> CallResult {

@@ -134,7 +134,7 @@ impl<M: Machine> Kernel<M> {
         let kept = object.clone();
         let inserted = thread.process.handles.lock().insert(object, rights);
         match inserted {
-            Ok(handle) => Ok(u64::from(handle.0)),
+            Ok(handle) => Ok(handle.0),
             Err(error) => {
                 self.close_object(kept);
                 Err(handle_errno(error).into())

@@ -55,7 +55,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let args: SpawnArgs = self.read_record(args, size)?;
-        if args.flags != 0 || u64::from(args.size) != size {
+        if args.flags != 0 || args.reserved != 0 || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
         let (vnode, name) = self.program(thread, &args)?;
@@ -131,6 +131,7 @@ impl<M: Machine> Kernel<M> {
             let grant =
                 table.share(spec.source, Rights::from_bits_retain(spec.rights)).map_err(handle_errno)?;
             if spec.flags != 0
+                || spec.reserved != 0
                 || u64::from(spec.target) >= SPAWN_HANDLES_MAX
                 || passed.iter().any(|(target, _)| *target == spec.target)
             {
@@ -163,7 +164,7 @@ impl<M: Machine> Kernel<M> {
         let mut refused = room.err();
         for (target, grant) in birth.handles {
             let accepted = match refused {
-                None => process.handles.lock().accept_at(Handle(target), grant).map(|_| ()),
+                None => process.handles.lock().accept_at(Handle(u64::from(target)), grant).map(|_| ()),
                 Some(_) => Err(swos_handles::Refused { grant, error: swos_handles::Error::Full }),
             };
             if let Err(not_taken) = accepted {

@@ -1,6 +1,13 @@
 //! What simulated programs do again and again.
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "each test file uses its part"
+)]
 
 use swos_abi::*;
 use swos_kernel_sim::User;
@@ -22,17 +29,24 @@ pub fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, Errno> {
     let args = format!("{path}\0{arg}\0");
     let handles: Vec<u8> = (0..3_u32)
         .flat_map(|slot| {
-            SpawnHandle { source: Handle(slot), target: slot, rights: u32::MAX, flags: 0 }.as_bytes().to_vec()
+            SpawnHandle {
+                source: Handle(u64::from(slot)),
+                target: slot,
+                rights: u32::MAX,
+                flags: 0,
+                reserved: 0,
+            }
+            .as_bytes()
+            .to_vec()
         })
         .collect();
     user.store(at, path.as_bytes());
     user.store(at + 1024, args.as_bytes());
     user.store(at + 2048, &handles);
     let record = SpawnArgs {
-        size: 96,
+        size: 104,
         flags: 0,
         program: Handle::NONE,
-        handle_count: 3,
         path: at,
         path_len: path.len() as u64,
         args: at + 1024,
@@ -40,13 +54,15 @@ pub fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, Errno> {
         env: 0,
         env_len: 0,
         handles: at + 2048,
+        handle_count: 3,
+        reserved: 0,
         capabilities: u64::MAX,
         memory_limit: 0,
         handle_limit: 0,
         thread_limit: 0,
     };
     user.store(at + 3072, record.as_bytes());
-    user.call(NR_SPAWN, &[at + 3072, 96])
+    user.call(NR_SPAWN, &[at + 3072, 104])
 }
 
 pub fn wait(user: &mut User, pid: u64) -> (u32, i32) {
