@@ -18,6 +18,8 @@ use crate::report::{Report, equal};
 const BAD: [u64; 7] =
     [0, 1, 4095, 0x00ff_0000_0000_0000, 0xffff_0000_0000_0000, 0xffff_ffff_8008_0000, u64::MAX - 7];
 
+const SPAWN_SIZE: u64 = size_of::<abi::SpawnArgs>() as u64;
+
 /// Any call with any registers.
 fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
     let [a, b, c, d, e, f] = arguments;
@@ -38,7 +40,7 @@ pub(crate) fn all(report: &mut Report) {
         Ok(())
     });
     report.test("bad handles", || {
-        for handle in [3_000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, u64::MAX] {
+        for handle in [3_000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, 1 << 62, 1 << 63, u64::MAX] {
             for number in
                 [abi::NR_READ, abi::NR_WRITE, abi::NR_CLOSE, abi::NR_FSTAT, abi::NR_READDIR, abi::NR_ACCEPT]
             {
@@ -89,7 +91,7 @@ fn bad_buffers() -> Result<(), String> {
             equal((bad, raw::write(Handle::STDERR, bad, 64)), (bad, fault))?;
             equal((bad, raw::open(Handle::CWD, bad, 4, 1, 0)), (bad, fault))?;
             equal((bad, raw::stat(Handle::CWD, bad, 4, 0, bad, 80)), (bad, fault))?;
-            equal((bad, raw::spawn(bad, 96)), (bad, fault))?;
+            equal((bad, raw::spawn(bad, SPAWN_SIZE)), (bad, fault))?;
             equal((bad, raw::poll(bad, 1, 0)), (bad, fault))?;
             equal((bad, raw::log_write(1, bad, 8)), (bad, fault))?;
         }
@@ -142,9 +144,9 @@ fn paths() -> Result<(), String> {
 
 fn numbers() -> Result<(), String> {
     let invalid: Result<u64, Errno> = Err(Errno::INVAL);
-    equal(call(abi::NR_MMAP, [0, 4096, 0xff, 0x22, u64::from(u32::MAX), 0]), invalid)?;
-    equal(call(abi::NR_MMAP, [0, 0, 3, 0x22, u64::from(u32::MAX), 0]), invalid)?;
-    equal(call(abi::NR_MMAP, [0, 4096, 3, 0x23, u64::from(u32::MAX), 0]), invalid)?;
+    equal(call(abi::NR_MMAP, [0, 4096, 0xff, 0x22, Handle::NONE.0, 0]), invalid)?;
+    equal(call(abi::NR_MMAP, [0, 0, 3, 0x22, Handle::NONE.0, 0]), invalid)?;
+    equal(call(abi::NR_MMAP, [0, 4096, 3, 0x23, Handle::NONE.0, 0]), invalid)?;
     equal(call(abi::NR_MUNMAP, [1, 4096, 0, 0, 0, 0]), invalid)?;
     equal(call(abi::NR_FUTEX_WAIT, [2, 0, 0, 1, 0, 0]), invalid)?;
     equal(call(abi::NR_CLOCK_GET, [99, 0, 0, 0, 0, 0]), invalid)?;

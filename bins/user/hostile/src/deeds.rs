@@ -63,10 +63,10 @@ deeds! {
     "read reserved memory" SEGV || { let page = mapped(Protection::empty())?; read(page) };
     "write read-only memory" SEGV || { let page = mapped(Protection::READ)?; write(page) };
     "use unmapped memory" SEGV unmapped;
+    "use a hole in a mapping" SEGV hole;
     "unmap own text" SEGV unmap_text;
     "stack pointer zero" SEGV || instruction!("mov x9, xzr", "mov sp, x9", "ldr x0, [sp]");
     "stack pointer in the kernel" SEGV || instruction!("mov x9, #0xffff000000000000", "mov sp, x9", "str x0, [sp, #-16]!");
-    "stack pointer misaligned" BUS || instruction!("mov x9, sp", "add x9, x9, #8", "mov sp, x9", "ldr x0, [sp]");
     "jump misaligned" BUS || call(run as fn(&str) -> i32 as usize + 2);
     "exclusive misaligned" BUS || { let word = [0_u64; 2]; exclusive((&raw const word).expose_provenance() + 4) };
     "undefined instruction" ILL || instruction!("udf #0");
@@ -188,6 +188,14 @@ fn unmapped() -> Result<(), &'static str> {
         sys::munmap(page, 4096).map_err(Errno::text)?;
     }
     read(page.as_ptr().expose_provenance())
+}
+
+/// The last page of a mapping, never touched before it was unmapped.
+fn hole() -> Result<(), &'static str> {
+    let start = sys::map_anonymous(3 * 4096, Protection::READ | Protection::WRITE).map_err(Errno::text)?;
+    // SAFETY: the pages are ours and not used.
+    unsafe { sys::munmap(start.add(2 * 4096), 4096) }.map_err(Errno::text)?;
+    write(start.as_ptr().expose_provenance() + 2 * 4096)
 }
 
 fn unmap_text() -> Result<(), &'static str> {

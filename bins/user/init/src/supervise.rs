@@ -116,13 +116,14 @@ fn start(service: &Service<'_>) -> Result<Child, Errno> {
     }
     // Files stay open until the child has its handles.
     let mut files = Vec::new();
-    let streams = [(0, service.stdin), (1, service.stdout), (2, service.stderr)];
-    for (target, stream) in streams {
+    let own = [Handle::STDIN, Handle::STDOUT, Handle::STDERR];
+    let streams = [service.stdin, service.stdout, service.stderr];
+    for (target, (stream, own)) in (0..).zip(streams.into_iter().zip(own)) {
         let way = if target == 0 { Rights::READ } else { Rights::WRITE };
         match stream {
             // The number is taken, so that no other object gets it by chance, but nothing can be done with it.
-            Stream::Null => command.handle(target, Handle(target), Rights::empty()),
-            Stream::Console => command.handle(target, Handle(target), way | Rights::GETATTR),
+            Stream::Null => command.handle(target, own, Rights::empty()),
+            Stream::Console => command.handle(target, own, way | Rights::GETATTR),
             Stream::File(path) => {
                 let flags = if target == 0 {
                     OpenFlags::READ

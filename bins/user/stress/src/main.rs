@@ -1,0 +1,241 @@
+//! Test program: does much of everything, then counts what is left.
+//!
+//! Free frames and open objects must be the same before and after, exactly. Speaks the protocol of the guest tests on standard
+//! output. With a number as argument, that many processes are started (10,000 otherwise), and the others scale along.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![expect(unsafe_code, reason = "remaps pages under a reader, to see that no stale translation survives")]
+
+extern crate alloc;
+
+mod memory;
+mod report;
+
+use alloc::{string::String, vec::Vec};
+
+use report::{Report, equal, text};
+use swos_ulib::{
+    abi::{Capabilities, DOMAIN_IPV4, Errno, Handle, Rights, SOCKET_DATAGRAM, SOCKET_STREAM},
+    env,
+    fs::File,
+    process::{Child, Command},
+    sync::{Arc, Condvar, Mutex},
+    sys, system, thread,
+    time::Duration,
+};
+
+swos_ulib::main!(run);
+
+const SELF: &str = "/bin/stress";
+
+fn run() -> i32 {
+    let mut args = env::args().skip(1);
+    match args.next() {
+        Some("nothing") => 0,
+        Some("spin") => spin(),
+        Some("unmapped") => memory::read_after_unmap(),
+        Some("limited") => limited(),
+        Some("crowd") => crowd(),
+        count => all(count.and_then(|count| count.parse().ok()).unwrap_or(10_000)),
+    }
+}
+
+/// This program again.
+fn child(deed: &str) -> Command {
+    let mut command = Command::new(SELF);
+    command.arg(deed).handle(2, Handle::STDERR, Rights::WRITE);
+    command.capabilities(Capabilities::FS_READ);
+    command
+}
+
+/// What must not change: bytes that can be handed out, and objects.
+fn left() -> Result<(u64, u32, u32, u32, u32), Errno> {
+    // Ends of processes and sockets are tidied up by the kernel in its own time; but it does come to an end.
+    let mut before = None;
+    for _ in 0..200 {
+        let info = system::system_info()?;
+        let now =
+            (info.memory_free + info.memory_cached, info.processes, info.threads, info.sockets, info.objects);
+        if before.replace(now) == Some(now) {
+            return Ok(now);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    before.ok_or(Errno::AGAIN)
+}
+
+/// Does something `times` after a smaller run (so that caches are filled), and compares what is left.
+fn leaves_nothing(times: u32, mut act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    for _ in 0..times.min(64) {
+        act()?;
+    }
+    let before = left().map_err(text)?;
+    for _ in 0..times {
+        act()?;
+    }
+    equal(left().map_err(text)?, before)
+}
+
+fn all(count: u32) -> i32 {
+    let mut report = Report::default();
+    report.test("processes in sequence", || {
+        leaves_nothing(count, || equal(child("nothing").status().map_err(text)?.code(), Some(0)))
+    });
+    report.test("processes in parallel", || {
+        leaves_nothing(count / 100, || {
+            let children: Vec<Child> = (0..8).filter_map(|_| child("nothing").spawn().ok()).collect();
+            equal(children.len(), 8)?;
+            children.iter().try_for_each(|child| equal(child.wait().map_err(text)?.code(), Some(0)))
+        })
+    });
+    report.test("processes killed with their threads", || {
+        leaves_nothing(count / 100, || {
+            let child = child("spin").spawn().map_err(text)?;
+            thread::yield_now();
+            child.kill().map_err(text)?;
+            equal(child.wait().map_err(text)?.signal(), Some(9))
+        })
+    });
+    report.test("threads", || {
+        leaves_nothing(count, || {
+            let thread = thread::spawn(|| 7).map_err(text)?;
+            equal(thread.join(), 7)
+        })
+    });
+    report.test("detached threads", || {
+        static ENDED: Mutex<u32> = Mutex::new(0);
+        leaves_nothing(count / 10, || {
+            let before = *ENDED.lock();
+            drop(thread::spawn(|| *ENDED.lock() += 1).map_err(text)?);
+            while *ENDED.lock() == before {
+                thread::yield_now();
+            }
+            Ok(())
+        })
+    });
+    report.test("a counter under a lock on all CPUs", || counter(count * 10));
+    report.test("a condition from thread to thread", || handoff(count));
+    report.test("files", || leaves_nothing(count * 10, || File::open(SELF).map(drop).map_err(text)));
+    report.test("sockets", || {
+        leaves_nothing(count, || {
+            for kind in [SOCKET_STREAM, SOCKET_DATAGRAM] {
+                sys::close(sys::socket(DOMAIN_IPV4, kind).map_err(text)?).map_err(text)?;
+            }
+            Ok(())
+        })
+    });
+    report.test("mappings", || leaves_nothing(count, memory::map_touch_unmap));
+    report.test("fresh pages are zero", || memory::fresh(count * 10));
+    report.test("no stale translation after a remap", || memory::remap(count * 10));
+    report.test("no stale translation after an unmap", || {
+        (0..count / 200).try_for_each(|_| equal(child("unmapped").status().map_err(text)?.signal(), Some(11)))
+    });
+    report.test("limits are errors", || {
+        leaves_nothing(4, || {
+            let mut limited = child("limited");
+            limited.limits(4 << 20, 32, 8);
+            equal(limited.status().map_err(text)?.code(), Some(0))
+        })
+    });
+    report.test("a thousand threads", || {
+        leaves_nothing(2, || equal(child("crowd").status().map_err(text)?.code(), Some(0)))
+    });
+    report.done()
+}
+
+/// Threads that only count, until somebody ends the process.
+fn spin() -> i32 {
+    for _ in 0..3 {
+        drop(thread::spawn(|| {
+            loop {
+                core::hint::spin_loop();
+            }
+        }));
+    }
+    loop {
+        thread::yield_now();
+    }
+}
+
+fn counter(times: u32) -> Result<(), String> {
+    let threads = system::system_info().map_err(text)?.cpus * 2;
+    let shared = Arc::new(Mutex::new(0_u64));
+    let running: Vec<_> = (0..threads)
+        .filter_map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || (0..times).for_each(|_| *shared.lock() += 1)).ok()
+        })
+        .collect();
+    running.into_iter().for_each(thread::JoinHandle::join);
+    equal(*shared.lock(), u64::from(threads) * u64::from(times))
+}
+
+fn handoff(times: u32) -> Result<(), String> {
+    let shared = Arc::new((Mutex::new(0_u32), Condvar::new()));
+    let other = Arc::clone(&shared);
+    let turn = move |shared: &(Mutex<u32>, Condvar), mine: u32| {
+        for _ in 0..times {
+            let mut value = shared.0.lock();
+            while *value % 2 != mine {
+                value = shared.1.wait(value);
+            }
+            *value += 1;
+            shared.1.notify_one();
+        }
+    };
+    let thread = thread::spawn(move || turn(&other, 1)).map_err(text)?;
+    turn(&shared, 0);
+    thread.join();
+    equal(*shared.0.lock(), times * 2)
+}
+
+/// Runs into the limits of memory, handles and threads; each must be an error, and the process must go on.
+fn limited() -> i32 {
+    let mut files = Vec::new();
+    let handles = loop {
+        match File::open(SELF) {
+            Ok(file) => files.push(file),
+            Err(errno) => break errno,
+        }
+        if files.len() > 64 {
+            return 1;
+        }
+    };
+    files.clear();
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let mut waiting = Vec::new();
+    let threads = loop {
+        let gate = Arc::clone(&gate);
+        match thread::spawn(move || drop(gate.lock())) {
+            Ok(thread) => waiting.push(thread),
+            Err(errno) => break errno,
+        }
+        if waiting.len() > 16 {
+            return 2;
+        }
+    };
+    drop(closed);
+    waiting.into_iter().for_each(thread::JoinHandle::join);
+    let memory = memory::until_refused(64 << 20);
+    if handles == Errno::MFILE && threads == Errno::AGAIN && memory { 0 } else { 3 }
+}
+
+/// A thousand threads at once, all waiting for one lock.
+fn crowd() -> i32 {
+    let gate = Arc::new(Mutex::new(0_u32));
+    let mut closed = gate.lock();
+    let mut waiting = Vec::new();
+    for _ in 0..1_000 {
+        let gate = Arc::clone(&gate);
+        match thread::spawn(move || *gate.lock() += 1) {
+            Ok(thread) => waiting.push(thread),
+            Err(_) => break,
+        }
+    }
+    let started = waiting.len();
+    *closed += 1;
+    drop(closed);
+    waiting.into_iter().for_each(thread::JoinHandle::join);
+    i32::from(started != 1_000 || *gate.lock() != 1_001)
+}
