@@ -34,7 +34,7 @@ fn parent() -> Result<()> {
     // Named here is all that the child gets: our output, to write to. No input, no files, no network.
     let status = Command::new("/bin/hello")
         .arg("child")
-        .handle(Handle::STDOUT.0, Handle::STDOUT, Rights::WRITE)
+        .handle(1, Handle::STDOUT, Rights::WRITE)
         .capabilities(Capabilities::empty())
         .status()?;
     println!("parent: the child ended with {status}");
