@@ -118,9 +118,29 @@ extern "C" fn swos_syscall(
     number: u64,
     block: *mut PerCpu,
 ) -> SyscallReturn {
-    let cpu: *mut Cpu = block.cast();
     // SAFETY: the trap entry passes this CPU's block, which starts its data.
-    let (kernel, token) = unsafe { own(cpu) };
+    let (kernel, token) = unsafe { own(block.cast()) };
+    match kernel.quick_call(token, number) {
+        Some(value) => SyscallReturn { value, leave: 0 },
+        None => full_syscall(a0, a1, a2, a3, a4, a5, number, block),
+    }
+}
+
+/// The calls that are more than a look. Apart, and with the same arguments in the same registers, so that the quick ones
+/// need no frame.
+#[inline(never)]
+extern "C" fn full_syscall(
+    a0: u64,
+    a1: u64,
+    a2: u64,
+    a3: u64,
+    a4: u64,
+    a5: u64,
+    number: u64,
+    block: *mut PerCpu,
+) -> SyscallReturn {
+    // SAFETY: as in `swos_syscall`.
+    let (kernel, token) = unsafe { own(block.cast()) };
     match kernel.syscall(token, number, [a0, a1, a2, a3, a4, a5]) {
         Trap::Return(value) => SyscallReturn { value, leave: 0 },
         // SAFETY: the running thread's context, saved by the entry.
