@@ -188,7 +188,7 @@ impl Guest {
     /// It did.
     pub fn check_alive(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait().context("cannot wait for QEMU")? {
-            bail!("QEMU ended ({status})");
+            bail!("QEMU ended ({status}): {}", self.output.errors.text().trim());
         }
         match self.output.console.text().lines().find(|line| line.starts_with(PANIC_MARKER)) {
             Some(line) => bail!("kernel {line}"),

@@ -1,5 +1,6 @@
 //! A small HTTP client that can also misbehave.
 
+use crate::guest::Guest;
 use anyhow::{Context, Result, bail, ensure};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -152,10 +153,11 @@ pub enum Body {
 /// Waits until the guest's web server answers a request for `/`; returns that answer.
 ///
 /// # Errors
-/// It does not within `limit`.
-pub fn wait_until_served(port: u16, limit: Duration) -> Result<Response> {
+/// It does not within `limit`; the guest panicked or ended.
+pub fn wait_until_served(guest: &mut Guest, port: u16, limit: Duration) -> Result<Response> {
     let deadline = Instant::now() + limit;
     loop {
+        guest.check_alive()?;
         // The emulator accepts long before the guest does: short attempts, many of them.
         let attempt =
             Client::connect_with(port, Duration::from_secs(1)).and_then(|mut client| client.get("/"));

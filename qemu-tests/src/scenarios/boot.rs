@@ -40,7 +40,7 @@ pub(super) fn with_site<T>(
 ) -> Result<T> {
     let port = machine.host_port(80).context("the web server's port is led in")?;
     bench.boot_and_outlive(machine, |guest| {
-        let front = http::wait_until_served(port, BOOT_LIMIT)?;
+        let front = http::wait_until_served(guest, port, BOOT_LIMIT)?;
         ensure!(front.status == 200, "the front page answers {}", front.status);
         drive(guest, port)
     })

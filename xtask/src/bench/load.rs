@@ -51,7 +51,7 @@ fn ours(subject: &Subject) -> Result<Server> {
     let port = machine.host_port(80).context("the web server's port is led in")?;
     let mut guest = Guest::start(machine)?;
     guest.expect(LISTENING)?;
-    http::wait_until_served(port, LIMIT)?;
+    http::wait_until_served(&mut guest, port, LIMIT)?;
     Ok(Server { name: "", port, _guest: guest })
 }
 
@@ -60,8 +60,8 @@ fn theirs(path: &Path) -> Result<Server> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let forward: Forward = forward_to(80)?;
     let machine = Machine::new("").network(&[forward]).extra(text.lines().filter(|line| !line.is_empty()));
-    let guest = Guest::start(machine)?;
-    http::wait_until_served(forward.host, LIMIT).context("the peer")?;
+    let mut guest = Guest::start(machine)?;
+    http::wait_until_served(&mut guest, forward.host, LIMIT).context("the peer")?;
     Ok(Server { name: "peer_", port: forward.host, _guest: guest })
 }
 

@@ -29,9 +29,9 @@ pub(super) fn smallest(subject: &Subject) -> Result<Vec<Figure>> {
 fn serves(subject: &Subject, mib: u32) -> Result<bool> {
     let machine = subject.machine()?.memory_mib(mib);
     let port = machine.host_port(80).context("the web server's port is led in")?;
-    let _guest = Guest::start(machine)?;
-    let whole = || {
-        http::wait_until_served(port, LIMIT)?;
+    let mut guest = Guest::start(machine)?;
+    let mut whole = || {
+        http::wait_until_served(&mut guest, port, LIMIT)?;
         http::Client::connect(port)?.get("/1k.bin")
     };
     Ok(whole().is_ok_and(|answer| answer.status == 200))

@@ -60,8 +60,8 @@ fn counted(subject: &Subject, kind: Kind, requests: u32, account: Account) -> Re
     let counter = Counter::new(subject, account)?;
     let machine = counter.load(subject.machine()?);
     let port = machine.host_port(80).context("the web server's port is led in")?;
-    let guest = Guest::start(machine)?;
-    http::wait_until_served(port, LIMIT)?;
+    let mut guest = Guest::start(machine)?;
+    http::wait_until_served(&mut guest, port, LIMIT)?;
     let mut kept = Client::connect(port)?;
     // Pages and caches are warm before the counted ones begin.
     for _ in 0..5 {
