@@ -144,7 +144,7 @@ impl Smoltcp {
         let segment = frame.get(14..).and_then(|packet| Segment::decode(now, packet));
         let Some(segment) = segment.filter(|segment| segment.flags == TcpFlags::SYN) else { return false };
         self.sockets.iter().any(|(_, socket)| {
-            let Socket::Tcp(socket) = socket;
+            let Socket::Tcp(socket) = socket else { return false };
             socket.state() != tcp::State::Closed
                 && socket.remote_endpoint().is_some_and(|remote| {
                     remote.port == segment.src.port() && remote.addr == IpAddress::Ipv4(*segment.src.ip())
