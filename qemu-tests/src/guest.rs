@@ -109,9 +109,9 @@ impl Guest {
     /// Any [`Defect`](crate::Defect), or as [`Guest::expect`].
     pub fn expect_tests(&mut self, plan: Plan<'_>) -> Result<()> {
         let mut report = Report::default();
-        let deadline = Instant::now() + PATIENCE;
         while !report.is_done() {
-            match self.line(deadline) {
+            // Patience with each line and not with all of them: a long list of tests may take its time.
+            match self.line(Instant::now() + PATIENCE) {
                 Ok(line) => report.line(&line),
                 Err(error) => {
                     let defects = join(&report.defects(plan));

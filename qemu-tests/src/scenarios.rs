@@ -1,11 +1,11 @@
 //! The table of all scenarios.
 
 mod boot;
-mod hostile;
 mod http;
 mod image;
 mod load;
 mod page;
+mod programs;
 mod site;
 
 use crate::scenario::Scenario;
@@ -17,7 +17,7 @@ pub fn all() -> Vec<Scenario> {
         boot::scenarios(),
         site::scenarios(),
         http::scenarios(),
-        hostile::scenarios(),
+        programs::scenarios(),
         load::scenarios(),
         image::scenarios(),
         page::scenarios(),

@@ -1,4 +1,4 @@
-//! Images to measure on: the base image with files of known sizes, or with the program of small measurements.
+//! The image to measure the web server on: the base image with files of known sizes.
 
 use crate::build::write_if_changed;
 use crate::image;
@@ -16,12 +16,6 @@ args = --root /www --port 80 --access-log off
 capabilities = net fs-read
 ";
 
-const MEASURING: &str = "\
-[service bench]
-program = /bin/bench
-restart = never
-";
-
 /// A web server with the files of known sizes, without an access log.
 pub(super) fn serving(workspace: &Workspace) -> Result<PathBuf> {
     let overlay = workspace.build().join("overlay/serving");
@@ -33,11 +27,4 @@ pub(super) fn serving(workspace: &Workspace) -> Result<PathBuf> {
         write_if_changed(&overlay.join("www").join(name), &bytes)?;
     }
     image::with_overlay(workspace, &overlay, "bench-serving")
-}
-
-/// The program that measures small things from inside, and nothing beside it.
-pub(super) fn measuring(workspace: &Workspace) -> Result<PathBuf> {
-    let overlay = workspace.build().join("overlay/measuring");
-    write_if_changed(&overlay.join("etc/swos/services"), MEASURING.as_bytes())?;
-    image::with_overlay(workspace, &overlay, "bench-measuring")
 }

@@ -1,14 +1,17 @@
 //! Instructions of small things, measured by a program inside: one instruction is one nanosecond of the guest's time.
 
-use super::{Figure, INSTRUCTIONS, Subject, image};
+use super::{Figure, INSTRUCTIONS, Subject};
+use crate::image;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use swos_qemu_tests::{Guest, Machine};
 
 pub(super) fn measure(workspace: &Workspace, subject: &Subject, names: &[&str]) -> Result<Vec<Figure>> {
+    // The program's own groups: `mm` is calls and faults of memory.
     let machine = Machine::new(&subject.kernel)
-        .disk(image::measuring(workspace)?)
+        .disk(image::with_tests(workspace)?)
+        .only("/bin/bench getpid mm")
         .extra(["-icount", "shift=0,sleep=off"]);
     let mut guest = Guest::start(machine)?;
     let mut seen: BTreeMap<String, Vec<f64>> = BTreeMap::new();

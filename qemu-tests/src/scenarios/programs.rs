@@ -1,0 +1,81 @@
+//! Programs that break every rule die alone or are refused, and programs that do much of everything leave nothing behind.
+
+use crate::machine::{ExitBy, Machine};
+use crate::protocol::Plan;
+use crate::scenario::{Bench, Scenario};
+use anyhow::{Result, ensure};
+use core::time::Duration;
+
+/// What `/bin/hostile` must at least have tried; it knows more.
+const DEEDS: [&str; 24] = [
+    "bystanders-start",
+    "read-null",
+    "write-null",
+    "call-null",
+    "read-kernel",
+    "write-kernel",
+    "call-kernel",
+    "read-nowhere",
+    "execute-stack",
+    "execute-heap",
+    "execute-data",
+    "write-text",
+    "overflow-stack",
+    "stack-pointer-misaligned",
+    "undefined-instruction",
+    "brk",
+    "hvc",
+    "write-ttbr0",
+    "unknown-calls",
+    "bad-handles",
+    "bad-buffers",
+    "lengths-beyond-everything",
+    "a-program-without-capabilities-is-refused",
+    "bystanders-are-unhurt",
+];
+
+/// What `/bin/stress` must at least have done.
+const LOADS: [&str; 15] = [
+    "processes-in-sequence",
+    "processes-in-parallel",
+    "processes-killed-with-their-threads",
+    "threads",
+    "detached-threads",
+    "a-counter-under-a-lock-on-all-CPUs",
+    "a-condition-from-thread-to-thread",
+    "files",
+    "sockets",
+    "mappings",
+    "fresh-pages-are-zero",
+    "no-stale-translation-after-a-remap",
+    "no-stale-translation-after-an-unmap",
+    "limits-are-errors",
+    "a-thousand-threads",
+];
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let hostile = |cpus| {
+        Scenario::new(format!("hostile/program-{cpus}cpu"), move |bench| {
+            program(bench, cpus, "/bin/hostile", &DEEDS)
+        })
+    };
+    let stress = |cpus| {
+        Scenario::new(format!("stress/program-{cpus}cpu"), move |bench| {
+            program(bench, cpus, "/bin/stress", &LOADS)
+        })
+    };
+    vec![hostile(1), hostile(4), stress(1), stress(4)]
+}
+
+fn program(bench: &Bench, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
+    let artefacts = bench.artefacts();
+    let machine = Machine::new(&artefacts.kernel).disk(&artefacts.test_image).smp(cpus).only(command);
+    // Loopback connections need an address.
+    let machine = machine.network(&[]);
+    bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
+        guest.expect_tests(Plan::AtLeast(planned))?;
+        let status = guest.exit(Duration::from_secs(60))?;
+        ensure!(status.success(), "the machine ended with {status}");
+        Ok(())
+    })
+}
