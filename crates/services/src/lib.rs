@@ -51,7 +51,6 @@
 extern crate alloc;
 
 mod error;
-#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod parse;
 mod service;

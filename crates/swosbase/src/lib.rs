@@ -35,7 +35,6 @@
 extern crate alloc;
 
 mod error;
-#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod key;
 mod sha;

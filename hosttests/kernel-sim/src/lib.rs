@@ -327,7 +327,11 @@ impl Simulation {
         match fetched {
             Ok(frame) => {
                 let number = usize::from(self.machine.pin(frame)[entry.page_offset() % PAGE_SIZE]);
-                thread.context().begin(self.programs[number]);
+                match self.programs.get(number) {
+                    Some(program) => thread.context().begin(*program),
+                    // Code that a program made itself, or a wrong entry.
+                    None => self.exception(cpu, ExceptionKind::Instruction),
+                }
             }
             Err(fault) => self.memory_fault(cpu, fault.address, AccessKind::Execute),
         }

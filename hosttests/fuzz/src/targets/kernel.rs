@@ -1,0 +1,308 @@
+//! The kernel on a simulated machine: a program that makes any calls with any arguments.
+
+use swos_abi::{
+    CALLS, Capabilities, ExitRecord, Handle, MapFlags, NR_EXIT, NR_GETPID, NR_KILL, NR_MMAP, NR_OPEN,
+    NR_POWER, NR_PROCESS_INFO, NR_READ, NR_SLEEP, NR_SPAWN, NR_SYSTEM_INFO, NR_THREAD_CREATE, NR_WAIT,
+    POWER_OFF, ProcessInfo, SocketAddress, SpawnArgs, SpawnHandle, SystemInfo, WAIT_ANY, WAIT_NO_HANG,
+};
+use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use crate::input::Input;
+
+/// Steps of a script.
+const MOST_STEPS: usize = 64;
+/// The memory that a script works on.
+const ROOM: u64 = 64 << 10;
+/// Where in it records with something sensible in them lie.
+const PATHS: u64 = 0x8000;
+const RECORDS: u64 = 0x9000;
+const PATH_TEXTS: [&str; 8] =
+    ["/", "/bin/leaf", "/bin/sleeper", "/script", "data/file", "/data/../data/./file", "/nothing", "/data"];
+
+/// What init found in the end.
+const VERDICT: &str = "nothing is left behind";
+
+/// A script for a program: the kernel never panics, loses no wake-up, and after the program's end every frame is back.
+/// The first byte chooses processors and interleaving.
+pub(super) fn system_calls(data: &[u8]) {
+    let mut input = Input::new(data);
+    let choice = input.u8();
+    let script = input.rest();
+    let files = [
+        ImageFile { path: "script".into(), bytes: script.iter().copied().take(4000).collect() },
+        ImageFile {
+            path: "data/file".into(),
+            bytes: (0..10_000_u32).map(|at| at.to_le_bytes()[0]).collect(),
+        },
+    ];
+    let programs: [(&'static str, Program); 4] =
+        [("init", init), ("leaf", |_| {}), ("sleeper", sleeper), ("caller", caller)];
+    let plan = Plan {
+        cpus: if choice & 1 == 0 { 1 } else { 2 },
+        frames: 4096,
+        seed: u64::from(choice >> 1) + 1,
+        programs: &programs,
+        files: &files,
+    };
+    let mut simulation = Simulation::new(&plan);
+    simulation.run(3_000_000);
+    let text = simulation.machine().console_text();
+    assert!(text.contains(VERDICT), "{text}");
+}
+
+/// Runs the script's process and looks whether anything of it is left.
+fn init(user: &mut User) {
+    if user.call(NR_GETPID, &[]) != Ok(1) {
+        // A script started the wrong program.
+        return;
+    }
+    // Once for what stays: pages of programs and files.
+    for path in ["/bin/leaf", "/bin/sleeper", "/bin/caller"] {
+        let pid = spawn(user, path, "idle").expect("the first processes start");
+        reap(user, pid, 5);
+    }
+    let before = free_frames(user);
+    let pid = spawn(user, "/bin/caller", "go").expect("the script's process starts");
+    reap(user, pid, 100);
+    end_everybody(user);
+    let after = free_frames(user);
+    assert_eq!(after, before, "frames were lost or made up");
+    say(user, VERDICT);
+    let _ = user.call(NR_POWER, &[u64::from(POWER_OFF)]);
+}
+
+fn sleeper(user: &mut User) {
+    let _ = user.call(NR_SLEEP, &[u64::MAX / 4]);
+}
+
+/// Waits for a child, so many hundredths of a second; then kills it.
+fn reap(user: &mut User, pid: u64, patience: u32) {
+    for _ in 0..patience {
+        let at = user.stack() - 4096;
+        match user.call(NR_WAIT, &[pid, u64::from(WAIT_NO_HANG), at]) {
+            Ok(0) => {}
+            Ok(_) => return,
+            Err(errno) => panic!("wait: {errno:?}"),
+        }
+        user.call(NR_SLEEP, &[10_000_000]).expect("sleeping works");
+    }
+    user.call(NR_KILL, &[pid, 9]).expect("a child can be killed");
+    let at = user.stack() - 4096;
+    assert_eq!(user.call(NR_WAIT, &[pid, 0, at]), Ok(pid));
+    let record = ExitRecord::read_from_bytes(&user.load(at, size_of::<ExitRecord>())).unwrap();
+    assert_eq!((u64::from(record.pid), record.cause), (pid, 1));
+}
+
+/// Ends what the script left: orphans belong to init.
+fn end_everybody(user: &mut User) {
+    let at = user.stack() - 4096;
+    let mut next = 2;
+    while let Ok(pid @ 2..) = user.call(NR_PROCESS_INFO, &[next, at, size_of::<ProcessInfo>() as u64]) {
+        let _ = user.call(NR_KILL, &[pid, 9]);
+        next = pid + 1;
+    }
+    while user.call(NR_WAIT, &[WAIT_ANY, 0, 0]).is_ok() {}
+    assert_eq!(figures(user).processes, 1, "a process that can't be ended");
+}
+
+fn figures(user: &mut User) -> SystemInfo {
+    let at = user.stack() - 4096;
+    user.call(NR_SYSTEM_INFO, &[at, size_of::<SystemInfo>() as u64]).expect("figures are there");
+    SystemInfo::read_from_bytes(&user.load(at, size_of::<SystemInfo>())).unwrap()
+}
+
+/// Free frames once teardown has caught up, cached pages counted in.
+fn free_frames(user: &mut User) -> u64 {
+    for _ in 0..50 {
+        user.call(NR_SLEEP, &[1_000_000]).expect("sleeping works");
+    }
+    let figures = figures(user);
+    figures.memory_free + figures.memory_cached
+}
+
+fn say(user: &mut User, text: &str) {
+    let at = user.stack() - 4096;
+    user.store(at, text.as_bytes());
+    let _ = user.call(swos_abi::NR_WRITE, &[1, at, text.len() as u64]);
+}
+
+fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
+    SpawnArgs {
+        size: u32::try_from(size_of::<SpawnArgs>()).unwrap(),
+        flags: 0,
+        program: Handle::NONE,
+        path,
+        path_len,
+        args: at + 1024,
+        args_len: 0,
+        env: 0,
+        env_len: 0,
+        handles: at + 512,
+        handle_count: 3,
+        reserved: 0,
+        // All but to switch the machine off: init has the last word.
+        capabilities: !Capabilities::CONSOLE.bits(),
+        memory_limit: 0,
+        handle_limit: 0,
+        thread_limit: 0,
+    }
+}
+
+fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, swos_abi::Errno> {
+    let at = user.stack() - 8192;
+    store_handles(user, at + 512);
+    user.store(at + 2048, path.as_bytes());
+    let args = format!("{path}\0{arg}\0");
+    user.store(at + 1024, args.as_bytes());
+    let mut record = spawn_record(at, at + 2048, path.len() as u64);
+    record.args_len = args.len() as u64;
+    user.store(at, record.as_bytes());
+    user.call(NR_SPAWN, &[at, size_of::<SpawnArgs>() as u64])
+}
+
+fn store_handles(user: &mut User, at: u64) {
+    for slot in 0..3_u32 {
+        let source = Handle(slot.into());
+        let handle = SpawnHandle { source, target: slot, rights: u32::MAX, flags: 0, reserved: 0 };
+        let size = size_of::<SpawnHandle>() as u64;
+        user.store(at + u64::from(slot) * size, handle.as_bytes());
+    }
+}
+
+/// The program of the script.
+fn caller(user: &mut User) {
+    if user.argument() != user.stack() {
+        // A thread of the script: a piece of it, without further threads.
+        let seed = user.argument().to_le_bytes();
+        let mut interpreter = Interpreter { room: user.stack() & !0xffff, results: [0; 8], threads: 0 };
+        let mut input = Input::new(&seed);
+        for _ in 0..4 {
+            interpreter.step(user, &mut input);
+        }
+        return;
+    }
+    if user.args().get(1).map(String::as_str) != Some("go") {
+        return;
+    }
+    let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
+    let room = user.call(NR_MMAP, &[0, ROOM, 3, flags, Handle::NONE.0, 0]).expect("memory for the script");
+    let path = b"/script";
+    user.store(room, path);
+    let cwd = Handle::CWD.0;
+    let file = user.call(NR_OPEN, &[cwd, room, path.len() as u64, 1, 0]).expect("the script is there");
+    let len = user.call(NR_READ, &[file, room, 4096]).expect("the script can be read");
+    let script = user.load(room, usize::try_from(len).unwrap());
+    let mut at = room + PATHS;
+    for text in PATH_TEXTS {
+        user.store(at, text.as_bytes());
+        at += 64;
+    }
+    let mut interpreter = Interpreter { room, results: [file; 8], threads: 3 };
+    let mut input = Input::new(&script);
+    for _ in 0..MOST_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        interpreter.step(user, &mut input);
+    }
+    let _ = user.call(NR_EXIT, &[0]);
+}
+
+struct Interpreter {
+    room: u64,
+    results: [u64; 8],
+    /// Threads that may still be made.
+    threads: u32,
+}
+
+impl Interpreter {
+    fn step(&mut self, user: &mut User, input: &mut Input<'_>) {
+        let op = input.u8();
+        match op % 16 {
+            0 => {
+                let at = self.value(input);
+                let len = usize::from(input.u8());
+                user.store(at, input.bytes(len));
+            }
+            1 => {
+                let at = self.value(input);
+                user.load(at, usize::from(input.u8()) + 1);
+            }
+            2 => user.spin(u64::from(input.u16()) << 8),
+            3 => self.record(user, input),
+            _ => {
+                let number = match input.u8() {
+                    255 => input.u64(),
+                    at => CALLS[usize::from(at) % CALLS.len()].number,
+                };
+                let takes =
+                    CALLS.iter().find(|row| row.number == number).map_or(6, |row| row.arguments.len());
+                let mut arguments = [0; 6];
+                arguments[..takes].fill_with(|| self.value(input));
+                if number == NR_THREAD_CREATE {
+                    if self.threads == 0 {
+                        return;
+                    }
+                    self.threads -= 1;
+                }
+                let result = user.call(number, &arguments);
+                self.results[usize::from(op >> 5)] = result.unwrap_or(u64::MAX);
+            }
+        }
+    }
+
+    /// A record with something sensible in it.
+    fn record(&self, user: &mut User, input: &mut Input<'_>) {
+        let at = self.room + RECORDS;
+        let path = u64::from(input.u8() % 8);
+        let len = PATH_TEXTS[usize::try_from(path).unwrap()].len() as u64;
+        store_handles(user, at + 512);
+        user.store(at, spawn_record(at, self.room + PATHS + 64 * path, len).as_bytes());
+        let address = SocketAddress::ipv4([127, 0, 0, 1], 80 + u16::from(input.u8() % 2));
+        user.store(at + 0x200, address.as_bytes());
+    }
+
+    /// An argument: what programs pass, what they should not, and what they know.
+    fn value(&self, input: &mut Input<'_>) -> u64 {
+        match input.u8() % 20 {
+            0 => 0,
+            1 | 2 => u64::from(input.u8()),
+            3 => u64::from(input.u16()),
+            4 => input.u64(),
+            5..=7 => self.room + u64::from(input.u16()),
+            8 => self.room + PATHS + 64 * u64::from(input.u8() % 8),
+            9 => self.room + RECORDS,
+            10 => self.room + ROOM - u64::from(input.u8()),
+            11 | 12 => self.results[usize::from(input.u8() % 8)],
+            13 => Handle::CWD.0,
+            14 => Handle::NONE.0,
+            15 => 1 << (input.u8() % 64),
+            16 => (1_u64 << (input.u8() % 64)).wrapping_neg(),
+            17 => 0xffff_0000_0000_0000 | u64::from(input.u32()),
+            18 => u64::from(input.u16()) << 12,
+            _ => self.room + RECORDS + 0x200,
+        }
+    }
+}
+
+pub(super) fn system_calls_seeds() -> Vec<Vec<u8>> {
+    let number = |wanted: u64| {
+        let at = CALLS.iter().position(|row| row.number == wanted).unwrap();
+        u8::try_from(at).unwrap()
+    };
+    // Each call once: with zeros, with the script's file and memory, and with nonsense.
+    let with = |argument: [u8; 2]| {
+        let calls = CALLS.iter().filter(|row| ![NR_EXIT, NR_POWER].contains(&row.number));
+        let calls = calls
+            .flat_map(|row| [&[4, number(row.number)][..], &argument.repeat(row.arguments.len())].concat());
+        calls.collect::<Vec<u8>>()
+    };
+    let chunks = |bytes: Vec<u8>| bytes.chunks(200).map(|chunk| [&[0], chunk].concat()).collect::<Vec<_>>();
+    let mut seeds = [with([1, 0]), with([1, 3]), with([11, 0]), with([5, 0])].map(chunks).concat();
+    // A child that sleeps, a child that ends, two threads, a wait.
+    let spawn = |path| [3, path, 0, 4, number(NR_SPAWN), 9, 1, 104];
+    let thread = [4, number(NR_THREAD_CREATE), 18, 0, 0, 10, 64, 15, 40, 0];
+    seeds.push([&[1][..], &spawn(2), &spawn(1), &thread, &[4, number(NR_WAIT), 0, 0, 0]].concat());
+    seeds
+}
