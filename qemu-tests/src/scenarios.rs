@@ -27,16 +27,27 @@ pub fn all() -> Vec<Scenario> {
     .collect()
 }
 
-/// Those whose name contains `filter`.
+/// Those whose name contains `filter`; the long ones only if it asks for them.
 #[must_use]
 pub fn matching(filter: &str) -> Vec<Scenario> {
-    all().into_iter().filter(|scenario| scenario.name().contains(filter)).collect()
+    let wanted = |name: &str| name.contains(filter) && (!name.starts_with(LONG) || filter.starts_with(LONG));
+    all().into_iter().filter(|scenario| wanted(scenario.name())).collect()
 }
+
+/// How the names begin of what takes too long for every run.
+const LONG: &str = "long/";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn long_ones_are_asked_for() {
+        assert!(matching("").iter().all(|scenario| !scenario.name().starts_with(LONG)));
+        assert!(!matching(LONG).is_empty());
+        assert_eq!(matching("site/whole-1cpu").len(), 1);
+    }
 
     #[test]
     fn names_are_unique_and_have_a_subject() {

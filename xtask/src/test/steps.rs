@@ -91,7 +91,9 @@ fn host(workspace: &Workspace) -> Result<Count> {
 fn loom(workspace: &Workspace) -> Result<Count> {
     let mut command = cargo::cargo(workspace, "test");
     command.args(["--release", "--test", "loom"]);
-    let modelled = |member: &cargo::Member| member.folder.join("tests/loom.rs").exists();
+    let modelled = |member: &cargo::Member| {
+        ["tests/loom.rs", "tests/loom/main.rs"].iter().any(|file| member.folder.join(file).exists())
+    };
     for member in cargo::members(workspace)?.into_iter().filter(modelled) {
         command.args(["--package", &member.name]);
     }
