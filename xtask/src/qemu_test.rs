@@ -14,6 +14,7 @@ use swos_qemu_tests::{Artefacts, Tally};
 Examples:
   cargo xtask qemu-test                  all
   cargo xtask qemu-test site             those whose name contains `site`
+  cargo xtask qemu-test long/            what takes too long for every run
   cargo xtask qemu-test --list")]
 pub(crate) struct Options {
     /// Run only scenarios whose name contains this.

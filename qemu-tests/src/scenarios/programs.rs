@@ -54,17 +54,17 @@ const LOADS: [&str; 15] = [
 ];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let hostile = |cpus| {
-        Scenario::new(format!("hostile/program-{cpus}cpu"), move |bench| {
-            program(bench, cpus, "/bin/hostile", &DEEDS)
-        })
+    let on = |name: &str, cpus, command: &'static str, planned: &'static [&'static str]| {
+        Scenario::new(format!("{name}-{cpus}cpu"), move |bench| program(bench, cpus, command, planned))
     };
-    let stress = |cpus| {
-        Scenario::new(format!("stress/program-{cpus}cpu"), move |bench| {
-            program(bench, cpus, "/bin/stress", &LOADS)
-        })
-    };
-    vec![hostile(1), hostile(4), stress(1), stress(4)]
+    vec![
+        on("hostile/program", 1, "/bin/hostile", &DEEDS),
+        on("hostile/program", 4, "/bin/hostile", &DEEDS),
+        on("stress/program", 1, "/bin/stress 500", &LOADS),
+        on("stress/program", 4, "/bin/stress 500", &LOADS),
+        // As often as it likes: ten thousand processes, a hundred thousand pages.
+        on("long/stress", 4, "/bin/stress", &LOADS),
+    ]
 }
 
 fn program(bench: &Bench, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
