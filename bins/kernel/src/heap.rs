@@ -46,6 +46,11 @@ unsafe impl GlobalAlloc for KernelHeap {
     }
 }
 
+/// Frames that the heap holds.
+pub(crate) fn frames() -> u64 {
+    HEAP.0.lock().statistics().frames as u64
+}
+
 /// Gives kept empty slabs back. Returns how many frames that were.
 pub(crate) fn trim() -> usize {
     HEAP.0.lock().trim()

@@ -14,7 +14,7 @@ use swos_vm::AsidWidth;
 
 use crate::cpu::{self, Cpu};
 use crate::virtio::{BlockDevice, NetDevice};
-use crate::{boot, console, interrupts, memory, panic, smp};
+use crate::{boot, console, heap, interrupts, memory, panic, smp};
 
 /// The machine. What it drives is in statics of the modules beside this one; the drivers that only it uses are here.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) fn leave_user_half() {
 /// Whether the instructions and the software fold a block to the same state: what the system's trust rests on is worth
 /// a few hundred instructions at boot.
 fn instructions_agree() -> bool {
-    let block = [core::array::from_fn(|index| index as u8)];
+    let block = [core::array::from_fn(|index| u8::try_from(index).unwrap_or(0))];
     let (mut ours, mut theirs) = ([0x0123_4567; 8], [0x0123_4567; 8]);
     // SAFETY: the CPU has the instructions; no thread exists yet.
     unsafe { fp::sha256_blocks(arch_cpu::block(), &mut ours, &block) };
@@ -168,7 +168,7 @@ impl Machine for Metal {
 
     fn frames(&self) -> FrameCount {
         let free = memory::frames().map_or(0, |frames| frames.lock().free_frames());
-        FrameCount { total: self.total_frames, free: free + cpu::cached_frames() }
+        FrameCount { total: self.total_frames, free: free + cpu::cached_frames(), kernel: heap::frames() }
     }
 
     #[inline]

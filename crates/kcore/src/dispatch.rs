@@ -89,8 +89,6 @@ pub(crate) struct Own<M: Machine> {
     pub(crate) current: Option<Arc<Thread<M>>>,
     /// The process whose address space is selected: the current thread's, or the last one's while idle.
     pub(crate) space: Option<Arc<crate::process::Process<M>>>,
-    /// When the CPU became idle.
-    pub(crate) idle_since: Option<Instant>,
 }
 
 /// One CPU as the others see it.
@@ -389,7 +387,7 @@ impl<M: Machine> Kernel<M> {
             return Dispatch::Again;
         }
         self.leave_dead_space(cpu);
-        self.own.get_mut(cpu).idle_since = Some(self.machine.now());
+        flags.idle_since.store(self.machine.now().as_nanos(), Ordering::Relaxed);
         self.set_timer(cpu);
         Dispatch::Idle
     }
@@ -398,8 +396,9 @@ impl<M: Machine> Kernel<M> {
         let flags = &self.shared(cpu.index()).flags;
         flags.online.store(true, Ordering::Relaxed);
         flags.idle.store(false, Ordering::SeqCst);
-        if let Some(since) = self.own.get_mut(cpu).idle_since.take() {
-            flags.idle_ns.fetch_add(self.machine.now().since(since).as_nanos(), Ordering::Relaxed);
+        let since = flags.idle_since.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            flags.idle_ns.fetch_add(self.machine.now().as_nanos().saturating_sub(since), Ordering::Relaxed);
         }
     }
 

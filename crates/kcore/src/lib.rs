@@ -109,8 +109,10 @@ pub(crate) struct Flags {
     pub(crate) slice_end: AtomicU64,
     /// System calls that it served.
     pub(crate) calls: AtomicU64,
-    /// Time that it was idle.
+    /// Time that it was idle, up to when it last became busy.
     pub(crate) idle_ns: AtomicU64,
+    /// When it became idle, in nanoseconds; 0 = it is busy.
+    pub(crate) idle_since: AtomicU64,
 }
 
 /// Figures for `system_info`.
@@ -136,7 +138,7 @@ impl<M: Machine> Kernel<M> {
         let asid_width = machine.asid_width();
         let net = net::Net::new(&machine, &mut random);
         Some(Self {
-            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, idle_since: None }),
+            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
             processes: Lock::new(ranks::PROCESSES, process::Processes::new()),
             teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
@@ -177,10 +179,15 @@ impl<M: Machine> Kernel<M> {
 
     /// Adds a record to the log, and shows it on the console if it matters enough.
     pub fn log(&self, level: Level, source: &str, text: fmt::Arguments<'_>) {
+        self.log_from(level, self.config.console_level, source, text);
+    }
+
+    /// The same with a level of its own from which the console shows it.
+    pub(crate) fn log_from(&self, level: Level, shown: Level, source: &str, text: fmt::Arguments<'_>) {
         let text = alloc::fmt::format(text);
         let now = self.machine.now();
         self.log.lock().write(now, level, source, &text);
-        if level >= self.config.console_level {
+        if level >= shown {
             self.machine.console_write(log::console_line(now, level, source, &text).as_bytes());
         }
     }

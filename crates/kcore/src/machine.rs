@@ -52,6 +52,8 @@ pub struct FrameCount {
     pub total: u64,
     /// Not in use.
     pub free: u64,
+    /// Held by the kernel's own objects.
+    pub kernel: u64,
 }
 
 /// What to do with the machine as a whole.

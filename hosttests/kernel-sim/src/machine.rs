@@ -323,7 +323,7 @@ impl Machine for SimMachine {
 
     fn frames(&self) -> FrameCount {
         let state = self.state();
-        FrameCount { total: state.frames.len() as u64, free: state.free.len() as u64 }
+        FrameCount { total: state.frames.len() as u64, free: state.free.len() as u64, kernel: 0 }
     }
 
     fn zero_frame(&self, frame: Frame) {

@@ -74,7 +74,12 @@ impl<M: Machine> Kernel<M> {
         let part = bytes.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or(&mut []);
         self.copy_in(buffer, part)?;
         let text = String::from_utf8_lossy(part);
-        self.log(level, thread.process.name(), format_args!("{}", text.trim_end()));
+        // What programs do every day is not to interrupt who types at the console.
+        let shown = match self.config.console_level {
+            Level::Info => Level::Warning,
+            other => other,
+        };
+        self.log_from(level, shown, thread.process.name(), format_args!("{}", text.trim_end()));
         Ok(len)
     }
 
@@ -110,12 +115,12 @@ impl<M: Machine> Kernel<M> {
             memory_total: frames.total * 4096,
             memory_free: frames.free * 4096,
             memory_cached: cached * 4096,
-            memory_kernel: 0,
+            memory_kernel: frames.kernel * 4096,
             processes: u32::try_from(self.processes.lock().table.len()).unwrap_or(u32::MAX),
             threads: self.threads_alive.load(Ordering::Relaxed),
             sockets: self.socket_count(),
             objects: self.files_open.load(Ordering::Relaxed),
-            idle_ns: sum(|flags| flags.idle_ns.load(Ordering::Relaxed)),
+            idle_ns: self.idle_ns(),
             calls: sum(|flags| flags.calls.load(Ordering::Relaxed)),
             frames_received: self.counters.frames_received.load(Ordering::Relaxed),
             frames_sent: self.counters.frames_sent.load(Ordering::Relaxed),
@@ -123,6 +128,17 @@ impl<M: Machine> Kernel<M> {
             blocks_refused: self.counters.blocks_refused.load(Ordering::Relaxed),
         };
         self.write_record(record, size, &info)
+    }
+
+    /// Time that all CPUs together were idle, those included that are now.
+    fn idle_ns(&self) -> u64 {
+        let now = self.machine.now().as_nanos();
+        let idle = |flags: &crate::Flags| {
+            let since = flags.idle_since.load(Ordering::Relaxed);
+            let current = if since == 0 { 0 } else { now.saturating_sub(since) };
+            flags.idle_ns.load(Ordering::Relaxed) + current
+        };
+        self.cpus.iter().map(|cpu| idle(&cpu.flags)).sum()
     }
 
     pub(super) fn process_info(&self, thread: &Thread<M>, pid: u64, record: u64, size: u64) -> CallResult {
