@@ -103,7 +103,10 @@ fn bad_buffers() -> Result<(), String> {
 fn lengths() -> Result<(), String> {
     let file = File::open(crate::SELF).map_err(crate::report::text)?;
     let mapping =
-        sys::map_anonymous(4096, Protection::READ | Protection::WRITE).map_err(crate::report::text)?;
+        sys::map_anonymous(8192, Protection::READ | Protection::WRITE).map_err(crate::report::text)?;
+    // Behind the first page nothing may lie that a read could write over.
+    // SAFETY: the page is ours and not used.
+    unsafe { sys::munmap(mapping.add(4096), 4096) }.map_err(crate::report::text)?;
     let start = u64::try_from(mapping.as_ptr().expose_provenance()).unwrap_or(0);
     let last = start + 4096 - 16;
     for length in [u64::MAX, u64::MAX - start, 1 << 63, 1 << 48, (1 << 47) + 1] {

@@ -64,6 +64,7 @@ deeds! {
     "write read-only memory" SEGV || { let page = mapped(Protection::READ)?; write(page) };
     "use unmapped memory" SEGV unmapped;
     "use a hole in a mapping" SEGV hole;
+    "kernel writes into a hole" NONE kernel_hole;
     "unmap own text" SEGV unmap_text;
     "stack pointer zero" SEGV || instruction!("mov x9, xzr", "mov sp, x9", "ldr x0, [sp]");
     "stack pointer in the kernel" SEGV || instruction!("mov x9, #0xffff000000000000", "mov sp, x9", "str x0, [sp, #-16]!");
@@ -196,6 +197,22 @@ fn hole() -> Result<(), &'static str> {
     // SAFETY: the pages are ours and not used.
     unsafe { sys::munmap(start.add(2 * 4096), 4096) }.map_err(Errno::text)?;
     write(start.as_ptr().expose_provenance() + 2 * 4096)
+}
+
+/// The kernel must not write where the program can't.
+fn kernel_hole() -> Result<(), &'static str> {
+    let file = swos_ulib::fs::File::open(crate::SELF).map_err(Errno::text)?;
+    let start = sys::map_anonymous(2 * 4096, Protection::READ | Protection::WRITE).map_err(Errno::text)?;
+    // SAFETY: the pages are ours and not used.
+    unsafe { sys::munmap(start.add(4096), 4096) }.map_err(Errno::text)?;
+    let edge = u64::try_from(start.as_ptr().expose_provenance() + 4096 - 16).unwrap_or(0);
+    // SAFETY: up to the edge the memory is ours, behind it is nothing.
+    let answers =
+        [16, 17, 4096, u64::MAX].map(|length| unsafe { sys::raw::pread(file.handle(), edge, length, 0) });
+    match answers {
+        [Ok(16), Err(Errno::FAULT), Err(Errno::FAULT), Err(Errno::FAULT)] => Ok(()),
+        _ => Err("wrote into a hole, or another error than FAULT"),
+    }
 }
 
 fn unmap_text() -> Result<(), &'static str> {

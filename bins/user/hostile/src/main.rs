@@ -57,7 +57,8 @@ fn all() -> i32 {
 
     for deed in deeds::DEEDS {
         report.test(deed.name, || {
-            let status = child(["deed", deed.name]).status().map_err(report::text)?;
+            let mut command = child(["deed", deed.name]);
+            let status = command.capabilities(Capabilities::FS_READ).status().map_err(report::text)?;
             match deed.signal {
                 Some(signal) => report::equal(status.signal(), Some(signal)),
                 None => report::equal(status.code(), Some(0)),
@@ -89,7 +90,7 @@ fn survive(number: u64) -> Result<(), alloc::string::String> {
     let text = alloc::format!("{number}");
     let mut command = child(["fuzz", &text]);
     command.capabilities(Capabilities::FS_READ | Capabilities::NET | Capabilities::SPAWN);
-    command.limits(8 << 20, 64, 8);
+    command.limits(32 << 20, 64, 8);
     let fuzzer = command.spawn().map_err(report::text)?;
     for _ in 0..100 {
         match swos_ulib::sys::wait(u64::from(fuzzer.id()), swos_ulib::abi::WAIT_NO_HANG)
