@@ -113,21 +113,38 @@ fn name(loader: &Loader, address: u64) -> Option<String> {
     (!names.is_empty()).then(|| names.join(" in "))
 }
 
-/// The build id of an ELF file, in hexadecimal.
+/// The build id of the kernel, in hexadecimal. Its linker script keeps the note among the read-only data, between two symbols.
 fn build_id(file: &[u8]) -> Result<String> {
     let parsed = ElfBytes::<LittleEndian>::minimal_parse(file).context("not an ELF file")?;
-    let section = parsed.section_header_by_name(".note.gnu.build-id").context("no sections")?;
-    let notes = parsed.section_data_as_notes(&section.context("no note")?).context("no notes")?;
-    let id = notes.into_iter().find_map(|note| match note {
-        elf::note::Note::GnuBuildId(elf::note::NoteGnuBuildId(id)) => Some(id),
-        _ => None,
-    });
+    let (symbols, names) = parsed.symbol_table().context("no symbols")?.context("no symbols")?;
+    let address = |wanted: &str| {
+        let named = |symbol: &elf::symbol::Symbol| {
+            names.get(usize::try_from(symbol.st_name).unwrap_or(0)).is_ok_and(|name| name == wanted)
+        };
+        symbols
+            .iter()
+            .find(named)
+            .map(|symbol| symbol.st_value)
+            .with_context(|| format!("no symbol {wanted}"))
+    };
+    let (start, end) = (address("_build_id")?, address("_build_id_end")?);
+    let segments = parsed.segments().context("no program headers")?;
+    let holds = |segment: &elf::segment::ProgramHeader| {
+        segment.p_vaddr <= start && end <= segment.p_vaddr.saturating_add(segment.p_filesz)
+    };
+    let segment = segments.iter().find(holds).context("the note is not in the file")?;
+    let offset = usize::try_from(segment.p_offset + (start - segment.p_vaddr))?;
+    let note =
+        file.get(offset..offset + usize::try_from(end.saturating_sub(start))?).context("a cut file")?;
     let mut text = String::new();
-    for byte in id.context("no build id")? {
+    for byte in note.get(NOTE_HEAD_BYTES..).context("no build id")? {
         let _ = write!(text, "{byte:02x}");
     }
     Ok(text)
 }
+
+/// Sizes of name and description, type, and the name `GNU`.
+const NOTE_HEAD_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {

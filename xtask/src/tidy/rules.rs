@@ -197,7 +197,9 @@ fn versions(facts: &Facts) -> Vec<Finding> {
         let manifest = facts.files.get(&package.manifest()).map_or("", String::as_str);
         let table: toml::Table = toml::from_str(manifest).unwrap_or_default();
         for (name, value) in dependency_tables(&table) {
-            if value.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
+            let inherited = value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+            let ours = value.get("path").is_some() && value.get("version").is_none();
+            if !inherited && !ours {
                 findings.push(Finding::new(
                     package.manifest(),
                     format!("{name} does not come from the workspace"),

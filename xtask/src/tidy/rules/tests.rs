@@ -184,6 +184,7 @@ fn versions_stand_in_one_place() {
         "[dependencies]\nbitflags = \"2\"\n",
         "[dev-dependencies]\nbitflags = { version = \"2\" }\n",
         "[target.'cfg(loom)'.dependencies]\nbitflags = \"2\"\n",
+        "[dependencies]\nbitflags = { path = \"../bitflags\", version = \"2\" }\n",
     ] {
         let found = after(|facts| set(facts, "crates/low/Cargo.toml", text));
         assert_eq!(found, ["crates/low/Cargo.toml: bitflags does not come from the workspace"], "{text}");
