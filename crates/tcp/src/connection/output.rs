@@ -68,12 +68,15 @@ impl Connection {
             if let Some(transmit) = self.emit_new(now, config, outstanding, offset, limit) {
                 return Some(transmit);
             }
-            if self.timers.send == SendTimer::Off && self.send.flight() == 0 {
+            if self.timers.send == SendTimer::Off {
                 // Only the peer's window or its size holds us back, and nothing of ours is on its
-                // way that would bring news: ask.
+                // way that would bring news: ask. What was in flight before a time-out, or as a probe, counts as
+                // lost: the window may have closed before it could be repeated.
                 let wait = if self.send.window == 0 { self.rtt.timeout(config) } else { config.sws_override };
                 self.timers.send = SendTimer::Persist(now + wait);
-                self.send.stalled_since = now;
+                if self.send.flight() == 0 {
+                    self.send.stalled_since = now;
+                }
             }
         }
         if self.timers.probe_due {
@@ -233,8 +236,10 @@ impl Connection {
             options.timestamp = Some(stamps.option(now));
         }
         if self.sack.is_on() && !self.receive.assembler.is_empty() {
-            let room = if self.stamps.is_some() { 3 } else { 4 };
-            options.sack = self.receive.assembler.sack_blocks(room);
+            let most = if self.stamps.is_some() { 3 } else { 4 };
+            // On a path for tiny segments half of each is for data, or none would ever get through.
+            let fit = (usize::from(self.send.mss) / 2).saturating_sub(4) / 8;
+            options.sack = self.receive.assembler.sack_blocks(fit.min(most));
         }
         options
     }

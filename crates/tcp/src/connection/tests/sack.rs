@@ -209,3 +209,24 @@ fn time_wait_answers_with_stamps() {
     let out = rig.deliver(stamped(header(FIN | ACK, 0, 1), 1001), &[]);
     assert!(out[0].options.timestamp.is_some());
 }
+
+#[test]
+fn tiny_segments_carry_data_beside_the_option() {
+    // An MTU of 68 leaves 28 octets, as many as three blocks take.
+    for mtu in [48, 60, 68, 80, 104] {
+        let now = swos_units::Instant::from_nanos(10_000_000_000);
+        let connection = Connection::connect(now, &config(), Path::ipv4(mtu), OURS - 1);
+        let mut rig =
+            Rig { connection, queue: ByteQueue::new(), config: config(), now, events: Events::empty() };
+        rig.drain();
+        let mut syn = peer_syn();
+        syn.options.sack_permitted = true;
+        rig.deliver(syn, &[]);
+        for start in [100, 200, 300, 400] {
+            rig.segment(ACK, start, 0, b"x");
+        }
+        let out = rig.push(100);
+        assert!(!out.is_empty() && out.iter().all(|o| o.len > 0), "MTU {mtu}: {out:?}");
+        assert!(out.iter().all(|o| o.len + o.options.encoded_len() <= usize::from(mtu) - 40), "MTU {mtu}");
+    }
+}

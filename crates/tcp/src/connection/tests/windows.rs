@@ -157,3 +157,23 @@ fn old_segments_do_not_move_the_window_back() {
     rig.deliver(Header { window: 9000, ..header(ACK, 0, 0) }, b"abcd");
     assert_eq!(rig.connection.send.window, 5000);
 }
+
+#[test]
+fn window_that_closes_before_the_repetition_is_probed() {
+    let mut rig = Rig::established();
+    assert_eq!(rig.push(3000).len(), 3);
+    // The time-out comes while the device is full, so nothing leaves; then the window closes over the rest.
+    rig.now = rig.now.max(rig.connection.deadline().unwrap());
+    let _ = rig.connection.on_timeout(rig.now, &rig.config);
+    assert!(rig.peer_window(0, 1000, 0).is_empty());
+    assert_eq!(shapes(&rig.expire()), [(1000, 1)]);
+    // The same when the window opens and closes again in one batch, with a probe in flight.
+    rig.deliver_quietly(Header { window: 9000, ..header(ACK, 0, 1000) }, &[]);
+    assert!(rig.peer_window(0, 1000, 0).is_empty());
+    assert_eq!(shapes(&rig.expire()), [(1000, 1)]);
+    // A peer that says nothing any more is given up.
+    while rig.connection.deadline().is_some() {
+        rig.expire();
+    }
+    assert_eq!(rig.state(), State::Closed);
+}
