@@ -190,7 +190,11 @@ impl<'a> Builder<'a> {
                 platform.gic.or_else(|| Some(Gic::V2 { distributor: window(0)?, cpu_interface: window(1)? }));
         } else if is(b"arm,armv8-timer") || is(b"arm,armv7-timer") {
             // Secure, non-secure, virtual, hypervisor: in this order by the binding.
-            platform.timer = node.interrupt(2).map(|virtual_el1| Timer { virtual_el1 });
+            // It is private to each processor; anything else would never arrive where it is waited for.
+            platform.timer = node
+                .interrupt(2)
+                .filter(|interrupt| (16..32).contains(&interrupt.id))
+                .map(|virtual_el1| Timer { virtual_el1 });
         } else if is(b"arm,psci-1.0") || is(b"arm,psci-0.2") {
             platform.psci = match first_string(node.method) {
                 b"hvc" => Some(Conduit::Hvc),

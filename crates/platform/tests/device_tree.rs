@@ -340,3 +340,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_timer_interrupt_that_all_processors_share_is_none() {
+    let timer = |kind| {
+        let interrupts = cells("interrupts", &[1, 13, 4, 1, 14, 4, kind, 11, 4, 1, 10, 4]);
+        let timer = node("timer", vec![text("compatible", "arm,armv8-timer"), interrupts], vec![]);
+        read(&root(vec![memory(0x4000_0000, 0x1000_0000), timer])).unwrap().timer
+    };
+    assert_eq!(timer(1).map(|timer| timer.virtual_el1.id), Some(27));
+    assert_eq!(timer(0), None);
+}
