@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::fs;
 use std::panic;
+use std::path::PathBuf;
 use std::process::exit;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -26,7 +27,10 @@ struct Arguments {
     seed: u64,
     /// Runs this one input and nothing else.
     #[arg(long)]
-    input: Option<std::path::PathBuf>,
+    input: Option<PathBuf>,
+    /// Writes the seeds into this folder, for another fuzzer to start from, and runs nothing.
+    #[arg(long)]
+    write_seeds: Option<PathBuf>,
 }
 
 /// A run that takes longer is taken for a hang.
@@ -41,6 +45,14 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if arguments.target == "list" {
         TARGETS.iter().for_each(|target| println!("{}", target.name));
+        return Ok(());
+    }
+    if let Some(folder) = arguments.write_seeds {
+        let target = find(&arguments.target).context("no such target")?;
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number}")), seed)?;
+        }
         return Ok(());
     }
     report_failures();
