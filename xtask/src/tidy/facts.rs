@@ -29,6 +29,8 @@ pub(super) struct Package {
     pub(super) layer: Option<u64>,
     pub(super) declares_unsafe: Option<bool>,
     pub(super) declares_alloc: Option<bool>,
+    /// A program that only tests run: it has no callers to protect, and may break rules on purpose.
+    pub(super) only_for_tests: bool,
     pub(super) features: BTreeSet<String>,
     pub(super) dependencies: Vec<Dependency>,
 }
@@ -104,6 +106,7 @@ fn read(workspace: &Workspace, package: &Value) -> Result<Package> {
         layer: ours["layer"].as_u64(),
         declares_unsafe: ours["unsafe"].as_bool(),
         declares_alloc: ours["alloc"].as_bool(),
+        only_for_tests: ours["image"].as_str() == Some("test"),
         features: package["features"]
             .as_object()
             .into_iter()

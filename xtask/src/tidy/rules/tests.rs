@@ -12,6 +12,7 @@ fn good() -> Facts {
         layer: Some(layer),
         declares_unsafe: Some(false),
         declares_alloc: Some(false),
+        only_for_tests: false,
         features: BTreeSet::new(),
         dependencies: needs
             .iter()
@@ -148,6 +149,12 @@ fn unsafe_code_is_declared_and_argued() {
         set(facts, lib, opt_out);
     });
     assert_eq!(found, [""; 0]);
+    let found = after(|facts| {
+        declare(facts);
+        facts.packages[0].only_for_tests = true;
+        set(facts, lib, opt_out);
+    });
+    assert_eq!(found, [""; 0], "a test program has no callers to protect");
     let program = "bins/user/program/src/deep/inside.rs";
     let found = after(|facts| set(facts, program, concat!("#[al", "low(unsafe_code)]")));
     assert_eq!(found.len(), 1, "{found:?}");
