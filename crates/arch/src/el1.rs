@@ -6,6 +6,7 @@ global_asm!(include_str!("asm/boot.s"), options(raw));
 global_asm!(include_str!("asm/traps.s"), options(raw));
 global_asm!(include_str!("asm/user.s"), options(raw));
 global_asm!(include_str!("asm/simd.s"), options(raw));
+global_asm!(include_str!("asm/memory.s"), options(raw));
 
 pub mod cpu;
 pub mod early;
