@@ -98,13 +98,17 @@ fn refill(frames: &mut FrameCache<CACHED>) -> Option<swos_units::Frame> {
 pub(crate) fn release_frame(frame: swos_units::Frame) {
     let Some(pmm) = memory::frames() else { return };
     let mut pmm = pmm.lock();
-    if pmm.references(frame) == Some(1) {
-        // SAFETY: as above.
-        let frames = unsafe { &mut (*Cpu::this()).frames };
-        if frames.put(frame).is_ok() {
-            note(frames);
-            return;
+    match pmm.release_shared(frame) {
+        Ok(true) => return,
+        Ok(false) => {
+            // SAFETY: as above.
+            let frames = unsafe { &mut (*Cpu::this()).frames };
+            if frames.put(frame).is_ok() {
+                note(frames);
+                return;
+            }
         }
+        Err(_) => {}
     }
     let released = pmm.release(frame);
     debug_assert!(released.is_ok(), "{released:?}");

@@ -133,6 +133,13 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// A reference to the bytes of a frame that nobody writes as long as a reference exists.
     fn pin(&self, frame: Frame) -> Self::Pinned;
 
+    /// The same, and takes over a reference that the caller has.
+    fn adopt(&self, frame: Frame) -> Self::Pinned {
+        let pinned = self.pin(frame);
+        self.release_frame(frame);
+        pinned
+    }
+
     /// Reads an entry of a translation table.
     fn read_entry(&self, table: Frame, index: usize) -> u64;
 

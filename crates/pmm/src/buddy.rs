@@ -306,6 +306,21 @@ impl<'m> Pmm<'m> {
         Ok(Released::Freed)
     }
 
+    /// Drops a reference if it is not the last one, and says whether it was dropped. The last one is for
+    /// [`Self::release`], or for whoever keeps the frame for its next use.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::release`].
+    #[inline]
+    pub fn release_shared(&mut self, frame: Frame) -> Result<bool, Error> {
+        let (index, order, references) = self.used(frame)?;
+        if references > 1 {
+            self.states[index as usize] = FrameState::used(order, references - 1);
+        }
+        Ok(references > 1)
+    }
+
     /// How many references a block has; `None` if `frame` does not begin an allocated block.
     #[must_use]
     pub fn references(&self, frame: Frame) -> Option<u32> {

@@ -24,6 +24,9 @@ use crate::{
 
 impl<M: Machine> Kernel<M> {
     /// Performs a call of `thread`, which runs on this CPU with its address space selected.
+    ///
+    /// Not inlined: its caller tries in a loop, and the compiler would compute before it what any of the calls might need.
+    #[inline(never)]
     pub(crate) fn perform(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
         match call {
             Call::AbiVersion {} => Ok(u64::from(swos_abi::ABI_VERSION)),

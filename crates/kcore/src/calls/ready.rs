@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use arrayvec::ArrayVec;
 use swos_abi::{Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights};
 use swos_readiness::{Mode, Watch};
 use zerocopy::IntoBytes as _;
@@ -92,17 +93,19 @@ impl<M: Machine> Kernel<M> {
         self.copy_out(events, &[0])?;
         self.copy_out(events.saturating_add((capacity * size) as u64 - 1), &[0])?;
         let expired = self.time_is_up(thread, timeout_ns);
-        let mut told = [ReadyEvent::default(); EVENTS_MAX];
-        let mut slots = told.iter_mut();
+        let mut told = ArrayVec::<ReadyEvent, EVENTS_MAX>::new();
         let count = {
             let mut inner = set.inner.lock();
             let count = inner.collect(
                 capacity,
                 |object| self.readiness(object),
                 |event| {
-                    if let Some(slot) = slots.next() {
-                        *slot = ReadyEvent { token: event.token, events: u32::from(event.bits), reserved: 0 };
-                    }
+                    // No more are told than there is capacity for.
+                    let _ = told.try_push(ReadyEvent {
+                        token: event.token,
+                        events: u32::from(event.bits),
+                        reserved: 0,
+                    });
                 },
             );
             if count == 0 {
@@ -114,7 +117,7 @@ impl<M: Machine> Kernel<M> {
             }
             count
         };
-        self.copy_out(events, told.get(..count).unwrap_or(&[]).as_bytes())?;
+        self.copy_out(events, told.as_slice().as_bytes())?;
         Ok(count as u64)
     }
 }

@@ -6,6 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use arrayvec::ArrayVec;
 use swos_abi::{
     Capabilities, DOMAIN_IPV4, Errno, Handle, NetworkConfig, OPTION_KEEP_ALIVE, OPTION_NO_DELAY,
     OPTION_RECEIVE_BUFFER, OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR, Rights, SEND_MORE,
@@ -377,30 +378,27 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         (done, length): (u64, u64),
     ) -> CallResult {
-        let mut bytes = [0; N];
-        let count = {
+        let mut bytes = ArrayVec::<u8, N>::new();
+        {
             let mut net = self.net.lock();
             match stack_of(&mut net)?.peek(socket.id) {
                 Ok(piece) => {
                     let room = usize::try_from(length - done).unwrap_or(N).min(N);
-                    let count = piece.len().min(room);
-                    if let (Some(to), Some(from)) = (bytes.get_mut(..count), piece.get(..count)) {
-                        to.copy_from_slice(from);
-                    }
-                    count
+                    // As much as goes: the piece is cut to the room.
+                    let _ = bytes.try_extend_from_slice(piece.get(..room).unwrap_or(piece));
                 }
-                Err(Error::WouldBlock) if done > 0 => 0,
+                Err(Error::WouldBlock) if done > 0 => {}
                 Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
                 Err(error) => return Err(Errno::from(error).into()),
             }
-        };
-        if count == 0 {
+        }
+        if bytes.is_empty() {
             return Ok(0);
         }
-        self.copy_out(buffer.saturating_add(done), bytes.get(..count).unwrap_or(&[]))?;
+        self.copy_out(buffer.saturating_add(done), &bytes)?;
         let mut net = self.net.lock();
-        stack_of(&mut net)?.consume(socket.id, count).map_err(Errno::from)?;
-        Ok(count as u64)
+        stack_of(&mut net)?.consume(socket.id, bytes.len()).map_err(Errno::from)?;
+        Ok(bytes.len() as u64)
     }
 
     fn receive_datagram(
@@ -464,30 +462,27 @@ impl<M: Machine> Kernel<M> {
                 taken => done += taken,
             }
         }
+        // What the stack takes for certain, less what it took.
+        let mut room = 0;
         while done < length {
             let at = offset + (done - head_len);
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
             let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
             // Room is asked for first, so that a full queue reads no page.
-            let room = {
+            if room == 0 {
                 let mut net = self.net.lock();
-                let room = stack_of(&mut net)?.send_room(socket.id).map_err(Errno::from);
-                match room {
+                match stack_of(&mut net)?.send_room(socket.id).map_err(Errno::from) {
                     Ok(0) => return self.stalled(cpu, thread, &socket, net, done),
-                    Ok(room) => room,
+                    Ok(some) => room = some,
                     Err(_) if done > 0 => return Ok(done),
                     Err(errno) => return Err(errno.into()),
                 }
-            };
+            }
             if done == head_len {
                 self.read_ahead(&file, vnode, offset, (room as u64).min(length - done), attributes.size);
             }
             let page = match self.node_page(Some(thread), vnode, at / PAGE_SIZE as u64) {
-                PageWanted::Ready(frame) => {
-                    let page = PagePin(self.machine.pin(frame));
-                    self.machine.release_frame(frame);
-                    page
-                }
+                PageWanted::Ready(frame) => PagePin(self.machine.adopt(frame)),
                 PageWanted::Wait => {
                     self.net_turn(cpu, self.machine.now(), self.net.lock());
                     return Err(Stop::Wait);
@@ -500,7 +495,10 @@ impl<M: Machine> Kernel<M> {
             let push = if done + count as u64 == length { Push::Now } else { Push::More };
             match stack_of(&mut net)?.send_page(now, socket.id, page, within..within + count, push) {
                 Ok(0) | Err(Error::WouldBlock) => return self.stalled(cpu, thread, &socket, net, done),
-                Ok(taken) => done += taken as u64,
+                Ok(taken) => {
+                    done += taken as u64;
+                    room = room.saturating_sub(taken);
+                }
                 Err(_) if done > 0 => break,
                 Err(error) => return Err(Errno::from(error).into()),
             }
