@@ -197,6 +197,10 @@ impl Machine for Metal {
         Pinned(frame)
     }
 
+    fn adopt(&self, frame: Frame) -> Pinned {
+        Pinned(frame)
+    }
+
     #[inline]
     fn read_entry(&self, table: Frame, index: usize) -> u64 {
         // SAFETY: a table of `kcore`'s, in RAM; the index is cut to the table.
@@ -317,9 +321,11 @@ impl Machine for Metal {
 
     fn net_transmit(&self, len: usize, fill: impl FnOnce(&mut [u8])) {
         let Some(net) = NET.get() else { return };
-        let Some(mut blank) = net.lock().blank() else { return };
+        let mut net = net.lock();
+        // Filling takes no lock: it copies from pages and buffers.
+        let Some(mut blank) = net.blank() else { return };
         fill(blank.frame(len));
-        net.lock().send(blank, len);
+        net.send(blank, len);
     }
 
     fn net_flush(&self) {

@@ -10,8 +10,8 @@
 //! **Invariant:** nothing waits for a device.
 //! **Absent on purpose:** which device is where, interrupts, policy.
 //!
-//! Source: VirtIO 1.2 §2.7 (split virtqueues); Arm DDI 0224 (PL031); the register and ring logic is that of the
-//! `safe-mmio` and `virtio-drivers` crates.
+//! Source: VirtIO 1.2 §2.7 (split virtqueues); Arm DDI 0224 (PL031); the register logic is that of the `safe-mmio` and
+//! `virtio-drivers` crates.
 
 #![cfg_attr(not(test), no_std)]
 #![expect(unsafe_code, reason = "memory shared with devices; argued in SOUNDNESS.md")]
@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod buffer;
 mod queue;
+mod ring;
 mod rtc;
 mod window;
 

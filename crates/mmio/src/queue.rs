@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use virtio_drivers::Hal;
-use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
+use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 use crate::Buffer;
+use crate::ring::Ring;
 
 /// The device broke the protocol: it is not to be talked to any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,12 +28,14 @@ pub enum Direction {
 
 /// A queue of `N` entries and the buffers that the device has, one entry each.
 ///
-/// Without the features for indirect descriptors (an allocation a request) and event indices: `virtio-drivers` 0.13 compares
-/// those without regard to their wrapping, and would one day not notify. The flags do all we need.
+/// Without the features for indirect descriptors and event indices: a buffer is one descriptor, and the flags suppress
+/// interrupts and notifications as well.
 pub struct Queue<H: Hal, const N: usize, const SIZE: usize> {
-    ring: VirtQueue<H, N>,
-    /// By head descriptor.
-    given: Box<[Option<Buffer<SIZE>>]>,
+    ring: Ring<H, N>,
+    /// By descriptor, with the device's address of it.
+    given: Box<[Option<(Buffer<SIZE>, PhysAddr)>]>,
+    /// Descriptors that are in nobody's hands.
+    free: Vec<u16>,
     number: u16,
     direction: Direction,
     dirty: bool,
@@ -50,11 +52,15 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
         number: u16,
         direction: Direction,
     ) -> virtio_drivers::Result<Self> {
-        let ring = VirtQueue::new(transport, number, false, false)?;
+        let no_memory = |_| virtio_drivers::Error::DmaError;
         let mut given = Vec::new();
-        given.try_reserve_exact(N).map_err(|_| virtio_drivers::Error::DmaError)?;
+        given.try_reserve_exact(N).map_err(no_memory)?;
         given.resize_with(N, || None);
-        Ok(Self { ring, given: given.into_boxed_slice(), number, direction, dirty: false })
+        let mut free = Vec::new();
+        free.try_reserve_exact(N).map_err(no_memory)?;
+        free.extend((0..=u16::MAX).take(N).rev());
+        let ring = Ring::new(transport, number)?;
+        Ok(Self { ring, given: given.into_boxed_slice(), free, number, direction, dirty: false })
     }
 
     /// Gives the device a buffer: to write all of it, or to read the first `len` bytes, as the queue's direction says. The
@@ -63,36 +69,23 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
     /// # Errors
     ///
     /// [`Full`], also if there is nothing to read.
+    #[inline]
     pub fn give(&mut self, buffer: Buffer<SIZE>, len: usize) -> Result<(), Full<SIZE>> {
-        let mut slice = buffer.slice();
-        let added = match self.direction {
-            // SAFETY: the buffer goes to `given` until the device has returned it, so nobody touches the bytes.
-            Direction::DeviceWrites => unsafe { self.ring.add(&[], &mut [slice.as_mut()]) },
-            Direction::DeviceReads => {
-                // SAFETY: as above.
-                let bytes = unsafe { slice.as_ref() };
-                let Some(bytes) = bytes.get(..len.min(SIZE)).filter(|bytes| !bytes.is_empty()) else {
-                    return Err(Full(buffer));
-                };
-                // SAFETY: as above.
-                unsafe { self.ring.add(&[bytes], &mut []) }
-            }
+        let (len, direction) = match self.direction {
+            Direction::DeviceWrites => (SIZE, BufferDirection::DeviceToDriver),
+            Direction::DeviceReads => (len.min(SIZE), BufferDirection::DriverToDevice),
         };
-        self.keep(added, buffer)
-    }
-
-    fn keep(&mut self, added: virtio_drivers::Result<u16>, buffer: Buffer<SIZE>) -> Result<(), Full<SIZE>> {
-        match added {
-            Ok(head) => match self.given.get_mut(usize::from(head)) {
-                Some(slot) => {
-                    *slot = Some(buffer);
-                    self.dirty = true;
-                    Ok(())
-                }
-                None => unreachable!("the ring numbers its descriptors below its length"),
-            },
-            Err(_) => Err(Full(buffer)),
-        }
+        let (Ok(size), true) = (u32::try_from(len), len > 0) else { return Err(Full(buffer)) };
+        let Some(id) = self.free.pop() else { return Err(Full(buffer)) };
+        // SAFETY: the buffer goes to `given` until the device has returned it, so nobody touches the bytes.
+        let address = unsafe { H::share(buffer.slice(), direction) };
+        let Some(place) = self.given.get_mut(usize::from(id)) else {
+            unreachable!("descriptors are numbered below N")
+        };
+        *place = Some((buffer, address));
+        self.ring.offer(id, address, size, self.direction == Direction::DeviceWrites);
+        self.dirty = true;
+        Ok(())
     }
 
     /// Takes the next buffer that the device is done with, and how many bytes it says it wrote, at most `SIZE`.
@@ -100,46 +93,44 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
     /// # Errors
     ///
     /// [`Broken`] if the device returned what it did not have.
+    #[inline]
     pub fn take_back(&mut self) -> Result<Option<(Buffer<SIZE>, usize)>, Broken> {
-        let Some(head) = self.ring.peek_used() else { return Ok(None) };
-        let buffer = self.given.get_mut(usize::from(head)).and_then(Option::take).ok_or(Broken)?;
-        let mut slice = buffer.slice();
-        let popped = match self.direction {
-            // SAFETY: the buffer that was added with this head, which the device has returned.
-            Direction::DeviceWrites => unsafe { self.ring.pop_used(head, &[], &mut [slice.as_mut()]) },
-            // SAFETY: as above. It was added with a shorter length perhaps; the ring frees one descriptor either way.
-            Direction::DeviceReads => unsafe { self.ring.pop_used(head, &[slice.as_ref()], &mut []) },
+        let Some(returned) = self.ring.pop() else { return Ok(None) };
+        let given = self.given.get_mut(usize::from(returned.id)).and_then(Option::take);
+        let (buffer, address) = given.ok_or(Broken)?;
+        self.free.push(returned.id);
+        let direction = match self.direction {
+            Direction::DeviceWrites => BufferDirection::DeviceToDriver,
+            Direction::DeviceReads => BufferDirection::DriverToDevice,
         };
-        match popped {
-            Ok(len) => Ok(Some((buffer, usize::try_from(len).unwrap_or(SIZE).min(SIZE)))),
-            Err(_) => {
-                // It changed its mind between two reads. It may still use the memory: never free it.
-                core::mem::forget(buffer);
-                Err(Broken)
-            }
-        }
+        // SAFETY: the address that it was given under.
+        unsafe { H::unshare(address, buffer.slice(), direction) };
+        Ok(Some((buffer, usize::try_from(returned.written).unwrap_or(SIZE).min(SIZE))))
     }
 
     /// Whether the device has returned something.
+    #[inline]
     #[must_use]
     pub fn has_returns(&self) -> bool {
-        self.ring.can_pop()
+        self.ring.has_returns()
     }
 
     /// Free entries.
     #[must_use]
-    pub fn room(&self) -> usize {
-        self.ring.available_desc()
+    pub const fn room(&self) -> usize {
+        self.free.len()
     }
 
     /// Asks the device to interrupt when it returns a buffer, or not to.
+    #[inline]
     pub fn set_interrupts(&mut self, wanted: bool) {
-        self.ring.set_dev_notify(wanted);
+        self.ring.set_interrupts(wanted);
     }
 
     /// Tells the device about the buffers given since the last time, unless it looks by itself.
+    #[inline]
     pub fn flush(&mut self, transport: &mut impl Transport) {
-        if core::mem::take(&mut self.dirty) && self.ring.should_notify() {
+        if core::mem::take(&mut self.dirty) && self.ring.wants_notification() {
             transport.notify(self.number);
         }
     }

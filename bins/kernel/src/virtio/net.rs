@@ -108,20 +108,21 @@ impl NetDevice {
         if self.broken {
             return None;
         }
-        if !self.receive.has_returns() {
+        loop {
+            match self.receive.take_back() {
+                Ok(Some((buffer, end))) => return Some(Received { buffer, start: self.header, end }),
+                Ok(None) => {}
+                Err(_) => {
+                    self.fail();
+                    return None;
+                }
+            }
             self.receive.set_interrupts(true);
             // One may have come just before that.
             if !self.receive.has_returns() {
                 return None;
             }
             self.receive.set_interrupts(false);
-        }
-        match self.receive.take_back() {
-            Ok(returned) => returned.map(|(buffer, end)| Received { buffer, start: self.header, end }),
-            Err(_) => {
-                self.fail();
-                None
-            }
         }
     }
 
@@ -134,6 +135,7 @@ impl NetDevice {
     }
 
     /// Collects sent buffers.
+    #[inline(never)]
     fn collect(&mut self) {
         loop {
             match self.transmit.take_back() {
@@ -147,14 +149,18 @@ impl NetDevice {
     }
 
     /// Whether a frame can be sent now; if not, the device interrupts when one can.
+    #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
+        !self.free.is_empty() || self.makes_room()
+    }
+
+    #[inline(never)]
+    fn makes_room(&mut self) -> bool {
         if self.broken {
             // Accepted and dropped: like a cable that was pulled.
             return true;
         }
-        if self.free.is_empty() {
-            self.collect();
-        }
+        self.collect();
         if self.free.is_empty() {
             self.transmit.set_interrupts(true);
             self.collect();
