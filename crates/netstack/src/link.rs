@@ -155,7 +155,7 @@ impl Link {
             dst: envelope.dst,
             protocol: envelope.protocol,
             payload_len: u16::try_from(len).unwrap_or(Ipv4Repr::MAX_PAYLOAD),
-            ident: self.entropy.word(),
+            ident: self.entropy.atomic_ident(),
             dont_fragment: true,
             more_fragments: false,
             fragment_offset: 0,

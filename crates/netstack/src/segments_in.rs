@@ -199,6 +199,10 @@ impl<P: PageRef> Stack<P> {
             return;
         }
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
+        if events == Events::WRITABLE && !stream.wants_room && !stream.deaf {
+            // Most acknowledgments.
+            return;
+        }
         let mut bits = Readiness::empty();
         if stream.deaf {
             let readable = stream.connection.readable();

@@ -27,9 +27,23 @@ impl Sum {
         let (blocks, rest) = bytes.as_chunks::<64>();
         let mut total = 0u64;
         for block in blocks {
-            total = add_block(total, &words_of(block));
+            total = add_block::<8>(total, &words_of(block));
         }
         Self::from_native(total, tail(rest))
+    }
+
+    /// Sums a header of twenty bytes: that of IPv4, and that of TCP without options.
+    #[inline]
+    #[must_use]
+    pub const fn of_header(bytes: &[u8; 20]) -> Self {
+        let (fields, _) = bytes.as_chunks::<4>();
+        let [a, b, c, d, e] = fields else { return Self::ZERO };
+        Self::ZERO
+            .add_long(u32::from_be_bytes(*a))
+            .add_long(u32::from_be_bytes(*b))
+            .add_long(u32::from_be_bytes(*c))
+            .add_long(u32::from_be_bytes(*d))
+            .add_long(u32::from_be_bytes(*e))
     }
 
     /// Adds one 16-bit word (given in host order).
@@ -90,18 +104,34 @@ impl Sum {
 pub fn copy(dst: &mut [u8], src: &[u8]) -> Sum {
     let length = dst.len().min(src.len());
     let (Some(dst), Some(src)) = (dst.get_mut(..length), src.get(..length)) else { return Sum::ZERO };
-    let (to, to_rest) = dst.as_chunks_mut::<64>();
-    let (from, from_rest) = src.as_chunks::<64>();
+    // Each loop costs five instructions a round, so a round takes much.
+    let (to, to_rest) = dst.as_chunks_mut::<128>();
+    let (from, from_rest) = src.as_chunks::<128>();
     let mut total = 0u64;
     for (to, from) in to.iter_mut().zip(from) {
-        let words = words_of(from);
-        for (place, word) in to.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *place = word.to_le_bytes();
-        }
-        total = add_block(total, &words);
+        total = copy_block::<128, 16>(to, from, total);
+    }
+    let (to, to_rest) = to_rest.as_chunks_mut::<64>();
+    let (from, from_rest) = from_rest.as_chunks::<64>();
+    for (to, from) in to.iter_mut().zip(from) {
+        total = copy_block::<64, 8>(to, from, total);
     }
     to_rest.copy_from_slice(from_rest);
     Sum::from_native(total, tail(from_rest))
+}
+
+/// Copies a block of `WORDS` times eight bytes and adds it to an end-around sum.
+#[inline]
+fn copy_block<const BYTES: usize, const WORDS: usize>(
+    to: &mut [u8; BYTES],
+    from: &[u8; BYTES],
+    total: u64,
+) -> u64 {
+    let words: [u64; WORDS] = words_of(from);
+    for (place, word) in to.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *place = word.to_le_bytes();
+    }
+    add_block(total, &words)
 }
 
 /// The sum of the pseudo-header that TCP and UDP put before their header over IPv4.
@@ -114,34 +144,27 @@ pub const fn pseudo_ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: IpProtocol, len
     Sum::ZERO.add_long(src.to_bits()).add_long(dst.to_bits()).add_word(protocol.0 as u16).add_word(length)
 }
 
-/// Eight words at a time: enough for the carries to stay in the flag from one addition to the next.
-const fn words_of(block: &[u8; 64]) -> [u64; 8] {
-    let mut words = [0u64; 8];
-    let (chunks, _) = block.as_chunks::<8>();
-    let mut at = 0usize;
-    while at < 8 {
-        #[expect(clippy::indexing_slicing, reason = "both arrays have eight elements")]
-        {
-            words[at] = u64::from_le_bytes(chunks[at]);
-        }
-        at = at.wrapping_add(1);
+/// A block as words; several at a time are enough for the carries to stay in the flag from one addition to the next.
+#[inline]
+fn words_of<const BYTES: usize, const WORDS: usize>(block: &[u8; BYTES]) -> [u64; WORDS] {
+    let mut words = [0u64; WORDS];
+    for (word, bytes) in words.iter_mut().zip(block.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
     }
     words
 }
 
 /// Adds a block to an end-around 64-bit sum.
-fn add_block(total: u64, words: &[u64; 8]) -> u64 {
-    let (total, carry) = total.carrying_add(words[0], false);
-    let (total, carry) = total.carrying_add(words[1], carry);
-    let (total, carry) = total.carrying_add(words[2], carry);
-    let (total, carry) = total.carrying_add(words[3], carry);
-    let (total, carry) = total.carrying_add(words[4], carry);
-    let (total, carry) = total.carrying_add(words[5], carry);
-    let (total, carry) = total.carrying_add(words[6], carry);
-    let (total, carry) = total.carrying_add(words[7], carry);
+#[inline]
+fn add_block<const WORDS: usize>(total: u64, words: &[u64; WORDS]) -> u64 {
+    let mut total = total;
+    let mut carry = false;
+    for word in words {
+        (total, carry) = total.carrying_add(*word, carry);
+    }
     // The end-around carry can't carry again: the first addition took none in, so whenever one comes out, of it or
     // of a later one, the sum is below the maximum.
-    total.wrapping_add(carry as u64)
+    total.wrapping_add(u64::from(carry))
 }
 
 /// End-around sum of fewer than 64 bytes.

@@ -46,7 +46,7 @@ impl<'a> Ipv4View<'a> {
             return Err(Error::Truncated { offset: bytes.len() });
         };
         let options = if view.options.is_empty() { Sum::ZERO } else { Sum::of(view.options) };
-        if !Sum::of(view.header).add(options).is_valid() {
+        if !Sum::of_header(view.header).add(options).is_valid() {
             return Err(Error::BadChecksum { offset: 10 });
         }
         Ok(Self { payload, ..view })

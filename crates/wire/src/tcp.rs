@@ -64,7 +64,7 @@ impl<'a> TcpView<'a> {
     pub fn is_intact(&self, pseudo: Sum) -> bool {
         // Most segments lack one of the two.
         let part = |bytes: &[u8]| if bytes.is_empty() { Sum::ZERO } else { Sum::of(bytes) };
-        pseudo.add(Sum::of(self.header)).add(part(self.options)).add(part(self.payload)).is_valid()
+        pseudo.add(Sum::of_header(self.header)).add(part(self.options)).add(part(self.payload)).is_valid()
     }
 
     /// Port of the sender.

@@ -129,6 +129,10 @@ impl Connection {
                 AckVerdict::Good(more) => events |= more,
             }
         }
+        if payload.is_empty() && !header.flags.intersects(TcpFlags::URG | TcpFlags::FIN) {
+            // A bare acknowledgment: it can't bring the octets that a FIN seen before waits for.
+            return events;
+        }
         if text.len() < payload.len() {
             // A probe of our closed window.
             self.receive.ack = AckDue::Now;
