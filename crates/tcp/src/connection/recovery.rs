@@ -37,8 +37,12 @@ impl Connection {
         }
         let mut news = SackNews::No;
         let oldest = self.send.unacknowledged.max(header.ack);
+        let flight = self.send.max.since(oldest);
         for &(start, end) in header.options.sack.as_slice() {
-            let possible = start.is_after(oldest) && start.is_before(end) && !end.is_after(self.send.max);
+            // Measured from the oldest number: comparing the three with each other is no order, and a block that
+            // reaches around half the numbers would pass.
+            let (first, last) = (start.since(oldest), end.since(oldest));
+            let possible = 0 < first && first < last && last <= flight;
             if possible
                 && !self.send.scoreboard.covers(start, end)
                 && self.send.scoreboard.insert(start, end, config.reassembly_ranges).is_ok()

@@ -230,3 +230,19 @@ fn tiny_segments_carry_data_beside_the_option() {
         assert!(out.iter().all(|o| o.len + o.options.encoded_len() <= usize::from(mtu) - 40), "MTU {mtu}");
     }
 }
+
+#[test]
+fn blocks_outside_of_what_is_in_flight_are_ignored() {
+    let mut rig = in_flight(4);
+    let third = 1 << 30;
+    for (start, end) in
+        [(third, 2 * third + 5), (2000, 4001), (3000, 3000), (3000, 2000), (0, 1000), (5000, 100)]
+    {
+        rig.sack(0, &[(start, end)]);
+        assert!(rig.connection.send.scoreboard.is_empty(), "{start}..{end}");
+    }
+    // With nothing in flight, three numbers a third of the circle apart are each before the next.
+    rig.segment(ACK, 0, 4000, &[]);
+    rig.sack(4000, &[(4000 + third, 4000 + 2 * third + 5)]);
+    assert!(rig.connection.send.scoreboard.is_empty());
+}
