@@ -28,11 +28,13 @@ pub(crate) struct Net<M: Machine> {
 pub(crate) struct NetTimer {
     at: AtomicU64,
     cpu: AtomicUsize,
+    /// Whether received frames were left for the next turn. Until they are taken the device does not interrupt for more.
+    backlog: AtomicBool,
 }
 
 impl Default for NetTimer {
     fn default() -> Self {
-        Self { at: AtomicU64::new(u64::MAX), cpu: AtomicUsize::new(0) }
+        Self { at: AtomicU64::new(u64::MAX), cpu: AtomicUsize::new(0), backlog: AtomicBool::new(false) }
     }
 }
 
@@ -167,11 +169,10 @@ impl<M: Machine> Kernel<M> {
             received += 1;
         }
         self.counters.frames_received.fetch_add(received as u64, Ordering::Relaxed);
+        // More may wait; then somebody comes back after whatever else is due. Written under the lock, so that no turn of another
+        // CPU forgets it.
+        self.net_timer.backlog.store(received == FRAMES_PER_BATCH, Ordering::Relaxed);
         self.net_turn(cpu, now, net);
-        if received == FRAMES_PER_BATCH {
-            // More may wait; come back after whatever else is due.
-            self.net_timer.at.store(0, Ordering::Relaxed);
-        }
     }
 
     /// Lets the stack send, tells who waits for what changed, and sets its timer. After every input to the stack.
@@ -180,6 +181,7 @@ impl<M: Machine> Kernel<M> {
         let progress = stack.poll(now, &mut Device(self));
         self.machine.net_flush();
         let deadline = match progress {
+            _ if self.net_timer.backlog.load(Ordering::Relaxed) => now.as_nanos(),
             swos_netstack::Progress::More => now.as_nanos(),
             swos_netstack::Progress::Done | swos_netstack::Progress::DeviceFull => {
                 stack.deadline().map_or(u64::MAX, Instant::as_nanos)
@@ -204,7 +206,7 @@ impl<M: Machine> Kernel<M> {
     /// The timer of this CPU fired.
     pub(crate) fn net_timer(&self, cpu: usize, now: Instant) {
         if self.net_deadline(cpu) <= now.as_nanos() {
-            self.net_turn(cpu, now, self.net.lock());
+            self.on_net(cpu);
         }
     }
 
