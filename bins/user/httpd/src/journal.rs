@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use swos_httpserver::{Replied, Request, log_reply, log_request};
 use swos_ulib::{
     io::{Write as _, stdout},
-    log::{self, LOG_INFO},
+    log::{self, LOG_DEBUG},
     net::Ipv4Addr,
     sys,
 };
@@ -13,7 +13,7 @@ use swos_ulib::{
 /// What is logged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Access {
-    /// The first requests of each second go to the system's log, the others are counted there.
+    /// The first requests of each second go to the system's log (not to the console), the others are counted there.
     Sampled,
     /// Every request goes to standard output.
     All,
@@ -62,7 +62,7 @@ impl Journal {
             let _nobody_listens = stdout().write_all(&self.line);
         } else {
             self.logged += 1;
-            let _full = sys::log_write(LOG_INFO, &self.line);
+            let _full = sys::log_write(LOG_DEBUG, &self.line);
         }
     }
 
@@ -75,7 +75,7 @@ impl Journal {
         self.logged = 0;
         if self.counted > 0 && self.access == Access::Sampled {
             let (counted, failed) = (self.counted, self.failed);
-            log::write(LOG_INFO, format_args!("and {counted} more requests, {failed} of them refused"));
+            log::write(LOG_DEBUG, format_args!("and {counted} more requests, {failed} of them refused"));
             (self.counted, self.failed) = (0, 0);
         }
     }
