@@ -31,7 +31,7 @@ fn a_condition_passes_from_thread_to_thread() {
     let shared = Arc::new((Mutex::new(0_u32), Condvar::new()));
     let other = Arc::clone(&shared);
     let thread = thread::spawn(move || {
-        for turn in 0..200 {
+        for turn in 0..50 {
             let mut value = other.0.lock();
             while *value != turn * 2 + 1 {
                 value = other.1.wait(value);
@@ -40,7 +40,7 @@ fn a_condition_passes_from_thread_to_thread() {
             other.1.notify_one();
         }
     });
-    for turn in 0..200 {
+    for turn in 0..50 {
         let mut value = shared.0.lock();
         *value += 1;
         shared.1.notify_one();
