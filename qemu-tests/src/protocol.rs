@@ -21,10 +21,12 @@ pub enum Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The event on a line, or `None` when the line is ordinary output.
+    /// The event on a line, or `None` when the line is ordinary output. What stands before it is the unfinished line of
+    /// somebody else who shares the console.
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
-        let (word, rest) = line.trim_end().split_once(' ')?;
+        let start = ["@test ", "@ok ", "@fail ", "@done "].iter().filter_map(|word| line.find(word)).min()?;
+        let (word, rest) = line.get(start..)?.trim_end().split_once(' ')?;
         match word {
             "@test" => Some(Self::Test(rest)),
             "@ok" => Some(Self::Ok(rest)),
