@@ -88,7 +88,9 @@ fn all() -> i32 {
 /// Random arguments for one call, from a process that has little. It may end, die or hang; the system must not.
 fn survive(number: u64) -> Result<(), alloc::string::String> {
     let text = alloc::format!("{number}");
-    let mut command = child(["fuzz", &text]);
+    let mut command = Command::new(SELF);
+    // No stream that it could write into the middle of the report.
+    command.args(["fuzz", &text]).handle(2, Handle::STDERR, Rights::empty());
     command.capabilities(Capabilities::FS_READ | Capabilities::NET | Capabilities::SPAWN);
     command.limits(32 << 20, 64, 8);
     let fuzzer = command.spawn().map_err(report::text)?;
