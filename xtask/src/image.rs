@@ -68,7 +68,9 @@ fn pack(
         inputs.path(&program.file)?;
     }
     // A changed packer is a changed input.
-    inputs.path(&std::env::current_exe().context("this program has a path")?)?;
+    for sources in ["crates/swosbase/src", "bins/host/basepack/src", "xtask/src/image"] {
+        inputs.path(&workspace.root().join(sources))?;
+    }
     if inputs.made(&output) {
         return Ok(output);
     }
