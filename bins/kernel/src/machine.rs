@@ -315,8 +315,8 @@ impl Machine for Metal {
         true
     }
 
-    fn net_has_room(&self) -> bool {
-        NET.get().is_none_or(|net| net.lock().has_room())
+    fn net_room(&self) -> usize {
+        NET.get().map_or(1, |net| net.lock().room())
     }
 
     fn net_transmit(&self, len: usize, fill: impl FnOnce(&mut [u8])) {

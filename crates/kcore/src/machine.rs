@@ -214,8 +214,8 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Hands the next received frame to `take`; false = none left, and the next one interrupts.
     fn net_receive(&self, take: impl FnOnce(&[u8])) -> bool;
 
-    /// Whether the device takes another frame. While it says no, `Event::Net` comes when there is room.
-    fn net_has_room(&self) -> bool;
+    /// How many frames the device takes at least. When it said none, `Event::Net` comes once there is room.
+    fn net_room(&self) -> usize;
 
     /// Queues a frame of exactly `len` bytes, all written by `fill`; drops it if there is no room.
     fn net_transmit(&self, len: usize, fill: impl FnOnce(&mut [u8]));

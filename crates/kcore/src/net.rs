@@ -8,19 +8,25 @@ use core::{
 
 use swos_netstack::{Config, PageRef, Readiness, SocketId, Stack, Transmit};
 use swos_sync::{Lock, LockGuard};
-use swos_units::Instant;
+use swos_units::{Duration, Instant};
 use swos_wire::MacAddr;
 
-use crate::{Kernel, Machine, object::OpenCount, random::Random, ranks, ready::Watchers, wait::WaitKey};
+use crate::{
+    Kernel, Machine, log::Level, object::OpenCount, random::Random, ranks, ready::Watchers, wait::WaitKey,
+};
 
 /// Received frames handled before interrupts get their turn.
 const FRAMES_PER_BATCH: usize = 256;
+/// Between two words in the log about the same trouble with our address.
+const CONFLICT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The stack and the sockets by the stack's index.
 pub(crate) struct Net<M: Machine> {
     pub(crate) stack: Option<Stack<PagePin<M>>>,
     sockets: Vec<Option<Arc<Socket<M>>>>,
     count: u32,
+    /// Conflicts about our address of which the log knows, and when it was told last.
+    conflicts: (u64, Option<Instant>),
 }
 
 /// When the stack wants to be polled, and by which CPU: the one that polled it last.
@@ -99,18 +105,33 @@ impl<M: Machine> fmt::Debug for PagePin<M> {
 }
 
 /// The network device, seen by the stack.
-pub(crate) struct Device<'a, M: Machine>(pub(crate) &'a Kernel<M>);
+pub(crate) struct Device<'a, M: Machine> {
+    kernel: &'a Kernel<M>,
+    /// Frames for which there is room for certain: nobody else sends while the stack is locked.
+    room: usize,
+}
+
+impl<'a, M: Machine> Device<'a, M> {
+    /// For one turn under the stack's lock.
+    pub(crate) const fn new(kernel: &'a Kernel<M>) -> Self {
+        Self { kernel, room: 0 }
+    }
+}
 
 impl<M: Machine> Transmit for Device<'_, M> {
     #[inline]
     fn has_room(&mut self) -> bool {
-        self.0.machine.net_has_room()
+        if self.room == 0 {
+            self.room = self.kernel.machine.net_room();
+        }
+        self.room > 0
     }
 
     #[inline]
     fn transmit(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
-        self.0.counters.frames_sent.fetch_add(1, Ordering::Relaxed);
-        self.0.machine.net_transmit(len, fill);
+        self.room = self.room.saturating_sub(1);
+        self.kernel.counters.frames_sent.fetch_add(1, Ordering::Relaxed);
+        self.kernel.machine.net_transmit(len, fill);
     }
 }
 
@@ -122,7 +143,7 @@ impl<M: Machine> Net<M> {
             .net_address()
             .filter(|_| random.fill(&mut secret))
             .map(|mac| Stack::new(machine.now(), Config::new(MacAddr(mac), None, secret)));
-        Self { stack, sockets: Vec::new(), count: 0 }
+        Self { stack, sockets: Vec::new(), count: 0, conflicts: (0, None) }
     }
 
     /// Remembers which object answers for a socket of the stack.
@@ -162,9 +183,10 @@ impl<M: Machine> Kernel<M> {
             while self.machine.net_receive(|_| {}) {}
             return;
         };
+        let mut device = Device::new(self);
         let mut received = 0;
         while received < FRAMES_PER_BATCH
-            && self.machine.net_receive(|frame| stack.on_frame(now, frame, &mut Device(self)))
+            && self.machine.net_receive(|frame| stack.on_frame(now, frame, &mut device))
         {
             received += 1;
         }
@@ -178,7 +200,7 @@ impl<M: Machine> Kernel<M> {
     /// Lets the stack send, tells who waits for what changed, and sets its timer. After every input to the stack.
     pub(crate) fn net_turn<'a>(&'a self, cpu: usize, now: Instant, mut net: LockGuard<'a, Net<M>>) {
         let Some(stack) = &mut net.stack else { return };
-        let progress = stack.poll(now, &mut Device(self));
+        let progress = stack.poll(now, &mut Device::new(self));
         self.machine.net_flush();
         let deadline = match progress {
             _ if self.net_timer.backlog.load(Ordering::Relaxed) => now.as_nanos(),
@@ -189,6 +211,9 @@ impl<M: Machine> Kernel<M> {
         };
         self.net_timer.at.store(deadline, Ordering::Relaxed);
         self.net_timer.cpu.store(cpu, Ordering::Relaxed);
+        if stack.counters().address_conflicts != net.conflicts.0 {
+            net = self.on_conflict(now, net);
+        }
         loop {
             let event = net.stack.as_mut().and_then(Stack::poll_event);
             let Some((id, bits)) = event else { break };
@@ -201,6 +226,19 @@ impl<M: Machine> Kernel<M> {
                 net = self.net.lock();
             }
         }
+    }
+
+    /// Another station claims our address: the operator has to know, but not of every packet.
+    #[cold]
+    fn on_conflict<'a>(&'a self, now: Instant, mut net: LockGuard<'a, Net<M>>) -> LockGuard<'a, Net<M>> {
+        let address = net.stack.as_ref().and_then(|stack| stack.ipv4().map(|ipv4| ipv4.address));
+        net.conflicts.0 = net.stack.as_ref().map_or(0, |stack| stack.counters().address_conflicts);
+        let told = net.conflicts.1.is_some_and(|told| now.since(told) < CONFLICT_INTERVAL);
+        let Some(address) = address.filter(|_| !told) else { return net };
+        net.conflicts.1 = Some(now);
+        drop(net);
+        self.log(Level::Warning, "net", format_args!("another station uses {address}"));
+        self.net.lock()
     }
 
     /// The timer of this CPU fired.

@@ -153,12 +153,14 @@ impl<P: PageRef> Stack<P> {
         }
         // Serving connections may have asked for neighbours.
         self.poll_neighbors(now, tx);
-        if !tx.has_room() {
-            let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-            let waits = !self.blocked.is_empty()
-                || due(self.link.neighbors.deadline())
-                || (!self.half_open.is_empty() && due(self.half_open.deadline()));
-            return if waits { Progress::DeviceFull } else { Progress::Done };
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let waits = !self.blocked.is_empty() || due(self.link.neighbors.deadline());
+        // The device is asked only if somebody may wait for it.
+        if (waits || !self.half_open.is_empty())
+            && !tx.has_room()
+            && (waits || due(self.half_open.deadline()))
+        {
+            return Progress::DeviceFull;
         }
         while let Some(index) = self.blocked.pop() {
             self.unblock(index);
@@ -170,16 +172,15 @@ impl<P: PageRef> Stack<P> {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let half_open = if self.half_open.is_empty() { None } else { self.half_open.deadline() };
-        [
-            self.link.neighbors.deadline(),
-            self.deadlines.first(),
-            self.time_waits.deadline(),
-            half_open,
-            self.reassembly.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        // After every input, and most of them have none: no iterator.
+        let mut first = Instant::FAR_FUTURE;
+        let mut consider = |at: Option<Instant>| first = at.map_or(first, |at| first.min(at));
+        consider(self.link.neighbors.deadline());
+        consider(self.deadlines.first());
+        consider(self.time_waits.deadline());
+        consider(half_open);
+        consider(self.reassembly.deadline());
+        (first != Instant::FAR_FUTURE).then_some(first)
     }
 
     /// The next socket that became ready for something: bits that were set by what happened, told once. The

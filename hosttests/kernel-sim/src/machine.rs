@@ -439,8 +439,8 @@ impl Machine for SimMachine {
         false
     }
 
-    fn net_has_room(&self) -> bool {
-        true
+    fn net_room(&self) -> usize {
+        usize::MAX
     }
 
     fn net_transmit(&self, len: usize, fill: impl FnOnce(&mut [u8])) {

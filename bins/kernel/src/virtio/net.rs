@@ -148,17 +148,20 @@ impl NetDevice {
         }
     }
 
-    /// Whether a frame can be sent now; if not, the device interrupts when one can.
+    /// How many frames can be sent now; if none, the device interrupts when one can.
     #[inline]
-    pub(crate) fn has_room(&mut self) -> bool {
-        !self.free.is_empty() || self.makes_room()
+    pub(crate) fn room(&mut self) -> usize {
+        match self.free.len() {
+            0 => self.make_room(),
+            room => room,
+        }
     }
 
     #[inline(never)]
-    fn makes_room(&mut self) -> bool {
+    fn make_room(&mut self) -> usize {
         if self.broken {
             // Accepted and dropped: like a cable that was pulled.
-            return true;
+            return ENTRIES;
         }
         self.collect();
         if self.free.is_empty() {
@@ -168,12 +171,12 @@ impl NetDevice {
                 self.transmit.set_interrupts(false);
             }
         }
-        !self.free.is_empty()
+        self.free.len()
     }
 
     /// Takes an empty frame to write.
     pub(crate) fn blank(&mut self) -> Option<Blank> {
-        if self.broken || !self.has_room() {
+        if self.broken || self.room() == 0 {
             return None;
         }
         let header = self.header;

@@ -210,7 +210,7 @@ impl<M: Machine> Kernel<M> {
         })?;
         let now = self.machine.now();
         let mut net = self.net.lock();
-        match stack_of(&mut net)?.send_to(now, socket.id, &data, to, &mut Device(self)) {
+        match stack_of(&mut net)?.send_to(now, socket.id, &data, to, &mut Device::new(self)) {
             Ok(count) => {
                 self.net_turn(cpu, now, net);
                 Ok(count as u64)
@@ -298,7 +298,7 @@ impl<M: Machine> Kernel<M> {
         let data = self.read_bytes(buffer, length, DATAGRAM_MAX)?;
         let now = self.machine.now();
         let mut net = self.net.lock();
-        match stack_of(&mut net)?.send_to(now, socket.id, &data, None, &mut Device(self)) {
+        match stack_of(&mut net)?.send_to(now, socket.id, &data, None, &mut Device::new(self)) {
             Ok(count) => {
                 self.net_turn(self.machine.cpu_index(), now, net);
                 Ok(count as u64)
