@@ -321,35 +321,34 @@ impl<M: Machine> Kernel<M> {
         if breathe || self.background(cpu) {
             return Dispatch::Again;
         }
-        loop {
-            let Some(thread) = self.next_thread(cpu) else {
-                return self.go_idle(cpu);
-            };
-            let pending = {
-                let mut state = thread.state.lock();
-                state.phase = Phase::Running { cpu: cpu.index() };
-                state.cpu = cpu.index();
-                state.since = self.machine.now();
-                core::mem::replace(&mut state.pending, Pending::Nothing)
-            };
-            self.own.get_mut(cpu).current = Some(thread.clone());
-            if thread.process.is_ending() {
-                self.end_thread(cpu, &thread);
-                continue;
-            }
-            self.select_space(cpu, &thread.process);
-            self.unregister(&thread);
-            let result = match pending {
-                Pending::Nothing => None,
-                Pending::Result(raw) => Some(raw),
-                Pending::Call(call) => match self.attempt(cpu, &thread, call) {
-                    Some(raw) => Some(raw),
-                    None => continue,
-                },
-            };
-            self.start_slice(cpu, &thread);
-            return Dispatch::Run { thread, result };
+        let Some(thread) = self.next_thread(cpu) else {
+            return self.go_idle(cpu);
+        };
+        let pending = {
+            let mut state = thread.state.lock();
+            state.phase = Phase::Running { cpu: cpu.index() };
+            state.cpu = cpu.index();
+            state.since = self.machine.now();
+            core::mem::replace(&mut state.pending, Pending::Nothing)
+        };
+        self.own.get_mut(cpu).current = Some(thread.clone());
+        if thread.process.is_ending() {
+            self.end_thread(cpu, &thread);
+            // It may have left work behind, which comes before the next thread: that one might never pass here again.
+            return Dispatch::Again;
         }
+        self.select_space(cpu, &thread.process);
+        self.unregister(&thread);
+        let result = match pending {
+            Pending::Nothing => None,
+            Pending::Result(raw) => Some(raw),
+            Pending::Call(call) => match self.attempt(cpu, &thread, call) {
+                Some(raw) => Some(raw),
+                None => return Dispatch::Again,
+            },
+        };
+        self.start_slice(cpu, &thread);
+        Dispatch::Run { thread, result }
     }
 
     fn next_thread(&self, cpu: &CpuToken) -> Option<Arc<Thread<M>>> {

@@ -228,6 +228,25 @@ fn whoever_waits_can_be_killed_and_leaves_nothing() {
     all_well(&[("init", init), ("waiter", waiter)], 4);
 }
 
+#[test]
+fn the_end_of_a_process_does_not_wait_for_one_that_yields() {
+    fn init(user: &mut User) {
+        let pids: Vec<u64> = (0..3).map(|_| spawn(user, "/bin/yielder", "x").unwrap()).collect();
+        user.call(NR_SLEEP, &[3_000_000]).unwrap();
+        for pid in pids {
+            user.call(NR_KILL, &[pid, 9]).unwrap();
+            assert_eq!(wait(user, pid), (1, 9));
+        }
+        power_off(user);
+    }
+    fn yielder(user: &mut User) {
+        loop {
+            user.call(NR_YIELD, &[]).unwrap();
+        }
+    }
+    all_well(&[("init", init), ("yielder", yielder)], 4);
+}
+
 fn address(user: &mut User, at: u64, port: u16) {
     let mut bytes = [0; 24];
     bytes[0] = 2;

@@ -54,12 +54,48 @@ impl<M: Machine> Kernel<M> {
         };
         let request = Request { placement, pages: page_count(length), access, permitted, backing };
         if flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE) {
-            // What was there must be gone from the tables before the new mapping can be seen.
             let pages = PageRange::with_len(page, request.pages).ok_or(Errno::NOMEM)?;
+            if request.pages <= PAGES_PER_STEP as u64 {
+                return self.replace_pages(thread, request, pages);
+            }
+            // What was there must be gone from the tables before the new mapping can be seen.
             self.unmap_pages(thread, pages)?;
         }
         let mut inner = thread.process.space.inner.lock();
         let pages = inner.areas.map(request).map_err(area_errno)?;
+        Ok(pages.start().start().get())
+    }
+
+    /// Puts a mapping in place of what is there, in one step: another thread finds the old pages or the new ones, never none.
+    fn replace_pages(&self, thread: &Thread<M>, request: Request, pages: PageRange) -> CallResult {
+        let space = &thread.process.space;
+        let mut inner = space.inner.lock();
+        inner.areas.map_over(request, |_| {}).map_err(area_errno)?;
+        let Translation::Live(tables) = &mut inner.tables else { return Err(Errno::NOMEM.into()) };
+        // Its tables are used again at once.
+        let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
+        let mut freed = 0;
+        let mut rest = pages;
+        loop {
+            let progress = tables
+                .unmap_range(
+                    &mut TableFrames(self),
+                    &mut space.tlb(&self.machine),
+                    rest,
+                    vacant,
+                    PAGES_PER_STEP,
+                    |_, mapping| {
+                        self.machine.release_frame(mapping.frame);
+                        freed += 1;
+                    },
+                )
+                .map_err(|_| Errno::INVAL)?;
+            match progress {
+                Progress::More(next) => rest = PageRange::new(next, pages.end()).unwrap_or(vacant),
+                Progress::Done => break,
+            }
+        }
+        inner.resident = inner.resident.saturating_sub(freed);
         Ok(pages.start().start().get())
     }
 

@@ -610,6 +610,10 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let config: NetworkConfig = self.read_record(config, size)?;
+        // Who started the machine has the last word.
+        if self.config.network.is_some() {
+            return Err(Errno::EXIST.into());
+        }
         self.configure_network(cpu, &config)?;
         Ok(0)
     }
