@@ -144,6 +144,9 @@ fn start_devices(platform: &Platform) -> Option<[u8; 32]> {
     if let Some((net, device)) = found.net {
         let _ = NET.set(Lock::new(ranks::NET, net));
         interrupts::connect(device.interrupt, Source::Net);
+        if let Some(net) = NET.get() {
+            net.lock().open();
+        }
     }
     entropy::gather(platform, found.entropy.as_mut())
 }

@@ -67,7 +67,7 @@ impl Blank {
 }
 
 impl NetDevice {
-    /// Starts the device with `buffers` buffers for each direction (at most 256).
+    /// Starts the device with `buffers` buffers to send from (at most 256). It receives nothing before [`Self::open`].
     pub(crate) fn start(mut transport: MmioTransport<'static>, buffers: usize) -> Option<Self> {
         let features = negotiate(&mut transport, MAC)?;
         let address = if features & MAC != 0 {
@@ -76,19 +76,28 @@ impl NetDevice {
             // Locally administered; there is one interface.
             [0x02, 0, 0, 0, 0, 1]
         };
-        let mut receive = NetQueue::new(&mut transport, RECEIVE, Direction::DeviceWrites).ok()?;
+        let receive = NetQueue::new(&mut transport, RECEIVE, Direction::DeviceWrites).ok()?;
         let mut transmit = NetQueue::new(&mut transport, TRANSMIT, Direction::DeviceReads).ok()?;
         transport.finish_init();
         transmit.set_interrupts(false);
         let mut free = ArrayVec::new();
         for _ in 0..buffers.clamp(8, ENTRIES) {
-            let (Some(incoming), Some(outgoing)) = (NetBuffer::new(), NetBuffer::new()) else { break };
-            receive.give(incoming, SIZE).ok()?;
-            free.push(outgoing);
+            let Some(buffer) = NetBuffer::new() else { break };
+            free.push(buffer);
         }
-        receive.flush(&mut transport);
         let header = if features & VERSION_1 != 0 { HEADER } else { LEGACY_HEADER };
         Some(Self { transport, receive, transmit, free, address, header, broken: false })
+    }
+
+    /// Lets frames come in, into as many buffers as there are to send from. The interrupt is connected: an edge from before
+    /// that is lost, and there would never be another.
+    pub(crate) fn open(&mut self) {
+        for _ in 0..self.free.len() {
+            let Some(buffer) = NetBuffer::new() else { break };
+            // There is room: the queue has as many entries.
+            let _ = self.receive.give(buffer, SIZE);
+        }
+        self.receive.flush(&mut self.transport);
     }
 
     /// MAC address.
