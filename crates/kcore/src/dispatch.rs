@@ -285,6 +285,7 @@ impl<M: Machine> Kernel<M> {
 
     fn on_timer(&self, cpu: &CpuToken) {
         let now = self.machine.now();
+        self.shared(cpu.index()).flags.armed.store(u64::MAX, Ordering::Relaxed);
         loop {
             let Some(thread) = self.shared(cpu.index()).timers.lock().expire(now) else { break };
             self.make_ready(&thread);
@@ -423,7 +424,17 @@ impl<M: Machine> Kernel<M> {
         let slice = if idle { u64::MAX } else { shared.flags.slice_end.load(Ordering::Relaxed) };
         let timeout = shared.timers.lock().deadline().map_or(u64::MAX, Instant::as_nanos);
         let at = slice.min(timeout).min(self.net_deadline(cpu.index()));
+        shared.flags.armed.store(at, Ordering::Relaxed);
         self.machine.set_deadline((at != u64::MAX).then(|| Instant::from_nanos(at)));
+    }
+
+    /// Sets the timer of `cpu`, which is the calling one, to `at` if that comes first.
+    pub(crate) fn set_timer_by(&self, cpu: usize, at: u64) {
+        let armed = &self.shared(cpu).flags.armed;
+        if at < armed.load(Ordering::Relaxed) {
+            armed.store(at, Ordering::Relaxed);
+            self.machine.set_deadline(Some(Instant::from_nanos(at)));
+        }
     }
 
     /// Lets the other ready threads of this CPU run first.

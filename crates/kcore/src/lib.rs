@@ -107,6 +107,8 @@ pub(crate) struct Flags {
     pub(crate) queued: AtomicUsize,
     /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
     pub(crate) slice_end: AtomicU64,
+    /// What its timer is set to, in nanoseconds; `u64::MAX` = off.
+    pub(crate) armed: AtomicU64,
     /// System calls that it served.
     pub(crate) calls: AtomicU64,
     /// Time that it was idle, up to when it last became busy.

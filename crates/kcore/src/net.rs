@@ -211,6 +211,8 @@ impl<M: Machine> Kernel<M> {
         };
         self.net_timer.at.store(deadline, Ordering::Relaxed);
         self.net_timer.cpu.store(cpu, Ordering::Relaxed);
+        // Not only when this CPU next sets its timer: a program that makes no calls may have it until then.
+        self.set_timer_by(cpu, deadline);
         if stack.counters().address_conflicts != net.conflicts.0 {
             net = self.on_conflict(now, net);
         }

@@ -419,3 +419,20 @@ fn a_readiness_set_tells_who_is_ready() {
     }
     all_well(&[("init", init), ("client", client)], 3);
 }
+
+#[test]
+fn a_program_that_only_computes_does_not_hold_up_the_network() {
+    fn init(user: &mut User) {
+        let stream = u64::from(SOCKET_STREAM | SOCKET_NONBLOCK);
+        let socket = user.call(NR_SOCKET, &[2, stream]).unwrap();
+        let at = map(user, 4096);
+        // Nobody answers there: who has this address is asked again and again.
+        user.store(at, &[2, 0, 80, 0, 0, 0, 0, 0, 10, 0, 2, 77]);
+        assert_eq!(user.call(NR_CONNECT, &[socket, at, 24]), Err(Errno::INPROGRESS));
+        let before = figures(user).frames_sent;
+        user.spin(2_500_000_000);
+        assert!(figures(user).frames_sent > before, "nothing was sent in 2.5 s");
+        power_off(user);
+    }
+    all_well(&[("init", init)], 2);
+}
