@@ -231,8 +231,9 @@ impl<M: Machine> Kernel<M> {
         thread.process.cpu_ns.fetch_add(ran.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Enters a ready thread into the run queue of the CPU that suits it, and tells that CPU.
-    pub(crate) fn enqueue(&self, thread: &Arc<Thread<M>>, state: &mut LockGuard<'_, State>, why: Enter) {
+    /// Enters a ready thread into the run queue of the CPU that suits it, and tells that CPU. Releases the thread first:
+    /// the interrupt may take long to send, and the other CPU wants the thread.
+    pub(crate) fn enqueue(&self, thread: &Arc<Thread<M>>, mut state: LockGuard<'_, State>, why: Enter) {
         if let Some((cpu, timer)) = state.timer.take() {
             // The timer queue is below the thread's state; one that fired is no longer there.
             self.shared(cpu).timers.lock().cancel(timer);
@@ -244,6 +245,7 @@ impl<M: Machine> Kernel<M> {
         shared.flags.queued.fetch_add(1, Ordering::Relaxed);
         // A CPU says that it is idle before it looks at this flag, so either it sees the flag or the kick reaches it.
         shared.flags.reschedule.store(true, Ordering::SeqCst);
+        drop(state);
         if target != self.machine.cpu_index() || shared.flags.idle.load(Ordering::SeqCst) {
             self.machine.kick(target);
         }

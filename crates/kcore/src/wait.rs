@@ -142,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         match state.phase {
             Phase::Waiting => {
                 state.phase = Phase::Ready;
-                self.enqueue(thread, &mut state, swos_sched::Enter::Woken);
+                self.enqueue(thread, state, swos_sched::Enter::Woken);
             }
             Phase::Ready | Phase::Running { .. } => state.woken = true,
             Phase::Ended => {}

@@ -1,9 +1,9 @@
 //! The atomics in use: the hardware's, or loom's under `cfg(loom)`, which explores every interleaving.
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Memory that several CPUs may reach. Who dereferences the pointer shows that no other access conflicts; loom's
 /// cell proves it for every interleaving of a model.

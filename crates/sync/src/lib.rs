@@ -1,7 +1,7 @@
 //! Locks, once-cells and per-CPU cells for a kernel that runs with interrupts masked.
 //!
 //! The kernel never sleeps while it holds a lock and never takes an interrupt in kernel mode, so a lock is a
-//! short spin and needs no interrupt bookkeeping. [`Lock`] is fair (tickets) and carries a [`Rank`]; builds for
+//! short spin and needs no interrupt bookkeeping. [`Lock`] has no queue and carries a [`Rank`]; builds for
 //! tests and debugging check that locks are taken in the order of their ranks. [`OnceCell`] is for what is
 //! written once at boot, [`PerCpu`] for what only one CPU touches: who holds that CPU's [`CpuToken`].
 //!

@@ -1,4 +1,4 @@
-//! The ticket lock.
+//! The spin lock.
 
 use core::{
     fmt,
@@ -9,16 +9,14 @@ use core::{
 
 use crate::{
     Rank,
-    atomics::{AtomicU32, Ordering, SharedCell, spin},
+    atomics::{AtomicBool, Ordering, SharedCell, spin},
     rank::LockRank,
 };
 
-/// A value that one CPU at a time may use; waiting CPUs are served in the order in which they came.
+/// A value that one CPU at a time may use. Whoever runs and finds the lock free takes it: there is no queue, in which a
+/// virtual CPU whose turn has come, but which its host does not run, would hold up all behind it (docs, ADR 0008).
 pub struct Lock<T: ?Sized> {
-    /// Ticket that the next CPU draws.
-    next: AtomicU32,
-    /// Ticket whose holder may enter.
-    serving: AtomicU32,
+    held: AtomicBool,
     rank: LockRank,
     value: SharedCell<T>,
 }
@@ -44,24 +42,14 @@ impl<T> Lock<T> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(rank: &'static Rank, value: T) -> Self {
-        Self {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            rank: LockRank::new(rank),
-            value: SharedCell::new(value),
-        }
+        Self { held: AtomicBool::new(false), rank: LockRank::new(rank), value: SharedCell::new(value) }
     }
 
     /// A free lock of `rank` round `value`; loom's atomics have no constant form.
     #[cfg(loom)]
     #[must_use]
     pub fn new(rank: &'static Rank, value: T) -> Self {
-        Self {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            rank: LockRank::new(rank),
-            value: SharedCell::new(value),
-        }
+        Self { held: AtomicBool::new(false), rank: LockRank::new(rank), value: SharedCell::new(value) }
     }
 
     /// Takes the value out of a lock that nobody can hold any more.
@@ -80,20 +68,14 @@ impl<T: ?Sized> Lock<T> {
     #[inline]
     pub fn lock(&self) -> LockGuard<'_, T> {
         self.rank.check();
-        self.wait_turn();
+        self.acquire();
         self.guard()
     }
 
     /// Takes the lock if it is free. Never waits, so it may be called against the order of ranks.
     #[inline]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-        // Acquire pairs with the release in `drop`: whoever sees the turn sees the value it left.
-        let turn = self.serving.load(Ordering::Acquire);
-        // The ticket is ours only if nobody drew it since; nobody can be served in between without drawing.
-        self.next
-            .compare_exchange(turn, turn.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed)
-            .ok()
-            .map(|_| self.guard())
+        self.take().then(|| self.guard())
     }
 
     /// Waits for two locks of one rank, in the order of their addresses, which is the same on every CPU.
@@ -109,11 +91,11 @@ impl<T: ?Sized> Lock<T> {
         self.rank.check();
         other.rank.check();
         if ptr::from_ref(self).cast::<()>() < ptr::from_ref(other).cast::<()>() {
-            self.wait_turn();
-            other.wait_turn();
+            self.acquire();
+            other.acquire();
         } else {
-            other.wait_turn();
-            self.wait_turn();
+            other.acquire();
+            self.acquire();
         }
         (self.guard(), Some(other.guard()))
     }
@@ -125,17 +107,36 @@ impl<T: ?Sized> Lock<T> {
         self.value.get_mut()
     }
 
-    /// Draws a ticket and waits until it is served.
+    /// Takes the lock if it is free. An exchange that fails writes nothing.
     #[inline]
-    fn wait_turn(&self) {
-        // Relaxed: drawing orders nothing; the acquire below sees what the previous holder wrote.
-        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        while self.serving.load(Ordering::Acquire) != ticket {
-            spin();
+    fn take(&self) -> bool {
+        // Acquire pairs with the release in `drop`: whoever takes the lock sees what the last holder wrote.
+        self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes the lock, waiting while another CPU has it.
+    #[inline]
+    fn acquire(&self) {
+        if !self.take() {
+            self.contend();
         }
     }
 
-    /// The guard of a lock whose turn is ours.
+    #[cold]
+    #[inline(never)]
+    fn contend(&self) {
+        loop {
+            // Only reads until it looks free: a CPU that waits leaves the line to the one that works.
+            while self.held.load(Ordering::Relaxed) {
+                spin();
+            }
+            if self.take() {
+                return;
+            }
+        }
+    }
+
+    /// The guard of a lock that this CPU has taken.
     #[inline]
     fn guard(&self) -> LockGuard<'_, T> {
         self.rank.acquired();
@@ -148,8 +149,8 @@ impl<T: ?Sized> Deref for LockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this guard's ticket is being served and only its drop passes the turn on, so no other guard of
-        // this lock exists; `&self` rules out a `&mut T` made from this one.
+        // SAFETY: this guard's CPU changed `held` from false to true and only its drop changes it back, so no other
+        // guard of this lock exists; `&self` rules out a `&mut T` made from this one.
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -166,9 +167,8 @@ impl<T: ?Sized> Drop for LockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.lock.rank.released();
-        // Only the holder writes `serving`, so a load and a store do; release publishes the value.
-        let turn = self.lock.serving.load(Ordering::Relaxed);
-        self.lock.serving.store(turn.wrapping_add(1), Ordering::Release);
+        // Release publishes the value to whoever takes the lock next.
+        self.lock.held.store(false, Ordering::Release);
     }
 }
 

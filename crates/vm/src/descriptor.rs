@@ -167,6 +167,22 @@ impl Attributes {
         }
     }
 
+    /// Whether the bits keep the rules that nothing may break: not writable and executable at once, device memory never
+    /// executable, each half executed and reached by its own level only. Looks at the bits as hardware does, so that
+    /// an entry that something else than this crate wrote shows.
+    #[must_use]
+    pub const fn is_sound(self) -> bool {
+        const NEVER: u64 = PRIVILEGED_NO_EXECUTE | USER_NO_EXECUTE;
+        let user = self.0 & USER_ACCESSIBLE != 0;
+        let other = if user { PRIVILEGED_NO_EXECUTE } else { USER_NO_EXECUTE };
+        let executable = self.0 & NEVER != NEVER;
+        let plain = self.0 >> ATTRIBUTE_INDEX_SHIFT & 0b111 == MemoryType::Normal as u64;
+        self.0 & VALID == 0
+            || (user == (self.0 & NOT_GLOBAL != 0)
+                && self.0 & other != 0
+                && !(executable && (self.0 & READ_ONLY == 0 || !plain)))
+    }
+
     /// Whose permissions they are.
     #[must_use]
     pub const fn half(self) -> Half {

@@ -68,6 +68,6 @@ pub use asid::{Asid, AsidPool, AsidWidth, Assigned, Tag};
 pub use descriptor::{Access, Attributes, Half, MAIR_EL1, MemoryType, Sharing};
 pub use memory::{TableMemory, Tlb};
 pub use pages::PageRange;
-pub use tables::{Error, Progress, Tables};
+pub use tables::{Audit, Error, Progress, Tables};
 pub use teardown::Teardown;
 pub use walk::{Mapping, PageSize};

@@ -10,8 +10,8 @@ use crate::memory::{TableMemory, Tlb};
 use crate::pages::PageRange;
 use crate::teardown::Teardown;
 use crate::walk::{
-    Cursor, Mapping, PageSize, Place, behind, descend, index_at, is_empty_table, mapping_of, next_table,
-    page_at, span, translated, walk, with_summary_for,
+    Cursor, ENTRIES, Mapping, PageSize, Place, behind, descend, index_at, is_empty_table, mapping_of,
+    next_table, page_at, span, translated, walk, with_summary_for,
 };
 
 /// A change that can't be made. Unless said otherwise nothing has changed, but new empty tables may have been linked.
@@ -37,6 +37,22 @@ pub enum Progress {
     Done,
     /// The budget is used up. Go on from this page.
     More(Page),
+}
+
+/// What [`Tables::audit`] found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Audit {
+    /// Pages and blocks.
+    pub leaves: u64,
+    /// Those that break a rule of [`Attributes::is_sound`], or are of the other half. Not 0 = somebody else wrote here.
+    pub unsound: u64,
+}
+
+impl core::ops::AddAssign for Audit {
+    fn add_assign(&mut self, other: Self) {
+        self.leaves += other.leaves;
+        self.unsound += other.unsound;
+    }
 }
 
 /// Up to this many pages are invalidated one by one; above, the whole space at once.
@@ -289,6 +305,28 @@ impl Tables {
             }
         }
         Ok(if cursor.is_done() { Progress::Done } else { Progress::More(page_at(self.half, cursor.next)) })
+    }
+
+    /// Reads every entry of every table, as hardware might, whatever the summaries say.
+    #[must_use]
+    pub fn audit(&self, memory: &impl TableMemory) -> Audit {
+        let mut audit = Audit::default();
+        self.audit_table(memory, self.root, 0, &mut audit);
+        audit
+    }
+
+    fn audit_table(&self, memory: &impl TableMemory, table: Frame, level: u32, audit: &mut Audit) {
+        for index in 0..ENTRIES {
+            match decode(memory.read(table, index), level) {
+                Entry::Empty => {}
+                Entry::Table(next) => self.audit_table(memory, next, level + 1, audit),
+                Entry::Leaf(_, attributes) => {
+                    audit.leaves += 1;
+                    let sound = attributes.is_sound() && attributes.half() == self.half;
+                    audit.unsound += u64::from(!sound);
+                }
+            }
+        }
     }
 
     /// Starts to take the tables apart. They must be installed on no CPU, and their ASID must not be used again before

@@ -60,8 +60,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         on("hostile/program", 1, "/bin/hostile", &DEEDS),
         on("hostile/program", 4, "/bin/hostile", &DEEDS),
         on("stress/program", 1, "/bin/stress 500", &LOADS),
-        // Open: with four CPUs `a-thousand-threads` stalls on a busy host. Asked for by name until that is understood.
-        on("long/stress-500", 4, "/bin/stress 500", &LOADS),
+        on("stress/program", 4, "/bin/stress 500", &LOADS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
     ]

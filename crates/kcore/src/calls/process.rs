@@ -206,7 +206,7 @@ impl<M: Machine> Kernel<M> {
         process.threads.lock().list.push(thread.clone());
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
-        self.enqueue(&thread, &mut state, Enter::New);
+        self.enqueue(&thread, state, Enter::New);
         tid
     }
 

@@ -33,6 +33,27 @@ fn no_combination_is_writable_and_executable() {
 }
 
 #[test]
+fn what_breaks_a_rule_is_unsound_however_it_came_about() {
+    for attributes in all() {
+        assert!(attributes.is_sound(), "{attributes:?}");
+        let flipped =
+            |bits: u64| Attributes(attributes.0 ^ bits).is_sound() || attributes.access() == Access::None;
+        let rules = [USER_ACCESSIBLE, NOT_GLOBAL, PRIVILEGED_NO_EXECUTE | USER_NO_EXECUTE];
+        for rule in rules {
+            let allowed = rule == PRIVILEGED_NO_EXECUTE | USER_NO_EXECUTE && attributes.0 & rule != rule;
+            assert!(
+                allowed || !flipped(rule) || attributes.access() == Access::None,
+                "{attributes:?} {rule:#x}"
+            );
+        }
+        if attributes.access() == Access::ReadExecute {
+            assert!(!flipped(READ_ONLY), "{attributes:?} made writable");
+            assert!(!flipped(1 << ATTRIBUTE_INDEX_SHIFT), "{attributes:?} made a device");
+        }
+    }
+}
+
+#[test]
 fn each_half_executes_its_own_pages_only() {
     for attributes in all() {
         let (other, own) = match attributes.half() {

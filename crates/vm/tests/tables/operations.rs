@@ -1,9 +1,11 @@
 //! What each operation does to entries and TLB, step by step.
 
 use crate::machine::{Memory, RecordingTlb, machine};
-use swos_units::{Frame, Page, VirtAddr};
+use core::sync::atomic::Ordering;
+use swos_units::{Frame, Page, PhysAddr, VirtAddr};
 use swos_vm::{
-    Access, Attributes, Error, Half, MemoryType, PageRange, PageSize, Progress, Sharing, TableMemory, Tables,
+    Access, Attributes, Audit, Error, Half, MemoryType, PageRange, PageSize, Progress, Sharing, TableMemory,
+    Tables,
 };
 
 fn page(number: u64) -> Page {
@@ -208,6 +210,28 @@ fn without_memory_nothing_is_mapped() {
     assert!(teardown.step(&mut memory, 1000, |_, _, _| {}));
     assert_eq!((memory.tables(), teardown.is_done()), (0, true));
     assert!(teardown.step(&mut memory, 1, |_, _, _| panic!("nothing is left")));
+}
+
+#[test]
+fn an_audit_finds_an_entry_that_somebody_else_wrote() {
+    const READ_ONLY: u64 = 1 << 7;
+    let (mut memory, mut tlb, mut tables) = user_space();
+    for number in [0, 70, 511, 1 << 20] {
+        tables
+            .map_page(&mut memory, &mut tlb, page(number), frame(number + 1), user(Access::ReadExecute))
+            .unwrap();
+    }
+    assert_eq!(tables.audit(&memory), Audit { leaves: 4, unsound: 0 });
+    let (_, entry) = memory.leaves(tables.root())[&70];
+    let mut table = tables.root();
+    for _ in 0..3 {
+        table = Frame::containing(PhysAddr::new(memory.read(table, 0) & 0x0000_FFFF_FFFF_F000).unwrap());
+    }
+    // Where the table has an entry, and where its summary says that it has none.
+    memory.raw(table).0[70].store(entry & !READ_ONLY, Ordering::Relaxed);
+    assert_eq!(tables.audit(&memory), Audit { leaves: 4, unsound: 1 });
+    memory.raw(table).0[300].store(entry & !READ_ONLY, Ordering::Relaxed);
+    assert_eq!(tables.audit(&memory), Audit { leaves: 5, unsound: 2 });
 }
 
 #[test]
