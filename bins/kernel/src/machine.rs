@@ -10,7 +10,7 @@ use swos_mmio::{Rtc, Window};
 use swos_platform::Region;
 use swos_sync::{Lock, OnceCell};
 use swos_units::{Frame, Instant, PAGE_SIZE, VirtAddr};
-use swos_vm::AsidWidth;
+use swos_vm::{AsidWidth, Audit};
 
 use crate::cpu::{self, Cpu};
 use crate::virtio::{BlockDevice, NetDevice};
@@ -258,6 +258,10 @@ impl Machine for Metal {
 
     fn invalidate_all(&self) {
         tlb::everything();
+    }
+
+    fn audit_kernel(&self) -> Audit {
+        memory::audit()
     }
 
     #[inline]

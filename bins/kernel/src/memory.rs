@@ -10,7 +10,7 @@ use swos_platform::{MAX_REGIONS, Platform, Region};
 use swos_pmm::{FrameRange, FrameState, Order, Pmm};
 use swos_sync::{Lock, OnceCell};
 use swos_units::{Frame, PAGE_SIZE, Page, PhysAddr, VirtAddr, page_count};
-use swos_vm::{Access, Attributes, Half, MemoryType, PageRange, TableMemory, Tables};
+use swos_vm::{Access, Attributes, Audit, Half, MemoryType, PageRange, TableMemory, Tables};
 
 use crate::{layout, ranks};
 
@@ -325,6 +325,11 @@ pub(crate) fn map_device(window: Region) -> Option<NonNull<u8>> {
         page += PAGE_SIZE as u64;
     }
     NonNull::new(image::pointer(VirtAddr::new(DEVICE_BASE | window.base)))
+}
+
+/// Reads every entry of the kernel's tables.
+pub(crate) fn audit() -> Audit {
+    TABLES.get().map_or(Audit::default(), |tables| tables.lock().audit(&LinearTables))
 }
 
 /// Physical address of the kernel's top table.

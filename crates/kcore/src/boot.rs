@@ -207,6 +207,9 @@ impl<M: Machine> Kernel<M> {
                 .collect(),
         };
         self.give_birth(birth, loaded).map_err(|errno| failed(&errno))?;
+        if !self.audit_and_log() {
+            return Err("memory protection is broken: nothing is started".into());
+        }
         Ok(true)
     }
 

@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+mod audit;
 mod boot;
 mod calls;
 mod dispatch;

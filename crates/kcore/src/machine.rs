@@ -7,6 +7,7 @@ use core::ops::Deref;
 
 use swos_abi::TimePage;
 use swos_units::{Frame, Instant, PAGE_SIZE, VirtAddr};
+use swos_vm::Audit;
 
 /// Where and how a new thread starts at EL0.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,6 +167,9 @@ pub trait Machine: Send + Sync + Sized + 'static {
 
     /// Forgets all user translations on all CPUs and waits until that is done.
     fn invalidate_all(&self);
+
+    /// Reads every entry of the kernel's own tables.
+    fn audit_kernel(&self) -> Audit;
 
     /// Copies from user memory of the active space, with EL0's permissions. On an error some bytes may be copied.
     ///

@@ -317,7 +317,11 @@ impl Tables {
 
     fn audit_table(&self, memory: &impl TableMemory, table: Frame, level: u32, audit: &mut Audit) {
         for index in 0..ENTRIES {
-            match decode(memory.read(table, index), level) {
+            let entry = memory.read(table, index);
+            if entry == 0 {
+                continue;
+            }
+            match decode(entry, level) {
                 Entry::Empty => {}
                 Entry::Table(next) => self.audit_table(memory, next, level + 1, audit),
                 Entry::Leaf(_, attributes) => {

@@ -144,7 +144,10 @@ impl Simulation {
     pub fn run(&mut self, limit: u64) -> u32 {
         let end = self.steps + limit;
         loop {
-            if let Some(code) = self.machine.state().powered_off {
+            let ended = self.machine.state().powered_off;
+            if let Some(code) = ended {
+                let audit = self.kernel.audit();
+                assert_eq!(audit.unsound, 0, "{audit:?}");
                 return code;
             }
             assert!(self.steps < end, "no end after {limit} steps: {}", self.describe());

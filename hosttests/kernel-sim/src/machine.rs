@@ -8,7 +8,7 @@ use swos_abi::TimePage;
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
 use swos_swosbase::Sha256Blocks as _;
 use swos_units::{Frame, Instant, PAGE_SIZE, Page, VirtAddr};
-use swos_vm::{Access, AsidWidth};
+use swos_vm::{Access, AsidWidth, Audit};
 
 use crate::user::Context;
 
@@ -390,6 +390,11 @@ impl Machine for SimMachine {
     }
 
     fn synchronize_tlb(&self, _scope: Scope) {}
+
+    fn audit_kernel(&self) -> Audit {
+        // A simulated kernel needs no translation.
+        Audit::default()
+    }
 
     fn invalidate_all(&self) {
         self.each_tlb(Scope::All, BTreeMap::clear);

@@ -52,6 +52,9 @@ const LOADS: [&str; 15] = [
     "a-thousand-threads",
 ];
 
+/// What an audit of the translation tables says when nothing is writable and executable.
+const SOUND: &str = "mappings, 0 of them writable and executable";
+
 pub(super) fn scenarios() -> Vec<Scenario> {
     let on = |name: &str, cpus, command: &'static str, planned: &'static [&'static str]| {
         Scenario::new(format!("{name}-{cpus}cpu"), move |bench| program(bench, cpus, command, planned))
@@ -70,11 +73,14 @@ fn program(bench: &Bench, cpus: u32, command: &str, planned: &[&str]) -> Result<
     let artefacts = bench.artefacts();
     let machine = Machine::new(&artefacts.kernel).disk(&artefacts.test_image).smp(cpus).only(command);
     // Loopback connections need an address.
-    let machine = machine.network(&[]);
+    let machine = machine.network(&[]).append("swos.log=debug");
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
         guest.expect_tests(Plan::AtLeast(planned))?;
         let status = guest.exit(Duration::from_secs(60))?;
         ensure!(status.success(), "the machine ended with {status}");
+        // The kernel reads all translation tables when it starts the first program and before it switches off.
+        let audits = guest.transcript().matches(SOUND).count();
+        ensure!(audits == 2, "{audits} audits found the tables sound");
         Ok(())
     })
 }

@@ -64,16 +64,27 @@ fn left() -> Result<(u64, u32, u32, u32, u32), Errno> {
     before.ok_or(Errno::AGAIN)
 }
 
-/// Does something `times` after a smaller run (so that caches are filled), and compares what is left.
+/// Does something `times` after a smaller run (so that caches are filled), and compares what is left, exactly.
+///
+/// A table of the kernel that grew, because more happened at once than ever before, stays grown: that is no leak, and does
+/// not come again. What leaks does, so one round of several must leave everything as it was.
 fn leaves_nothing(times: u32, mut act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    const ROUNDS: u32 = 4;
     for _ in 0..64 {
         act()?;
     }
-    let before = left().map_err(text)?;
-    for _ in 0..times {
-        act()?;
+    let mut outcome = Ok(());
+    for _ in 0..ROUNDS {
+        let before = left().map_err(text)?;
+        for _ in 0..times {
+            act()?;
+        }
+        outcome = equal(left().map_err(text)?, before);
+        if outcome.is_ok() {
+            break;
+        }
     }
-    equal(left().map_err(text)?, before)
+    outcome
 }
 
 fn all(count: u32) -> i32 {
@@ -89,7 +100,7 @@ fn all(count: u32) -> i32 {
         })
     });
     report.test("processes killed with their threads", || {
-        leaves_nothing(count / 100, || {
+        leaves_nothing(count / 5, || {
             let child = child("spin").spawn().map_err(text)?;
             thread::yield_now();
             child.kill().map_err(text)?;

@@ -189,6 +189,8 @@ impl<M: Machine> Kernel<M> {
             POWER_RESET => (Power::Reset, "reset"),
             _ => return Err(Errno::INVAL.into()),
         };
+        let sound = self.audit_and_log();
+        let action = if sound { action } else { Power::Off { code: 1 } };
         self.log(Level::Info, "power", format_args!("{text}"));
         self.machine.power(action);
         Ok(0)
