@@ -11,16 +11,23 @@
 //! fn run() -> i32 { 0 }
 //! ```
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, loom)), no_std)]
 #![expect(unsafe_code, reason = "start, heap, locks, threads; argued in SOUNDNESS.md")]
 
 extern crate alloc;
 
+mod atomics;
+#[cfg(not(loom))]
 pub mod clock;
+pub mod end;
+#[cfg(not(loom))]
 pub mod heap;
 pub mod lock;
+#[cfg(not(loom))]
 pub mod mapping;
+#[cfg(not(loom))]
 pub mod start;
+#[cfg(not(loom))]
 pub mod thread;
 
 #[cfg(target_os = "none")]

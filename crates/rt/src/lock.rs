@@ -2,17 +2,16 @@
 //!
 //! There is no poisoning: a panic ends the process.
 
-use core::{
-    cell::UnsafeCell,
-    ops::{Deref, DerefMut},
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{Acquire, Relaxed, Release},
-    },
-};
+use core::ops::{Deref, DerefMut};
 
 use swos_abi::{Errno, TIMEOUT_NEVER};
-use swos_sys::{FUTEX_ANY, futex_wait, futex_wake};
+use swos_sys::FUTEX_ANY;
+
+use crate::atomics::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+    SharedCell, futex_wait, futex_wake,
+};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -29,8 +28,16 @@ pub struct RawLock {
 
 impl RawLock {
     /// A free lock.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
+        Self { state: AtomicU32::new(FREE) }
+    }
+
+    /// A free lock; loom's atomics have no constant form.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
         Self { state: AtomicU32::new(FREE) }
     }
 
@@ -75,7 +82,7 @@ impl Default for RawLock {
 #[derive(Debug, Default)]
 pub struct Mutex<T: ?Sized> {
     lock: RawLock,
-    data: UnsafeCell<T>,
+    data: SharedCell<T>,
 }
 
 // SAFETY: only the holder of the lock reaches the data, and it may be moved between threads.
@@ -83,9 +90,17 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// A free lock around `data`.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new(data: T) -> Self {
-        Self { lock: RawLock::new(), data: UnsafeCell::new(data) }
+        Self { lock: RawLock::new(), data: SharedCell::new(data) }
+    }
+
+    /// A free lock around `data`; loom's atomics have no constant form.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new(data: T) -> Self {
+        Self { lock: RawLock::new(), data: SharedCell::new(data) }
     }
 
     /// The data, when nobody shares the lock any more.
@@ -126,14 +141,14 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     fn deref(&self) -> &T {
         // SAFETY: the guard exists, so the lock is held by us.
-        unsafe { &*self.mutex.data.get() }
+        self.mutex.data.with(|data| unsafe { &*data })
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the guard exists, so the lock is held by us, and it is borrowed mutably.
-        unsafe { &mut *self.mutex.data.get() }
+        self.mutex.data.with_mut(|data| unsafe { &mut *data })
     }
 }
 
@@ -152,8 +167,16 @@ pub struct Condvar {
 
 impl Condvar {
     /// One that nobody waits on.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
+        Self { sequence: AtomicU32::new(0) }
+    }
+
+    /// One that nobody waits on; loom's atomics have no constant form.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
         Self { sequence: AtomicU32::new(0) }
     }
 

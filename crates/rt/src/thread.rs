@@ -3,16 +3,15 @@
 use alloc::boxed::Box;
 use core::{
     ptr::{NonNull, null_mut, with_exposed_provenance_mut},
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{AcqRel, Acquire, Relaxed},
-    },
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use swos_abi::{Errno, Protection, TIMEOUT_NEVER};
-use swos_sys::{FUTEX_ANY, futex_wait};
+use swos_abi::{Errno, Protection};
 
-use crate::lock::Mutex;
+use crate::{
+    end::{End, Giver},
+    lock::Mutex,
+};
 
 const PAGE: usize = 4096;
 /// Mapping of one thread: guard page, stack, and the [`Block`] at its upper end. Untouched pages cost nothing.
@@ -20,19 +19,9 @@ const LENGTH: usize = 256 << 10;
 /// Stacks kept for the next threads.
 const KEPT: usize = 8;
 
-/// Nobody joined or let go of the thread yet.
-const JOINABLE: u32 = 0;
-/// Its handle was dropped: it returns its own stack.
-const DETACHED: u32 = 1;
-/// Its function has returned.
-const FINISHED: u32 = 2;
-
 /// What the creator and the thread share: at the upper end of the thread's stack.
 struct Block {
-    /// 1 until the kernel has taken the thread off its stack.
-    running: AtomicU32,
-    /// `JOINABLE`, `DETACHED` or `FINISHED`.
-    end: AtomicU32,
+    end: End,
     /// Its id, 0 until it asked for it.
     id: AtomicU32,
     /// What to run; taken by the thread.
@@ -41,7 +30,7 @@ struct Block {
     next: *mut Self,
 }
 
-/// Stacks whose threads have ended, or are at their very last instructions (`running`).
+/// Stacks whose threads have ended, or are at their very last instructions ([`End::has_left`]).
 struct Kept {
     first: *mut Block,
     count: usize,
@@ -67,8 +56,7 @@ impl Kept {
             // SAFETY: `link` is our head or the `next` of a block in the list, all of which we own.
             let block = NonNull::new(unsafe { link.read() })?;
             // SAFETY: the block is in the list, so it is mapped and ours.
-            let running = unsafe { (*block.as_ptr()).running.load(Acquire) };
-            if running == 0 {
+            if unsafe { (*block.as_ptr()).end.has_left() } {
                 // SAFETY: as above.
                 unsafe { link.write((*block.as_ptr()).next) };
                 self.count -= 1;
@@ -102,13 +90,7 @@ pub fn spawn(run: Box<dyn FnOnce() + Send>) -> Result<Thread, Errno> {
         Some(block) => block,
         None => map()?,
     };
-    let fresh = Block {
-        running: AtomicU32::new(1),
-        end: AtomicU32::new(JOINABLE),
-        id: AtomicU32::new(0),
-        run: Some(run),
-        next: null_mut(),
-    };
+    let fresh = Block { end: End::new(), id: AtomicU32::new(0), run: Some(run), next: null_mut() };
     // SAFETY: the block is ours (just mapped, or taken from the list), and plain old data or moved-out before.
     unsafe { block.as_ptr().write(fresh) };
     let address = block.as_ptr().expose_provenance();
@@ -131,19 +113,15 @@ impl Thread {
         let block = self.block;
         core::mem::forget(self);
         // SAFETY: the block lives until we give it away below.
-        let running = unsafe { &(*block.as_ptr()).running };
-        while running.load(Acquire) != 0 {
-            let _changed_or_woken = futex_wait(running, 1, TIMEOUT_NEVER, FUTEX_ANY);
-        }
+        unsafe { (*block.as_ptr()).end.join() };
         KEPT_STACKS.lock().push(block);
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // SAFETY: the block lives until one side gives it away; the swap decides which.
-        let end = unsafe { &(*self.block.as_ptr()).end };
-        if end.swap(DETACHED, AcqRel) == FINISHED {
+        // SAFETY: the block lives until one side gives it away; this decides which.
+        if unsafe { (*self.block.as_ptr()).end.detach() } == Giver::Us {
             KEPT_STACKS.lock().push(self.block);
         }
     }
@@ -153,11 +131,12 @@ impl Drop for Thread {
 unsafe extern "C" fn begin(argument: usize) -> ! {
     let block = with_exposed_provenance_mut::<Block>(argument);
     // SAFETY: `spawn` passed the address of a block that lives until this thread is off its stack.
-    let (run, end, running) = unsafe { (&mut (*block).run, &(*block).end, &raw const (*block).running) };
+    let (run, end) = unsafe { (&mut (*block).run, &(*block).end) };
+    let running = end.running();
     if let Some(run) = run.take() {
         run();
     }
-    if end.swap(FINISHED, AcqRel) == DETACHED
+    if end.finish() == Giver::Us
         && let Some(block) = NonNull::new(block)
     {
         KEPT_STACKS.lock().push(block);
