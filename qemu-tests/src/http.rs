@@ -47,7 +47,11 @@ impl Client {
         Self::connect_with(port, PATIENCE)
     }
 
-    fn connect_with(port: u16, patience: Duration) -> Result<Self> {
+    /// As [`Client::connect`], with less patience for this and for every read and write.
+    ///
+    /// # Errors
+    /// Nobody accepts in time.
+    pub(crate) fn connect_with(port: u16, patience: Duration) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let stream = TcpStream::connect_timeout(&address, patience).context("cannot connect")?;
         stream.set_read_timeout(Some(patience)).context("cannot set a time limit")?;

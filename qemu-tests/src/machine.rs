@@ -95,6 +95,7 @@ pub struct Machine {
     append: Vec<String>,
     init: String,
     disk: Option<PathBuf>,
+    unreadable: Vec<u64>,
     forwards: Option<Vec<Forward>>,
     console: Console,
     exit_by: ExitBy,
@@ -115,6 +116,7 @@ impl Machine {
             append: Vec::new(),
             init: String::new(),
             disk: None,
+            unreadable: Vec::new(),
             forwards: None,
             console: Console::Piped,
             exit_by: ExitBy::PowerOff,
@@ -178,6 +180,13 @@ impl Machine {
         self
     }
 
+    /// Lets every read fail that touches one of these sectors of 512 bytes of the disk.
+    #[must_use]
+    pub fn unreadable(mut self, sectors: impl IntoIterator<Item = u64>) -> Self {
+        self.unreadable.extend(sectors);
+        self
+    }
+
     /// Plugs in a virtio network card behind QEMU's user-mode network, with these ports led in.
     #[must_use]
     pub fn network(mut self, forwards: &[Forward]) -> Self {
@@ -235,7 +244,7 @@ impl Machine {
             push(&["-serial", "mon:stdio"]);
         }
         if let Some(disk) = &self.disk {
-            let drive = format!("file={},if=none,id=base,format=raw,readonly=on", escaped(disk));
+            let drive = drive(disk, &self.unreadable);
             push(&["-drive", &drive, "-device", "virtio-blk-device,drive=base"]);
         }
         if let Some(forwards) = &self.forwards {
@@ -281,6 +290,21 @@ impl Machine {
 
 /// Name of the emulator.
 pub const PROGRAM: &str = "qemu-system-aarch64";
+
+/// A raw image, read-only; QEMU's `blkdebug` stands before it if reads of it shall fail.
+fn drive(disk: &Path, unreadable: &[u64]) -> String {
+    let file = escaped(disk);
+    if unreadable.is_empty() {
+        return format!("file={file},if=none,id=base,format=raw,readonly=on");
+    }
+    let below = format!("file.driver=blkdebug,file.image.driver=file,file.image.filename={file}");
+    let mut words = format!("driver=raw,{below},if=none,id=base,readonly=on");
+    for (number, sector) in unreadable.iter().enumerate() {
+        let rule = format!("file.inject-error.{number}");
+        words.push_str(&format!(",{rule}.event=read_aio,{rule}.sector={sector},{rule}.errno=5"));
+    }
+    words
+}
 
 /// A comma separates options for QEMU; doubled it stands for itself.
 fn escaped(path: &Path) -> String {

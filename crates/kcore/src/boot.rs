@@ -119,18 +119,23 @@ impl<M: Machine> Kernel<M> {
     fn mount(&self, mut mount: Box<Mount>) -> Result<(Stage, bool), Failure> {
         match mount.poll() {
             Progress::Need { first_block, count } => {
-                // The first look starts all reads; only when all blocks are there are they handed over.
-                let mut all = true;
-                for block in first_block..first_block + u64::from(count) {
-                    all &= self
-                        .raw_block(block, |_| {})
-                        .map_err(|_| alloc::format!("disk: block {block} can't be read"))?;
+                // The first look starts all reads; only when all blocks are there are they handed over. Only the first is
+                // certain to be needed: the others are read on, perhaps into a file, and a block that can't be read
+                // is only an end of them.
+                let asked = first_block..first_block + u64::from(count);
+                let (mut all, mut end) = (true, asked.end);
+                for block in asked {
+                    match self.raw_block(block, |_| {}) {
+                        Ok(there) => all &= there,
+                        Err(_) if block > first_block => end = end.min(block),
+                        Err(_) => return Err(alloc::format!("disk: block {block} can't be read")),
+                    }
                 }
                 if !all {
                     return Ok((Stage::Mounting(mount), false));
                 }
                 let sha = Sha(&self.machine);
-                for block in first_block..first_block + u64::from(count) {
+                for block in first_block..end {
                     let _ = self.raw_block(block, |bytes| mount.on_block(&sha, block, bytes));
                 }
                 Ok((Stage::Mounting(mount), true))

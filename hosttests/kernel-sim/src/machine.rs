@@ -19,6 +19,8 @@ pub struct Faults {
     pub frames: u64,
     /// One in so many disk reads fails; 0 = none.
     pub disk: u64,
+    /// Every disk read fails that touches this block.
+    pub bad_block: Option<u64>,
 }
 
 /// State behind the machine's lock. Only one thread of the host uses it at a time; the lock shows that to Rust.
@@ -112,7 +114,9 @@ impl SimMachine {
         while state.reads.front().is_some_and(|read| read.0 <= state.now) {
             let Some((_, id, first, frames)) = state.reads.pop_front() else { break };
             let odds = state.faults.disk;
-            let failed = odds != 0 && state.next_random().is_multiple_of(odds);
+            let bad = state.faults.bad_block.and_then(|block| block.checked_sub(first));
+            let failed = bad.is_some_and(|offset| offset < frames.len() as u64)
+                || odds != 0 && state.next_random().is_multiple_of(odds);
             for (index, frame) in frames.iter().enumerate() {
                 let at = usize::try_from(first).unwrap() * PAGE_SIZE + index * PAGE_SIZE;
                 if let Some(block) = state.disk.get(at..at + PAGE_SIZE).map(<[u8]>::to_vec) {

@@ -330,13 +330,53 @@ fn a_disk_that_fails_costs_the_reader_an_error() {
     }
     let mut ended = 0;
     for seed in 1..30 {
-        let text = simulate(2, seed, &[("init", init)], Faults { frames: 0, disk: 4 }, 2_000_000);
+        let text = simulate(2, seed, &[("init", init)], Faults { disk: 4, ..Faults::default() }, 2_000_000);
         // A program whose own page can't be read ends; a system whose image can't be read says so.
         let reasons = ["all is well", "can't be read", "no page behind", "base image refused"];
         assert!(reasons.iter().any(|reason| text.contains(reason)), "seed {seed}: {text}");
         ended += usize::from(text.contains("all is well"));
     }
     assert!(ended > 0, "no seed got through");
+}
+
+#[test]
+fn a_bad_block_costs_what_lies_there() {
+    const PAGES: u64 = 13;
+    fn init(user: &mut User) {
+        let at = map(user, 1 << 17);
+        user.store(at, b"/data/file");
+        let handle = user.call(NR_OPEN, &[Handle::CWD.0, at, 10, 1, 0]).unwrap();
+        for page in 0..PAGES {
+            match user.call(NR_PREAD, &[handle, at + 4096, 4096, page * 4096]) {
+                Ok(_) => {}
+                Err(errno) => {
+                    assert_eq!(errno, Errno::IO);
+                    let text = format!("page {page} refused\n");
+                    user.store(at, text.as_bytes());
+                    user.call(NR_WRITE, &[1, at, text.len() as u64]).unwrap();
+                }
+            }
+        }
+        power_off(user);
+    }
+    // Superblock, metadata, hashes, two blocks of the program, of which the second is not used, then the file: a mount reads on
+    // over all of them at once.
+    let (unused, first) = (4, 5);
+    for bad in 0..first + PAGES {
+        for cpus in [1, 2] {
+            let faults = Faults { bad_block: Some(bad), ..Faults::default() };
+            let text = simulate(cpus, bad + 1, &[("init", init)], faults, 2_000_000);
+            assert!(text.contains(&format!("block {bad} can't be read")), "{bad}: {text}");
+            let refused = bad.checked_sub(first).map(|page| format!("page {page} refused\n"));
+            match refused {
+                Some(refused) => {
+                    assert!(text.contains(&refused) && text.contains("all is well"), "{bad}: {text}");
+                    assert_eq!(text.matches("refused").count(), 1, "{bad}: {text}");
+                }
+                None => assert_eq!(text.contains("all is well"), bad == unused, "{bad}: {text}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -359,7 +399,7 @@ fn short_memory_fails_calls_and_loses_nothing() {
             2,
             seed,
             &[("init", init), ("child", child)],
-            Faults { frames: 150, disk: 0 },
+            Faults { frames: 150, ..Faults::default() },
             4_000_000,
         );
         ended += usize::from(text.contains("all is well"));

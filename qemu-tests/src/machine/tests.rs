@@ -30,6 +30,14 @@ fn every_choice_reaches_the_command_line() {
 }
 
 #[test]
+fn bad_sectors_stand_before_the_disk() {
+    let line = Machine::new("k").disk("x,y.img").unreadable([7, 4096]).command_line();
+    assert!(line.contains("file.image.filename=x,,y.img,if=none,id=base,readonly=on"), "{line}");
+    assert!(line.contains("file.inject-error.0.sector=7,file.inject-error.0.errno=5"), "{line}");
+    assert!(line.contains("file.inject-error.1.event=read_aio,file.inject-error.1.sector=4096"), "{line}");
+}
+
+#[test]
 fn command_line_survives_a_shell() {
     let machine = Machine::new("it's here").append("two words");
     let line = machine.command_line();
