@@ -56,7 +56,7 @@ pub struct Limits {
     pub reassembly: swos_ipv4::ReassemblyLimits,
     /// Neighbours and their times.
     pub neighbors: swos_arp::Config,
-    /// Packets that wait for a neighbour's address, one for each neighbour. Default 16.
+    /// Packets that wait for a neighbour's address, at most four for each neighbour. Default 16.
     pub held_packets: usize,
     /// ICMP errors sent at once, and then a second. Default 50.
     pub icmp_errors: u32,

@@ -17,6 +17,8 @@ use crate::entropy::Entropy;
 const LOOPBACK_PACKETS: usize = 64;
 /// Buffers that are kept for them.
 const LOOPBACK_SPARE: usize = 16;
+/// Packets held for one neighbour whose address is asked for.
+const HELD_FOR_ONE: usize = 4;
 const ETHERNET: usize = EthernetRepr::LEN;
 const IP: usize = Ipv4Repr::LEN;
 
@@ -200,7 +202,8 @@ impl Link {
     }
 
     /// Sends a packet that nobody will repeat for us: an answer, a datagram. If the neighbour is still to be
-    /// found, the packet is held (one for each neighbour, the newest: RFC 1122 §2.3.2.2).
+    /// found, the packet is held with the newest others for it (RFC 1122 §2.3.2.2 asks for one at least; a browser opens
+    /// several connections at once).
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -255,23 +258,28 @@ impl Link {
         }
     }
 
-    /// Gives a held packet to a neighbour that was found.
+    /// Gives what is held for it to a neighbour that was found.
     pub(crate) fn release_held(&mut self, now: Instant, tx: &mut impl Transmit, neighbor: Ipv4Addr) {
-        let Some(at) = self.held.iter().position(|held| held.neighbor == neighbor) else { return };
         let Resolution::Known(mac) = self.neighbors.resolve(now, neighbor) else { return };
-        if let Some(held) = self.held.remove(at)
-            && tx.has_room()
-        {
-            let ethernet = EthernetRepr { dst: mac, src: self.mac, ethertype: EtherType::IPV4 };
-            self.counters.frames_sent += 1;
-            tx.transmit(ETHERNET + held.packet.len(), |frame| {
-                if ethernet.emit(frame).is_ok()
-                    && let Some(place) = frame.get_mut(ETHERNET..)
-                {
-                    place.copy_from_slice(&held.packet);
-                }
-            });
-        }
+        let ethernet = EthernetRepr { dst: mac, src: self.mac, ethertype: EtherType::IPV4 };
+        let counters = &mut self.counters;
+        self.held.retain(|held| {
+            if held.neighbor != neighbor {
+                return true;
+            }
+            // A device that is full loses it, as a link may.
+            if tx.has_room() {
+                counters.frames_sent += 1;
+                tx.transmit(ETHERNET + held.packet.len(), |frame| {
+                    if ethernet.emit(frame).is_ok()
+                        && let Some(place) = frame.get_mut(ETHERNET..)
+                    {
+                        place.copy_from_slice(&held.packet);
+                    }
+                });
+            }
+            false
+        });
     }
 
     /// Drops what is held for a neighbour that does not answer.
@@ -339,12 +347,17 @@ impl Link {
     }
 
     fn held_buffer(&mut self, neighbor: Ipv4Addr, len: usize) -> Option<&mut [u8]> {
-        self.drop_held(neighbor);
-        if self.held.len() >= self.held_limit {
-            self.held.pop_front();
-        }
         if self.held_limit == 0 {
             return None;
+        }
+        let of_it = |held: &Held| held.neighbor == neighbor;
+        let oldest = if self.held.iter().filter(|held| of_it(held)).count() >= HELD_FOR_ONE {
+            self.held.iter().position(of_it)
+        } else {
+            (self.held.len() >= self.held_limit).then_some(0)
+        };
+        if let Some(oldest) = oldest {
+            self.held.remove(oldest);
         }
         self.held.push_back(Held { neighbor, packet: alloc::vec![0; len] });
         self.held.back_mut().map(|held| held.packet.as_mut_slice())

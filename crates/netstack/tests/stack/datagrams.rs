@@ -122,20 +122,22 @@ fn a_full_device_is_told_and_so_is_its_end() {
 }
 
 #[test]
-fn one_datagram_is_held_while_the_neighbour_is_asked() {
+fn the_newest_datagrams_are_held_while_the_neighbour_is_asked() {
     let mut net = Net::new();
     let server = net.hosts[1].stack.udp_open().unwrap();
     net.hosts[1].stack.bind(server, at(2, 53)).unwrap();
     let now = net.now;
     let client = net.hosts[0].stack.udp_open().unwrap();
-    for text in [b"first", b"newer"] {
+    for text in 0..6 {
         let host = &mut net.hosts[0];
-        host.stack.send_to(now, client, text, Some(at(2, 53)), &mut host.out).unwrap();
+        host.stack.send_to(now, client, &[text], Some(at(2, 53)), &mut host.out).unwrap();
     }
     net.settle();
     let mut buffer = [0; 5];
-    net.hosts[1].stack.recv_from(server, &mut buffer).unwrap();
-    assert_eq!(&buffer, b"newer");
+    for text in 2..6 {
+        net.hosts[1].stack.recv_from(server, &mut buffer).unwrap();
+        assert_eq!(buffer[0], text);
+    }
     assert_eq!(net.hosts[1].stack.recv_from(server, &mut buffer), Err(Error::WouldBlock));
     // Nobody there: the packet goes away with the attempt.
     let host = &mut net.hosts[0];

@@ -92,6 +92,23 @@ fn both_close_and_nothing_is_left_but_time_wait() {
 }
 
 #[test]
+fn connections_opened_at_once_do_not_wait_for_a_repetition() {
+    let mut net = Net::new();
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 8).unwrap();
+    for _ in 0..4 {
+        let client = net.hosts[0].stack.tcp_open().unwrap();
+        let _ = net.hosts[0].stack.connect(net.now, client, at(2, 80));
+    }
+    // Neither side knows the other's link address yet, and no time passes.
+    net.settle();
+    for _ in 0..4 {
+        assert!(net.hosts[1].stack.accept(listener).is_ok());
+    }
+}
+
+#[test]
 fn nobody_listens_means_refused() {
     let mut net = Net::new();
     let client = net.hosts[0].stack.tcp_open().unwrap();
