@@ -6,6 +6,7 @@ mod http;
 mod image;
 mod load;
 mod page;
+mod panic;
 mod programs;
 mod site;
 
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Scenario> {
         programs::scenarios(),
         load::scenarios(),
         image::scenarios(),
+        panic::scenarios(),
         disk::scenarios(),
         page::scenarios(),
     ]

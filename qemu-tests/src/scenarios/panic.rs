@@ -1,0 +1,81 @@
+//! The kernel can't go on: it says where and why, and the machine ends as the operator chose.
+
+use crate::machine::{ExitBy, Machine};
+use crate::scenario::{Bench, Scenario};
+use anyhow::{Context, Result, ensure};
+use core::time::Duration;
+use std::fs;
+use std::path::PathBuf;
+
+/// Time for the little that happens before a panic, on a loaded host.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Exit status of a panic under test.
+const PANICKED: i32 = 101;
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("panic/is-reported", is_reported),
+        Scenario::new("panic/resets-the-machine", resets_the_machine),
+    ]
+}
+
+fn is_reported(bench: &Bench) -> Result<()> {
+    bench.boot(without_interrupts(bench)?.exit_by(ExitBy::Semihosting), |guest| {
+        let status = guest.exit(LIMIT)?;
+        ensure!(status.code() == Some(PANICKED), "ended with {status}");
+        let said = guest.transcript();
+        for part in ["panic: no interrupt controller", "build-id ", "cpu 0", "#0 0xffff8", "end of panic"] {
+            ensure!(said.contains(part), "no \"{part}\" in the report");
+        }
+        Ok(())
+    })
+}
+
+/// Without the option CPUs stop for good, and this would never end. QEMU itself is told not to start the machine again.
+fn resets_the_machine(bench: &Bench) -> Result<()> {
+    bench.boot(without_interrupts(bench)?.append("swos.panic=reset"), |guest| {
+        let status = guest.exit(LIMIT)?;
+        ensure!(status.success(), "ended with {status}");
+        ensure!(guest.transcript().contains("end of panic"), "it ended without a panic");
+        Ok(())
+    })
+}
+
+/// A machine whose device tree names no interrupt controller that there is a driver for.
+fn without_interrupts(bench: &Bench) -> Result<Machine> {
+    const CONTROLLER: &[u8] = b"arm,cortex-a15-gic\0";
+    let machine = Machine::new(&bench.artefacts().kernel);
+    let mut tree = device_tree(bench, &machine)?;
+    let at = tree.windows(CONTROLLER.len()).position(|window| window == CONTROLLER);
+    let name = at.and_then(|at| tree.get_mut(at..at + 3)).context("the tree names a GICv2")?;
+    name.copy_from_slice(b"not");
+    let path = scratch(bench);
+    fs::write(&path, &tree).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(machine.extra(["-dtb".into(), path.display().to_string()]))
+}
+
+/// The device tree that QEMU makes for `machine`, without the free space at its end, which QEMU doubles each time.
+/// Source: Devicetree Specification v0.4 §5.2 (header).
+fn device_tree(bench: &Bench, machine: &Machine) -> Result<Vec<u8>> {
+    let path = scratch(bench);
+    let status = machine.command().args(["-machine", &format!("dumpdtb={}", path.display())]).output();
+    let output = status.context("cannot start QEMU")?;
+    let mut tree = fs::read(&path).with_context(|| {
+        format!("QEMU wrote no device tree: {}", String::from_utf8_lossy(&output.stderr).trim())
+    })?;
+    let field = |at: usize| {
+        let bytes = tree.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).context("a short tree")?;
+        Ok::<_, anyhow::Error>(u32::from_be_bytes(bytes))
+    };
+    let (structure, strings, strings_len, structure_len) = (field(8)?, field(12)?, field(32)?, field(36)?);
+    let end = (structure + structure_len).max(strings + strings_len);
+    tree.truncate(end.try_into()?);
+    tree.get_mut(4..8).context("a short tree")?.copy_from_slice(&end.to_be_bytes());
+    Ok(tree)
+}
+
+/// A file of this scenario's own: others run at the same time, but not another of the same thread.
+fn scratch(bench: &Bench) -> PathBuf {
+    let name = format!("{:?}.dtb", std::thread::current().id());
+    bench.artefacts().scratch.join(name.replace(['(', ')'], "-"))
+}
