@@ -11,9 +11,6 @@ mod programs;
 mod site;
 
 use crate::scenario::Scenario;
-use anyhow::Result;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// Every scenario, in the order in which they run: what must work for the rest to make sense comes first.
 #[must_use]
@@ -39,30 +36,6 @@ pub fn all() -> Vec<Scenario> {
 pub fn matching(filter: &str) -> Vec<Scenario> {
     let wanted = |name: &str| name.contains(filter) && (!name.starts_with(LONG) || filter.starts_with(LONG));
     all().into_iter().filter(|scenario| wanted(scenario.name())).collect()
-}
-
-/// Does `act` for each item, two at a time: for a scenario of many boots that has the machine to itself. Goes on after a
-/// failure; the error is that of all failures.
-fn at_most_two<T: Send>(
-    items: impl Iterator<Item = T> + Send,
-    act: impl Fn(T) -> Result<()> + Sync,
-) -> Result<()> {
-    let (items, failures) = (Mutex::new(items), Mutex::new(Vec::new()));
-    let take = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(item) = take() {
-                    if let Err(error) = act(item) {
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{error:#}"));
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    anyhow::ensure!(failures.is_empty(), "{} failed: {}", failures.len(), failures.join("; "));
-    Ok(())
 }
 
 /// How the names begin of what takes too long for every run.
