@@ -238,10 +238,12 @@ impl Machine {
             Console::Interactive => push(&["-nographic"]),
             Console::Piped => push(&["-display", "none", "-monitor", "none", "-serial", "stdio"]),
         }
-        push(&["-no-reboot", "-nodefaults", "-global", "virtio-mmio.force-legacy=false"]);
-        if self.console == Console::Interactive {
+        push(&["-nodefaults", "-global", "virtio-mmio.force-legacy=false"]);
+        match self.console {
             // `-nodefaults` also takes the serial port that `-nographic` would have made.
-            push(&["-serial", "mon:stdio"]);
+            Console::Interactive => push(&["-serial", "mon:stdio"]),
+            // A person who types `reboot` wants the machine back; a program that watches wants to know that it went.
+            Console::Piped => push(&["-no-reboot"]),
         }
         if let Some(disk) = &self.disk {
             let drive = drive(disk, &self.unreadable);
