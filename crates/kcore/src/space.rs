@@ -2,7 +2,7 @@
 
 use core::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering, fence},
 };
 
 use alloc::sync::Arc;
@@ -82,7 +82,24 @@ impl<M: Machine> TableMemory for TableFrames<'_, M> {
 pub(crate) struct SpaceTlb<'a, M: Machine> {
     machine: &'a M,
     asid: Option<u16>,
-    scope: Scope,
+    ran: &'a AtomicU64,
+    /// Who was told so far.
+    told: Scope,
+}
+
+impl<M: Machine> SpaceTlb<'_, M> {
+    /// Who must forget an entry that was just changed. Not to be known before: a CPU may select the space meanwhile.
+    #[inline]
+    fn scope(&mut self) -> Scope {
+        if self.told == Scope::Local {
+            // The change is seen before this looks: a CPU that is not found here reads the new entry (`select_space`).
+            fence(Ordering::SeqCst);
+            if self.ran.load(Ordering::Relaxed) & !(1 << self.machine.cpu_index()) != 0 {
+                self.told = Scope::All;
+            }
+        }
+        self.told
+    }
 }
 
 impl<M: Machine> Tlb for SpaceTlb<'_, M> {
@@ -94,19 +111,21 @@ impl<M: Machine> Tlb for SpaceTlb<'_, M> {
     #[inline]
     fn invalidate_page(&mut self, page: Page) {
         if let Some(asid) = self.asid {
-            self.machine.invalidate_page(asid, page.start(), self.scope);
+            let scope = self.scope();
+            self.machine.invalidate_page(asid, page.start(), scope);
         }
     }
 
     fn invalidate_space(&mut self) {
         if let Some(asid) = self.asid {
-            self.machine.invalidate_asid(asid, self.scope);
+            let scope = self.scope();
+            self.machine.invalidate_asid(asid, scope);
         }
     }
 
     fn synchronize(&mut self) {
         if self.asid.is_some() {
-            self.machine.synchronize_tlb(self.scope);
+            self.machine.synchronize_tlb(self.told);
         }
     }
 }
@@ -132,10 +151,9 @@ impl Space {
     }
 
     /// TLB maintenance for this space, on the CPUs that may need it.
-    pub(crate) fn tlb<'a, M: Machine>(&self, machine: &'a M) -> SpaceTlb<'a, M> {
-        let here = 1 << machine.cpu_index();
-        let scope = if self.ran.load(Ordering::SeqCst) & !here == 0 { Scope::Local } else { Scope::All };
-        SpaceTlb { machine, asid: self.tag.lock().asid().map(swos_vm::Asid::get), scope }
+    pub(crate) fn tlb<'a, M: Machine>(&'a self, machine: &'a M) -> SpaceTlb<'a, M> {
+        let asid = self.tag.lock().asid().map(swos_vm::Asid::get);
+        SpaceTlb { machine, asid, ran: &self.ran, told: Scope::Local }
     }
 }
 
@@ -156,7 +174,7 @@ impl<M: Machine> Kernel<M> {
         let index = cpu.index();
         let bit = 1 << index;
         let space = &process.space;
-        // Before the first access through it: whoever changes an entry after this must tell this CPU.
+        // Before the first access through it (`activate` orders that): whoever changes an entry after this must tell this CPU.
         space.ran.fetch_or(bit, Ordering::SeqCst);
         space.selected.fetch_or(bit, Ordering::SeqCst);
         let asid = {

@@ -4,7 +4,8 @@ use super::write;
 use core::arch::asm;
 use swos_units::Frame;
 
-/// Selects the user half: the tables at `root`, tagged `asid`.
+/// Selects the user half: the tables at `root`, tagged `asid`. What this CPU stored before is seen by all before it walks
+/// them: so whoever changes an entry, and does not find this CPU among those that use the space, need not tell it.
 ///
 /// # Safety
 ///
@@ -14,6 +15,7 @@ pub unsafe fn set_user_tables(root: Frame, asid: u16) {
     let value = root.start().get() | u64::from(asid) << 48;
     // SAFETY: the kernel does not use the user half except by user copy, which may fault; the rest is the caller's.
     unsafe {
+        asm!("dsb ishst", options(nostack, preserves_flags));
         write!("ttbr0_el1", value);
         asm!("isb", options(nostack, preserves_flags));
     }
