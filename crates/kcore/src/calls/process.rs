@@ -139,8 +139,8 @@ impl<M: Machine> Kernel<M> {
             }
             passed.push((spec.target, grant));
         }
-        drop(table);
-        // Only now do they count as open, so that a refusal above leaves nothing to close.
+        // Only now do they count as open, so that a refusal above leaves nothing to close; and with the table still locked,
+        // or another thread might close the last handle of one before.
         Ok(passed.into_iter().map(|(target, grant)| (target, grant.map(Object::opened))).collect())
     }
 
