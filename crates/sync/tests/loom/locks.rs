@@ -1,7 +1,6 @@
 //! The locks and cells themselves.
 
 use loom::{
-    model::Builder,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,15 +9,9 @@ use loom::{
 };
 use swos_sync::{Lock, OnceCell, Rank};
 
-const RANK: &Rank = &Rank::new(1, "model");
+use crate::explore;
 
-/// Explores the model; spinning makes unbounded schedules, so those with more than `preemptions` forced switches are left out
-/// (loom's authors find that two or three suffice for nearly all defects).
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
+const RANK: &Rank = &Rank::new(1, "model");
 
 #[test]
 fn sections_exclude_each_other_and_hand_over_what_they_wrote() {

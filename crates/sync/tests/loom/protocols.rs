@@ -1,7 +1,6 @@
 //! The kernel's hand-overs between CPUs, in small: how waiting, waking and stealing use locks.
 
 use loom::{
-    model::Builder,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -12,15 +11,11 @@ use swos_futex::{ANY, FutexTable, SeededHash};
 use swos_sched::{Enter, Entity, RunQueue, Weight};
 use swos_sync::{Lock, Rank};
 
+use crate::explore;
+
 const WAITS: &Rank = &Rank::new(1, "waits");
 const THREAD: &Rank = &Rank::new(2, "thread");
 const QUEUE: &Rank = &Rank::new(3, "run queue");
-
-fn explore(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
-}
 
 /// What the kernel knows of a thread that waits.
 #[derive(Default)]
@@ -48,14 +43,14 @@ impl Kernel {
         })
     }
 
-    /// Waits while the word is 0: looks and registers under the table's lock, then stops unless woken between. Whether it stopped.
+    /// Waits while the word is 0, as `futex_wait` and `stop`: registers, looks, then stops unless woken between. Whether it
+    /// stopped.
     fn wait(&self) -> bool {
-        let mut waits = self.waits.lock();
+        let id = self.waits.lock().wait(7, (), ANY).unwrap();
         if self.word.load(Ordering::Relaxed) != 0 {
+            self.waits.lock().remove(id);
             return false;
         }
-        assert!(waits.wait(7, (), ANY).is_ok());
-        drop(waits);
         let mut state = self.state.lock();
         if state.woken {
             return false;
@@ -64,7 +59,7 @@ impl Kernel {
         true
     }
 
-    /// Takes the waiter out and makes it ready, or notes the wake-up for it to find.
+    /// As `wake` and `make_ready`: takes the waiter out and makes it ready, or notes the wake-up for it to find.
     fn wake(&self) {
         let woken = self.waits.lock().wake(&7, 1, ANY).next();
         if woken.is_some() {
@@ -81,7 +76,7 @@ impl Kernel {
 
 #[test]
 fn no_wake_up_is_lost() {
-    explore(|| {
+    explore(3, || {
         let kernel = Kernel::new();
         let other = kernel.clone();
         let waker = thread::spawn(move || {
@@ -98,7 +93,7 @@ fn no_wake_up_is_lost() {
 
 #[test]
 fn one_waiter_is_made_ready_once_by_two_wakers() {
-    explore(|| {
+    explore(3, || {
         let kernel = Kernel::new();
         assert!(kernel.wait());
         let other = kernel.clone();
@@ -111,7 +106,7 @@ fn one_waiter_is_made_ready_once_by_two_wakers() {
 
 #[test]
 fn a_thread_that_is_stolen_while_another_is_picked_runs_once() {
-    explore(|| {
+    explore(3, || {
         let queue = Arc::new(Lock::new(QUEUE, RunQueue::new(0)));
         for item in 0..2_u32 {
             queue.lock().enqueue(&mut Entity::new(Weight::NORMAL), item, Enter::New);
