@@ -17,6 +17,8 @@ pub struct Artefacts {
     pub base_image: PathBuf,
     /// The base image with the test programs.
     pub test_image: PathBuf,
+    /// The public key that the kernel trusts: 32 bytes.
+    pub trusted_key: PathBuf,
     /// The tree that was packed into the base image.
     pub stage: PathBuf,
     /// A browser, where one is installed.

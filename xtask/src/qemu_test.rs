@@ -52,6 +52,7 @@ pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
         kernel: build::kernel(workspace)?,
         base_image: image::base(workspace)?,
         test_image: image::with_tests(workspace)?,
+        trusted_key: image::keys::public(workspace)?,
         stage: workspace.build().join("stage/base"),
         browser: setup::browser(),
         scratch: workspace.build().join("qemu-tests"),

@@ -4,10 +4,12 @@ use super::boot::with_site;
 use crate::http::Client;
 use crate::machine::{ExitBy, Machine};
 use crate::scenario::{Bench, Scenario};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use core::time::Duration;
 use std::fs;
 use std::path::PathBuf;
+use swos_swosbase::v4::{self, Block, BlockVerifier};
+use swos_swosbase::{PublicKey, Software};
 
 const BLOCK: usize = 4096;
 
@@ -20,6 +22,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("image/metadata", |bench| refused(bench, "metadata", |bytes| flip(bytes, BLOCK + 17))),
         Scenario::new("image/truncated", |bench| refused(bench, "truncated", truncate)),
         Scenario::new("image/file", changed_file),
+        Scenario::new("image/any-bit", any_bit),
     ]
 }
 
@@ -62,10 +65,62 @@ fn changed_file(bench: &Bench) -> Result<()> {
     })
 }
 
-fn flip(bytes: &mut [u8], at: usize) {
-    if let Some(byte) = bytes.get_mut(at) {
-        *byte ^= 1;
+/// Bits all over the image, by the reader that the kernel has: 4,096 of blocks, 512 of the superblock. The tests of
+/// `swosbase` flip every bit of a small image.
+fn any_bit(bench: &Bench) -> Result<()> {
+    let artefacts = bench.artefacts();
+    let key = fs::read(&artefacts.trusted_key).context("cannot read the trusted key")?;
+    let keys = [PublicKey(key.as_slice().try_into().context("a key has 32 bytes")?)];
+    let whole = fs::read(&artefacts.base_image).context("cannot read the base image")?;
+    let image = v4::verify_all(&Software, &whole, &keys, 0).map_err(|error| anyhow!("the image: {error}"))?;
+    let tree = image.superblock.geometry.tree();
+    let accepted = |number: u64, block: &Block| {
+        if number == 0 {
+            return v4::Unverified::new(block).and_then(|it| it.verify(&Software, &keys)).is_ok();
+        }
+        if tree.position(number).is_none() {
+            return image.blocks.verify(&Software, number, block).is_ok();
+        }
+        // A block of hashes is looked at once, by a reader that has those above it.
+        BlockVerifier::new(&image.superblock).is_ok_and(|mut blocks| {
+            let above = tree.first..number;
+            above.into_iter().all(|number| {
+                block_of(&whole, number).is_some_and(|block| blocks.accept(&Software, number, block).is_ok())
+            }) && blocks.accept(&Software, number, block).is_ok()
+        })
+    };
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random).unwrap_or(usize::MAX)
+    };
+    let in_the_superblock = (0..BLOCK).step_by(8);
+    let anywhere: Vec<usize> = (0..4096).map(|_| BLOCK + draw() % (whole.len() - BLOCK)).collect();
+    for at in in_the_superblock.chain(anywhere) {
+        let number = (at / BLOCK) as u64;
+        let mut block = *block_of(&whole, number).context("an image is whole blocks")?;
+        ensure!(accepted(number, &block), "block {number} is refused as it is");
+        let bit = 1 << (draw() % 8);
+        flip_bits(&mut block, at % BLOCK, bit);
+        ensure!(!accepted(number, &block), "bit {bit:#04x} of byte {at} is not missed");
     }
+    Ok(())
+}
+
+fn block_of(image: &[u8], number: u64) -> Option<&Block> {
+    image.get(usize::try_from(number).ok()? * BLOCK..)?.first_chunk()
+}
+
+fn flip_bits(bytes: &mut [u8], at: usize, bits: u8) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= bits;
+    }
+}
+
+fn flip(bytes: &mut [u8], at: usize) {
+    flip_bits(bytes, at, 1);
 }
 
 /// The last bytes of the first block that are not zero are the signature's.

@@ -83,5 +83,26 @@ pub(super) fn services(data: &[u8]) {
 }
 
 pub(super) fn services_seeds() -> Vec<Vec<u8>> {
-    vec![include_bytes!("../../../../base/etc/swos/services").to_vec()]
+    vec![include_bytes!("../../../../base/etc/swos/services").to_vec(), EVERY_KEY.to_vec()]
 }
+
+/// A service file that says everything that can be said.
+const EVERY_KEY: &[u8] = b"[service first]
+program = /bin/first
+args = a \"b c\" d
+environment = PATH=/bin TERM=swos \"NAME=two words\"
+restart = always
+stdin = null
+stdout = /run/first.log
+stderr = console
+memory = 16M
+handles = 64
+threads = 8
+
+[service second]
+program = /bin/second one
+after = first
+capabilities = net fs-read
+restart = never
+memory = 4096
+";
