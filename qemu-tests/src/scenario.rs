@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Artefacts {
     /// The flat kernel.
     pub kernel: PathBuf,
+    /// The kernel with assertions on and the order of locks checked, where scenarios want it.
+    pub checked_kernel: Option<PathBuf>,
     /// The base image as users get it.
     pub base_image: PathBuf,
     /// The base image with the test programs.

@@ -1,6 +1,6 @@
 //! `xtask build`: kernel and programs, in the form in which they boot.
 
-use crate::cargo::{self, KERNEL_TARGET, USER_TARGET};
+use crate::cargo::{self, KERNEL_TARGET, Profile, USER_TARGET};
 use crate::workspace::Workspace;
 use crate::{elf_file, image};
 use anyhow::{Context, Result, ensure};
@@ -65,16 +65,31 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Builds the kernel; returns the flat image.
 pub(crate) fn kernel(workspace: &Workspace) -> Result<PathBuf> {
+    let (file, flat) = kernel_files(workspace, Profile::Release)?;
+    write_if_changed(&workspace.kernel_elf(), &file)?;
+    write_if_changed(&workspace.kernel_image(), &flat)?;
+    Ok(workspace.kernel_image())
+}
+
+/// Builds the kernel that checks itself; returns the flat image.
+pub(crate) fn checked_kernel(workspace: &Workspace) -> Result<PathBuf> {
+    let (file, flat) = kernel_files(workspace, Profile::Checked)?;
+    let image = workspace.build().join("checked/Image");
+    write_if_changed(&image.with_file_name("kernel.elf"), &file)?;
+    write_if_changed(&image, &flat)?;
+    Ok(image)
+}
+
+/// The linked kernel and its flat image.
+fn kernel_files(workspace: &Workspace, profile: Profile) -> Result<(Vec<u8>, Vec<u8>)> {
     let key = image::keys::public(workspace)?;
     let trust: &[(&str, &Path)] = &[("SWOS_TRUST_KEY", &key)];
-    let built = cargo::build_release(workspace, KERNEL_TARGET, &["swos-kernel"], trust)?;
+    let built = cargo::build(workspace, KERNEL_TARGET, profile, &["swos-kernel"], trust)?;
     let (_, linked) = built.first().context("swos-kernel has an executable")?;
     let file = fs::read(linked).with_context(|| format!("cannot read {}", linked.display()))?;
     let flat = elf_file::flatten(&file).context("the kernel cannot be flattened")?;
     ensure!(flat.get(0x38..0x3c) == Some(b"ARM\x64"), "the kernel does not start with an arm64 image header");
-    write_if_changed(&workspace.kernel_elf(), &file)?;
-    write_if_changed(&workspace.kernel_image(), &flat)?;
-    Ok(workspace.kernel_image())
+    Ok((file, flat))
 }
 
 /// Builds all programs; returns the stripped files.
@@ -83,7 +98,7 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<Vec<Program>> {
     let members: Vec<_> =
         cargo::members(workspace)?.into_iter().filter(|member| member.folder.starts_with(&home)).collect();
     let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-    let built = cargo::build_release(workspace, USER_TARGET, &names, &[])?;
+    let built = cargo::build(workspace, USER_TARGET, Profile::Release, &names, &[])?;
     let mut programs = Vec::new();
     for (target, linked) in built {
         let name = target.strip_prefix("swos-").unwrap_or(&target).to_owned();

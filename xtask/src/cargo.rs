@@ -61,17 +61,31 @@ pub(crate) fn metadata(workspace: &Workspace, arguments: &[&str]) -> Result<Valu
     serde_json::from_str(&process::output(&mut command)?).context("cargo metadata prints JSON")
 }
 
-/// Builds packages for a bare-metal target in the release profile; returns name and path of each executable.
-pub(crate) fn build_release(
+/// How a bare-metal target is built: a profile of the workspace's manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// What is shipped.
+    Release,
+    /// With assertions, overflow checks and the order of locks checked.
+    Checked,
+}
+
+/// Builds packages for a bare-metal target; returns name and path of each executable.
+pub(crate) fn build(
     workspace: &Workspace,
     target: &str,
+    profile: Profile,
     packages: &[&str],
     environment: &[(&str, &Path)],
 ) -> Result<Vec<(String, PathBuf)>> {
     setup::ensure(workspace, &[Need::Targets])?;
     let mut command = cargo(workspace, "build");
     command.args([
-        "--release",
+        "--profile",
+        match profile {
+            Profile::Release => "release",
+            Profile::Checked => "checked",
+        },
         "--locked",
         "--target",
         target,

@@ -47,9 +47,11 @@ pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
     if scenarios.iter().any(|scenario| scenario.name().starts_with("page/")) {
         setup::ensure(workspace, &[Need::Browser])?;
     }
+    let checked = scenarios.iter().any(|scenario| scenario.name().starts_with("checked/"));
     process::say("building what the tests boot");
     let artefacts = Artefacts {
         kernel: build::kernel(workspace)?,
+        checked_kernel: if checked { Some(build::checked_kernel(workspace)?) } else { None },
         base_image: image::base(workspace)?,
         test_image: image::with_tests(workspace)?,
         trusted_key: image::keys::public(workspace)?,

@@ -47,6 +47,7 @@ fn start_clock() {
 )]
 extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
     smp::set_boot_block();
+    smp::check_lock_order();
     layout::set_image(image);
     start_clock();
     // SAFETY: once, by the first CPU, while the boot tables are selected; the boot protocol puts a device tree at `dtb`.

@@ -7,7 +7,7 @@ use swos_arch::context::PerCpu;
 use swos_arch::power::{self, Conduit, SecondaryStart};
 use swos_arch::{cpu, image, translation};
 use swos_platform::{MAX_CPUS, Platform};
-use swos_sync::OnceCell;
+use swos_sync::{HeldRanks, OnceCell, install_held_ranks};
 use swos_units::VirtAddr;
 
 use crate::console::say;
@@ -32,6 +32,14 @@ pub(crate) fn index() -> usize {
     let block = cpu::block();
     // SAFETY: null until the CPU has its block, which stays for ever; `index` never changes.
     if block.is_null() { 0 } else { unsafe { image::bytes((*block).index) } }
+}
+
+/// The locks that each CPU holds, in builds that check their order; else nothing.
+static HELD: [HeldRanks; MAX_CPUS] = [const { HeldRanks::new() }; MAX_CPUS];
+
+/// Has the order of locks checked from here on, in builds that do.
+pub(crate) fn check_lock_order() {
+    install_held_ranks(|| HELD.get(index()));
 }
 
 /// A stack on which an overflow of another is reported. One for all CPUs: whoever comes here does not return.

@@ -3,8 +3,9 @@
 use crate::machine::{ExitBy, Machine};
 use crate::protocol::Plan;
 use crate::scenario::{Bench, Scenario};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use core::time::Duration;
+use std::path::Path;
 
 /// What `/bin/hostile` must at least have tried; it knows more.
 const DEEDS: [&str; 23] = [
@@ -57,21 +58,31 @@ const SOUND: &str = "mappings, 0 of them writable and executable";
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let on = |name: &str, cpus, command: &'static str, planned: &'static [&'static str]| {
-        Scenario::new(format!("{name}-{cpus}cpu"), move |bench| program(bench, cpus, command, planned))
+        Scenario::new(format!("{name}-{cpus}cpu"), move |bench| {
+            program(bench, &bench.artefacts().kernel, cpus, command, planned)
+        })
+    };
+    let checked = |name: &str, command: &'static str, planned: &'static [&'static str]| {
+        Scenario::new(format!("checked/{name}"), move |bench| {
+            let kernel =
+                bench.artefacts().checked_kernel.as_ref().context("the kernel that checks itself")?;
+            program(bench, kernel, 4, command, planned)
+        })
     };
     vec![
         on("hostile/program", 1, "/bin/hostile", &DEEDS),
         on("hostile/program", 4, "/bin/hostile", &DEEDS),
         on("stress/program", 1, "/bin/stress 500", &LOADS),
         on("stress/program", 4, "/bin/stress 500", &LOADS),
+        checked("hostile", "/bin/hostile", &DEEDS),
+        checked("stress", "/bin/stress 100", &LOADS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
     ]
 }
 
-fn program(bench: &Bench, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
-    let artefacts = bench.artefacts();
-    let machine = Machine::new(&artefacts.kernel).disk(&artefacts.test_image).smp(cpus).only(command);
+fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
+    let machine = Machine::new(kernel).disk(&bench.artefacts().test_image).smp(cpus).only(command);
     // Loopback connections need an address.
     let machine = machine.network(&[]).append("swos.log=debug");
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
