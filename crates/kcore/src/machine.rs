@@ -153,7 +153,8 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// How many bits an ASID has.
     fn asid_width(&self) -> swos_vm::AsidWidth;
 
-    /// Selects the calling CPU's user address space; `None` = one that maps nothing.
+    /// Selects the calling CPU's user address space; `None` = one that maps nothing. What this CPU stored before is seen by
+    /// the others before it first walks those tables.
     fn activate(&self, space: Option<ActiveSpace>);
 
     /// Starts to forget the translation of one user page, ordered after the table writes so far.
