@@ -137,6 +137,11 @@ impl Client {
         Ok(bytes)
     }
 
+    /// The connection itself, between two answers.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn read_more(&mut self) -> Result<usize> {
         let mut chunk = [0; 16 << 10];
         let count = self.stream.read(&mut chunk).context("cannot read")?;

@@ -35,7 +35,7 @@ const DEEDS: [&str; 23] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 15] = [
+const LOADS: [&str; 16] = [
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
@@ -49,6 +49,7 @@ const LOADS: [&str; 15] = [
     "fresh-pages-are-zero",
     "no-stale-translation-after-a-remap",
     "no-stale-translation-after-an-unmap",
+    "a-call-is-refused-after-an-unmap",
     "limits-are-errors",
     "a-thousand-threads",
 ];

@@ -18,6 +18,7 @@ use swos_ulib::{
     abi::{Capabilities, DOMAIN_IPV4, Errno, Handle, Rights, SOCKET_DATAGRAM, SOCKET_STREAM},
     env,
     fs::File,
+    println,
     process::{Child, Command},
     sync::{Arc, Condvar, Mutex},
     sys, system, thread,
@@ -36,6 +37,7 @@ fn run() -> i32 {
         Some("unmapped") => memory::read_after_unmap(),
         Some("limited") => limited(),
         Some("crowd") => crowd(),
+        Some("serve") => serve(args.next().and_then(|count| count.parse().ok()).unwrap_or(64)),
         count => all(count.and_then(|count| count.parse().ok()).unwrap_or(10_000)),
     }
 }
@@ -143,6 +145,7 @@ fn all(count: u32) -> i32 {
     report.test("no stale translation after an unmap", || {
         (0..count / 200).try_for_each(|_| equal(child("unmapped").status().map_err(text)?.signal(), Some(11)))
     });
+    report.test("a call is refused after an unmap", || memory::unmap(count * 10));
     report.test("limits are errors", || {
         leaves_nothing(4, || {
             let mut limited = child("limited");
@@ -232,6 +235,28 @@ fn limited() -> i32 {
     waiting.into_iter().for_each(thread::JoinHandle::join);
     let memory = memory::until_refused(64 << 20);
     if handles == Errno::MFILE && threads == Errno::AGAIN && memory { 0 } else { 3 }
+}
+
+/// Lets the web server run with so many handles, and says how much of each quarter of a second nothing ran, in thousandths.
+fn serve(handles: u32) -> i32 {
+    let mut command = Command::new("/bin/httpd");
+    command
+        .args(["--root", "/www"])
+        .inherit_streams()
+        .capabilities(Capabilities::NET | Capabilities::FS_READ);
+    command.limits(0, handles, 0);
+    if let Err(errno) = command.spawn() {
+        println!("httpd can't be started: {errno}");
+        return 1;
+    }
+    loop {
+        let Ok(before) = system::system_info() else { return 2 };
+        thread::sleep(Duration::from_millis(250));
+        let Ok(after) = system::system_info() else { return 2 };
+        let passed = after.uptime_ns.saturating_sub(before.uptime_ns) * u64::from(after.cpus);
+        let idle = after.idle_ns.saturating_sub(before.idle_ns);
+        println!("@idle {}", idle * 1000 / passed.max(1));
+    }
 }
 
 /// A thousand threads at once, all waiting for one lock.

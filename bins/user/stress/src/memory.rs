@@ -11,7 +11,8 @@ use core::{
 
 use swos_ulib::{
     abi::{Errno, Handle, MapFlags, Protection},
-    sys, thread,
+    sys::{self, raw},
+    thread,
     time::Duration,
 };
 
@@ -95,6 +96,94 @@ pub(crate) fn remap(times: u32) -> Result<(), String> {
     // SAFETY: the reader has ended.
     unsafe { sys::munmap(page, PAGE) }.map_err(text)?;
     result.map_err(|(value, round)| format!("read {value} after {round} was announced"))
+}
+
+/// Pages that come together and go one by one. The threads wait for each other once for so many.
+const BATCH: usize = 64;
+
+/// How far two threads are with pages that come and go.
+#[derive(Default)]
+struct Rounds {
+    /// Batches that the reader found.
+    seen: AtomicU64,
+    /// Pages that were unmapped.
+    gone: AtomicU64,
+    /// Batches of which the reader was refused every page after that.
+    refused: AtomicU64,
+}
+
+/// One thread lets the kernel read pages for it all the time, the other maps and unmaps them: a call that begins after an
+/// unmap returned must answer FAULT. The kernel reads with the translations of the program, on the CPU of the reader.
+pub(crate) fn unmap(times: u32) -> Result<(), String> {
+    const LENGTH: usize = BATCH * PAGE;
+    let start = sys::map_anonymous(LENGTH, BOTH).map_err(text)?;
+    let address = start.as_ptr().expose_provenance();
+    let rounds = Arc::new(Rounds::default());
+    let (shared, batches) = (Arc::clone(&rounds), u64::from(times).div_ceil(BATCH as u64));
+    let reader = thread::spawn(move || {
+        let result = (0..batches).try_for_each(|batch| refused_each(&shared, address as u64, batch));
+        if result.is_err() {
+            // The other does not wait for more.
+            shared.seen.store(u64::MAX, Release);
+            shared.refused.store(u64::MAX, Release);
+        }
+        result
+    })
+    .map_err(text)?;
+    let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED;
+    let mut done = Ok(());
+    for batch in 0..batches {
+        // SAFETY: the pages are ours, and only the kernel looks at them.
+        done = done.and(unsafe { sys::mmap(address, LENGTH, BOTH, flags, Handle::NONE, 0) }.map(drop));
+        while rounds.seen.load(Acquire) <= batch && done.is_ok() {
+            thread::yield_now();
+        }
+        for page in 0..BATCH {
+            // SAFETY: as above.
+            done = done.and(unsafe { sys::munmap(start.add(page * PAGE), PAGE) });
+            rounds.gone.store(batch * BATCH as u64 + page as u64 + 1, Release);
+        }
+        while rounds.refused.load(Acquire) <= batch && done.is_ok() {
+            thread::yield_now();
+        }
+    }
+    done.map_err(text)?;
+    reader.join().map_err(|(page, answer)| format!("page {page}, unmapped: {answer:?}"))
+}
+
+/// What the kernel says to a call that reads a word at `address`.
+fn look(address: u64) -> Result<u64, Errno> {
+    // No page has this value, so no call waits.
+    const OTHER: u32 = u32::MAX;
+    // SAFETY: the kernel reads a word at the address, if there is one, and compares it.
+    unsafe { raw::futex_wait(address, OTHER, u64::MAX, OTHER) }
+}
+
+/// The reader's part in a batch. The error is a call that began after an unmap and was not refused.
+fn refused_each(rounds: &Rounds, start: u64, batch: u64) -> Result<(), (u64, Result<u64, Errno>)> {
+    let pages = BATCH as u64;
+    let refused = |page: u64| match look(start + page * PAGE as u64) {
+        Err(Errno::FAULT) => Ok(()),
+        other => Err((page, other)),
+    };
+    // While they come. From now on this CPU knows where they are.
+    for page in 0..pages {
+        while look(start + page * PAGE as u64) == Err(Errno::FAULT) {
+            thread::yield_now();
+        }
+    }
+    rounds.seen.store(batch + 1, Release);
+    // While they go, the last that went.
+    loop {
+        match rounds.gone.load(Acquire).saturating_sub(batch * pages) {
+            0 => thread::yield_now(),
+            gone if gone == pages => break,
+            gone => refused(gone - 1)?,
+        }
+    }
+    (0..pages).try_for_each(refused)?;
+    rounds.refused.store(batch + 1, Release);
+    Ok(())
 }
 
 /// One thread reads a page all the time, the other unmaps it: the process must die of it at once.
