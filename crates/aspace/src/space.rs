@@ -424,16 +424,20 @@ impl AddressSpace {
 
     /// Joins what can be joined among the areas `first..end`.
     fn join(&mut self, first: usize, end: usize) {
-        let mut end = end.min(self.areas.len());
-        let mut index = first;
-        while index + 1 < end {
-            if let Some(area) = self.areas[index].joined(self.areas[index + 1]) {
-                self.areas[index] = area;
-                self.areas.remove(index + 1);
-                end -= 1;
+        let end = end.min(self.areas.len());
+        let mut kept = first;
+        // One pass, however many: a program chooses how many areas there are.
+        for index in first + 1..end {
+            let next = self.areas[index];
+            if let Some(area) = self.areas[kept].joined(next) {
+                self.areas[kept] = area;
             } else {
-                index += 1;
+                kept += 1;
+                self.areas[kept] = next;
             }
+        }
+        if kept + 1 < end {
+            self.areas.drain(kept + 1..end);
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const CPUS_MAX: usize = 64;
 
 /// Table entries looked at per slice when a space is taken apart.
-const ENTRIES_PER_SLICE: usize = 1024;
+const ENTRIES_PER_SLICE: usize = 128;
 
 /// An address space.
 pub(crate) struct Space {

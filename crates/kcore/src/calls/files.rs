@@ -28,7 +28,7 @@ use crate::{
 /// Bytes that one call moves at most; the caller asks again for more.
 const TRANSFER_MAX: u64 = 1 << 20;
 /// Handles that one poll looks at.
-const POLL_MAX: u64 = 65_536;
+const POLL_MAX: u64 = 1024;
 /// Pages read ahead of a sequential reader.
 const READ_AHEAD_MAX: u32 = 32;
 

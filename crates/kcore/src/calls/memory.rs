@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Table entries changed in one step of a call; then interrupts get their turn.
-const PAGES_PER_STEP: usize = 1024;
+const PAGES_PER_STEP: usize = 128;
+/// Pages that a new mapping replaces at once, so that other threads never find a hole: the longest step of all.
+const REPLACED_AT_ONCE: usize = 1024;
 
 impl<M: Machine> Kernel<M> {
     #[expect(clippy::too_many_arguments, reason = "the call has six")]
@@ -55,7 +57,7 @@ impl<M: Machine> Kernel<M> {
         let request = Request { placement, pages: page_count(length), access, permitted, backing };
         if flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE) {
             let pages = PageRange::with_len(page, request.pages).ok_or(Errno::NOMEM)?;
-            if request.pages <= PAGES_PER_STEP as u64 {
+            if request.pages <= REPLACED_AT_ONCE as u64 {
                 return self.replace_pages(thread, request, pages);
             }
             // What was there must be gone from the tables before the new mapping can be seen.
@@ -83,7 +85,7 @@ impl<M: Machine> Kernel<M> {
                     &mut space.tlb(&self.machine),
                     rest,
                     vacant,
-                    PAGES_PER_STEP,
+                    REPLACED_AT_ONCE,
                     |_, mapping| {
                         self.machine.release_frame(mapping.frame);
                         freed += 1;

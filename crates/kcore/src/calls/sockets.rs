@@ -31,6 +31,8 @@ use crate::{
 const STEP: usize = 2048;
 /// The same for short messages.
 const SHORT_STEP: usize = 512;
+/// Bytes that one call takes before interrupts get their turn.
+const SENT_AT_ONCE: u64 = 16 * STEP as u64;
 /// Bytes of receive window that opened before the peer is told: a segment.
 const WORTH_TELLING: u64 = 1460;
 /// Longest datagram.
@@ -234,7 +236,11 @@ impl<M: Machine> Kernel<M> {
         }
         let push = if flags & SEND_MORE == 0 { Push::Now } else { Push::More };
         let mut done = thread.progress.lock().done;
+        let pause = done + SENT_AT_ONCE;
         while done < length {
+            if done >= pause {
+                return Err(Stop::Again);
+            }
             match self.send_step(thread, socket, buffer, (done, length), push)? {
                 0 => return self.stalled(self.machine.cpu_index(), thread, socket, self.net.lock(), done),
                 taken => done += taken,
