@@ -117,6 +117,28 @@ pub struct DirentHeader {
 
 static_assertions::assert_eq_size!(DirentHeader, [u8; DIRENT_HEADER]);
 
+/// Writes to a pipe of at most so many bytes are atomic: they never mix with others, and are never cut.
+pub const PIPE_BUF: usize = 4096;
+/// `pipe`: never wait on either end.
+pub const PIPE_NONBLOCK: u32 = crate::SOCKET_NONBLOCK;
+
+/// The two ends of a pipe: answer of `pipe`.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct PipeEnds {
+    /// Where bytes come out.
+    pub reader: Handle,
+    /// Where they go in.
+    pub writer: Handle,
+}
+
+static_assertions::assert_eq_size!(PipeEnds, [u8; 16]);
+
+impl PipeEnds {
+    /// No pipe.
+    pub const NONE: Self = Self { reader: Handle::NONE, writer: Handle::NONE };
+}
+
 /// There is something to read, or a connection to accept, or the end was reached.
 pub const POLL_IN: u16 = 0x1;
 /// A write would not wait.
