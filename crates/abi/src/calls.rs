@@ -148,6 +148,7 @@ calls! {
     45 NR_HANDLE_NONBLOCK HandleNonblock handle_nonblock(handle: Handle, nonblock: u32) -> "0", "-", "Chooses whether calls on this handle may wait.";
     46 NR_CHDIR Chdir chdir(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Changes the current directory.";
     47 NR_READLINK Readlink readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64) -> "bytes filled", "FS_READ", "Reads where a symbolic link leads.";
+    48 NR_PIPE Pipe pipe(ends: u64, size: u64, flags: u32) -> "0", "-", "Makes a pipe and stores the handles of its two ends in a `PipeEnds`. With `PIPE_NONBLOCK` neither ever waits.";
 
     50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket.";
     51 NR_BIND Bind bind(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Gives it a local address; port 0 lets the kernel choose.";

@@ -435,7 +435,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The last handle to a file is gone.
     pub(crate) fn close_file(&self, file: &File) {
-        self.files_open.fetch_sub(1, Ordering::Relaxed);
+        self.objects_open.fetch_sub(1, Ordering::Relaxed);
         let vnode = file.open.lock().open.vnode;
         let mut names = self.files.names.lock();
         if let Some(Ok(file_system)) = names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount)) {

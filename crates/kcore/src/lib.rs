@@ -31,6 +31,7 @@ mod log;
 mod machine;
 mod net;
 mod object;
+mod pipe;
 mod process;
 mod random;
 mod ranks;
@@ -80,12 +81,13 @@ pub struct Kernel<M: Machine> {
     asids: Lock<(AsidPool<{ space::CPUS_MAX }>, Vec<Tag>)>,
     time_page: Frame,
     files: files::Files,
-    files_open: AtomicU32,
+    objects_open: AtomicU32,
     net: Lock<net::Net<M>>,
     net_timer: net::NetTimer,
     console: Lock<VecDeque<u8>>,
     console_watchers: Lock<ready::Watchers<M>>,
     last_set: AtomicU64,
+    last_pipe: AtomicU64,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -151,12 +153,13 @@ impl<M: Machine> Kernel<M> {
             asids: Lock::new(ranks::ASIDS, (AsidPool::new(asid_width), vec![Tag::default(); count])),
             time_page,
             files: files::Files::new(seed[0], machine.block_count()),
-            files_open: AtomicU32::new(0),
+            objects_open: AtomicU32::new(0),
             net: Lock::new(ranks::NET, net),
             net_timer: net::NetTimer::default(),
             console: Lock::new(ranks::CONSOLE, VecDeque::new()),
             console_watchers: Lock::new(ranks::WATCHERS, ready::Watchers::new()),
             last_set: AtomicU64::new(0),
+            last_pipe: AtomicU64::new(0),
             random: Lock::new(ranks::RANDOM, random),
             log: Lock::new(ranks::LOG, log::Log::new(LOG_BYTES)),
             counters: Counters::default(),

@@ -8,7 +8,7 @@ use swos_blockio::ReadAhead;
 use swos_sync::Lock;
 use swos_vfs::OpenFile;
 
-use crate::{Kernel, Machine, net::Socket, ready::ReadySet, wait::WaitKey};
+use crate::{Kernel, Machine, net::Socket, pipe::PipeEnd, ready::ReadySet, wait::WaitKey};
 
 /// An open object. Copies name the same object; the last handle closes it.
 pub(crate) enum Object<M: Machine> {
@@ -18,6 +18,8 @@ pub(crate) enum Object<M: Machine> {
     Console(Arc<Console>),
     /// A socket.
     Socket(Arc<Socket<M>>),
+    /// An end of a pipe.
+    Pipe(Arc<PipeEnd<M>>),
     /// A readiness set.
     Ready(Arc<ReadySet<M>>),
 }
@@ -28,6 +30,7 @@ impl<M: Machine> Clone for Object<M> {
             Self::File(file) => Self::File(file.clone()),
             Self::Console(console) => Self::Console(console.clone()),
             Self::Socket(socket) => Self::Socket(socket.clone()),
+            Self::Pipe(end) => Self::Pipe(end.clone()),
             Self::Ready(set) => Self::Ready(set.clone()),
         }
     }
@@ -79,6 +82,7 @@ impl<M: Machine> Object<M> {
             Self::File(file) => &file.count,
             Self::Console(console) => &console.count,
             Self::Socket(socket) => &socket.count,
+            Self::Pipe(end) => &end.count,
             Self::Ready(set) => &set.count,
         }
     }
@@ -100,6 +104,7 @@ impl<M: Machine> Kernel<M> {
             Object::File(file) => self.close_file(&file),
             Object::Console(_) => {}
             Object::Socket(socket) => self.close_socket(&socket),
+            Object::Pipe(end) => self.close_pipe_end(&end),
             Object::Ready(set) => self.close_set(&set),
         }
     }
@@ -110,6 +115,7 @@ impl<M: Machine> Kernel<M> {
             Object::File(_) => POLL_IN | POLL_OUT,
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
+            Object::Pipe(end) => end.readiness(),
             // A source that reported may be ready no more; then the wait that follows finds out.
             Object::Ready(set) => {
                 if set.inner.lock().has_reports() {
@@ -127,6 +133,7 @@ impl<M: Machine> Kernel<M> {
             Object::File(_) => None,
             Object::Console(_) => Some(WaitKey::Console),
             Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
+            Object::Pipe(end) => Some(end.wait_key()),
             Object::Ready(set) => Some(WaitKey::Ready { set: set.id }),
         }
     }
@@ -136,6 +143,7 @@ impl<M: Machine> Kernel<M> {
         match object {
             Object::Console(console) => console.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
+            Object::Pipe(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
             Object::File(_) | Object::Ready(_) => return Err(Errno::NOTTY),
         }
         Ok(())

@@ -24,6 +24,8 @@ pub(crate) const PAGES: &Rank = &Rank::new(45, "pages");
 pub(crate) const VERIFIER: &Rank = &Rank::new(47, "verifier");
 /// The network stack and its sockets.
 pub(crate) const NET: &Rank = &Rank::new(50, "network");
+/// One pipe.
+pub(crate) const PIPE: &Rank = &Rank::new(53, "pipe");
 /// Console input.
 pub(crate) const CONSOLE: &Rank = &Rank::new(55, "console");
 /// Who watches an object for readiness.

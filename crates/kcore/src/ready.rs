@@ -76,6 +76,7 @@ impl<M: Machine> Kernel<M> {
         match object {
             Object::Console(_) => Some(&self.console_watchers),
             Object::Socket(socket) => Some(&socket.watchers),
+            Object::Pipe(end) => Some(end.watchers()),
             Object::File(_) | Object::Ready(_) => None,
         }
     }

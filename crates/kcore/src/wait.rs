@@ -30,6 +30,8 @@ pub(crate) enum WaitKey {
     Block { number: u64 },
     /// Input from the console.
     Console,
+    /// A change of what holds of an end of a pipe.
+    Pipe { id: u64 },
     /// An event in a readiness set.
     Ready { set: u64 },
 }

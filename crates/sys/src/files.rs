@@ -2,7 +2,7 @@
 
 use core::mem::size_of_val;
 
-use swos_abi::{Errno, Handle, OpenFlags, PollItem, READY_REMOVE, ReadyEvent, Rights, Stat};
+use swos_abi::{Errno, Handle, OpenFlags, PipeEnds, PollItem, READY_REMOVE, ReadyEvent, Rights, Stat};
 
 use crate::{address, raw, register, size};
 
@@ -198,6 +198,18 @@ pub fn readlink(directory: Handle, path: &[u8], buffer: &mut [u8]) -> Result<usi
     let (into, length) = (address(buffer), register(buffer.len()));
     // SAFETY: the kernel reads `path` and writes `buffer`, both within their bounds.
     unsafe { raw::readlink(directory, address(path), register(path.len()), into, length) }.map(size)
+}
+
+/// Makes a pipe; `flags` is 0 or [`swos_abi::PIPE_NONBLOCK`].
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_PIPE`].
+pub fn pipe(flags: u32) -> Result<PipeEnds, Errno> {
+    let mut ends = PipeEnds::NONE;
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    unsafe { raw::pipe(address(&raw mut ends), register(size_of::<PipeEnds>()), flags) }?;
+    Ok(ends)
 }
 
 /// Makes a readiness set.

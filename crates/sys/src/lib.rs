@@ -29,7 +29,7 @@ mod system;
 mod time;
 
 pub use files::{
-    chdir, close, fstat, handle_duplicate, handle_nonblock, handle_restrict, handle_rights, open, poll,
+    chdir, close, fstat, handle_duplicate, handle_nonblock, handle_restrict, handle_rights, open, pipe, poll,
     pread, pwrite, read, readdir, readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat,
     write,
 };

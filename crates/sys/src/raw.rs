@@ -126,6 +126,7 @@ stubs! {
     NR_HANDLE_NONBLOCK handle_nonblock(handle: Handle, nonblock: u32);
     NR_CHDIR chdir(directory: Handle, path: u64, path_len: u64);
     NR_READLINK readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64);
+    NR_PIPE pipe(ends: u64, size: u64, flags: u32);
     NR_SOCKET socket(domain: u32, kind: u32);
     NR_BIND bind(socket: Handle, address: u64, size: u64);
     NR_LISTEN listen(socket: Handle, backlog: u32);

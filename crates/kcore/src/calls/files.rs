@@ -56,7 +56,9 @@ impl<M: Machine> Kernel<M> {
         }
         match Self::object(thread, directory, Rights::READ)? {
             Object::File(file) => Ok(file.open.lock().open.vnode),
-            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::NOTDIR.into()),
+            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
+                Err(Errno::NOTDIR.into())
+            }
         }
     }
 
@@ -133,7 +135,7 @@ impl<M: Machine> Kernel<M> {
         rights.set(Rights::WRITE | Rights::SETATTR, flags.contains(OpenFlags::WRITE));
         rights.set(Rights::EXECUTE, flags.contains(OpenFlags::EXECUTE));
         self.retain(found.vnode)?;
-        self.files_open.fetch_add(1, Ordering::Relaxed);
+        self.objects_open.fetch_add(1, Ordering::Relaxed);
         let state =
             OpenState { open: OpenFile::new(found.vnode, flags), read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
         let file = File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() };
@@ -163,6 +165,7 @@ impl<M: Machine> Kernel<M> {
             }
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
+            Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
             Object::Ready(_) => Err(Errno::NOTTY.into()),
         }
     }
@@ -177,7 +180,9 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
-            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::SPIPE.into()),
+            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
+                Err(Errno::SPIPE.into())
+            }
         }
     }
 
@@ -280,6 +285,7 @@ impl<M: Machine> Kernel<M> {
                 Ok(count)
             }
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
+            Object::Pipe(end) => self.write_pipe(thread, &end, buffer, length),
             Object::File(_) => Err(Errno::ROFS.into()),
             Object::Ready(_) => Err(Errno::NOTTY.into()),
         }
@@ -288,7 +294,9 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn pwrite(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
         match Self::object(thread, handle, Rights::WRITE)? {
             Object::File(_) => Err(Errno::ROFS.into()),
-            Object::Console(_) | Object::Socket(_) | Object::Ready(_) => Err(Errno::SPIPE.into()),
+            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
+                Err(Errno::SPIPE.into())
+            }
         }
     }
 
@@ -322,6 +330,7 @@ impl<M: Machine> Kernel<M> {
                 Stat { mode: swos_abi::Node::CHARACTER.0 | 0o600, links: 1, ..Stat::default() }
             }
             Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
+            Object::Pipe(_) => Stat { mode: swos_abi::Node::FIFO.0 | 0o600, links: 1, ..Stat::default() },
             Object::Ready(_) => return Err(Errno::NOTTY.into()),
         };
         self.write_record(record, size, &stat)

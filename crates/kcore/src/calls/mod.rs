@@ -2,6 +2,7 @@
 
 mod files;
 mod memory;
+mod pipes;
 mod process;
 mod ready;
 mod sockets;
@@ -11,6 +12,7 @@ pub(crate) use memory::area_errno;
 pub(crate) use process::Birth;
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{Call, Errno, Handle, Rights};
 use swos_sync::CpuToken;
@@ -21,6 +23,21 @@ use crate::{
     thread::Thread,
     wait::{CallResult, Stop},
 };
+
+/// Marks a socket or a pipe as being read, until it is dropped.
+struct Reading<'a>(&'a AtomicBool);
+
+impl<'a> Reading<'a> {
+    fn start(flag: &'a AtomicBool) -> Result<Self, Stop> {
+        if flag.swap(true, Ordering::Acquire) { Err(Stop::Again) } else { Ok(Self(flag)) }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
 
 impl<M: Machine> Kernel<M> {
     /// Performs a call of `thread`, which runs on this CPU with its address space selected.
@@ -84,6 +101,7 @@ impl<M: Machine> Kernel<M> {
             Call::Readlink { directory, path, path_len, buffer, length } => {
                 self.readlink(thread, directory, path, path_len, buffer, length)
             }
+            Call::Pipe { ends, size, flags } => self.pipe(thread, ends, size, flags),
             Call::Socket { domain, kind } => self.socket(thread, domain, kind),
             Call::Bind { socket, address, size } => self.bind(thread, socket, address, size),
             Call::Listen { socket, backlog } => self.listen(thread, socket, backlog),

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     net::{Ipv4Addr, SocketAddrV4},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::Ordering,
 };
 
 use arrayvec::ArrayVec;
@@ -17,6 +17,7 @@ use swos_netstack::{Direction, Error, OptionName, Push, SocketOption, Stack, Swi
 use swos_units::{Duration, PAGE_SIZE};
 use swos_vfs::Kind;
 
+use super::Reading;
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -43,26 +44,13 @@ fn socket_rights() -> Rights {
     Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR | Rights::SETATTR
 }
 
-/// Marks a socket as being read, until it is dropped.
-struct Reading<'a>(&'a AtomicBool);
-
-impl<'a> Reading<'a> {
-    fn start(flag: &'a AtomicBool) -> Result<Self, Stop> {
-        if flag.swap(true, Ordering::Acquire) { Err(Stop::Again) } else { Ok(Self(flag)) }
-    }
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
 impl<M: Machine> Kernel<M> {
     fn socket_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<Socket<M>>, Stop> {
         match Self::object(thread, handle, needed)? {
             Object::Socket(socket) => Ok(socket),
-            Object::File(_) | Object::Console(_) | Object::Ready(_) => Err(Errno::NOTSOCK.into()),
+            Object::File(_) | Object::Console(_) | Object::Pipe(_) | Object::Ready(_) => {
+                Err(Errno::NOTSOCK.into())
+            }
         }
     }
 

@@ -119,7 +119,7 @@ impl<M: Machine> Kernel<M> {
             processes: u32::try_from(self.processes.lock().table.len()).unwrap_or(u32::MAX),
             threads: self.threads_alive.load(Ordering::Relaxed),
             sockets: self.socket_count(),
-            objects: self.files_open.load(Ordering::Relaxed),
+            objects: self.objects_open.load(Ordering::Relaxed),
             idle_ns: self.idle_ns(),
             calls: sum(|flags| flags.calls.load(Ordering::Relaxed)),
             frames_received: self.counters.frames_received.load(Ordering::Relaxed),

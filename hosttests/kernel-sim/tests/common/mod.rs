@@ -4,6 +4,7 @@
     dead_code,
     unreachable_pub,
     clippy::allow_attributes,
+    clippy::cast_possible_truncation,
     clippy::unwrap_used,
     clippy::wildcard_imports,
     reason = "each test file uses its part"
@@ -24,20 +25,21 @@ pub fn power_off(user: &mut User) {
 }
 
 pub fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, Errno> {
+    spawn_with(user, path, arg, &[0, 1, 2])
+}
+
+/// Starts a program that gets these handles as its first.
+pub fn spawn_with(user: &mut User, path: &str, arg: &str, handles: &[u64]) -> Result<u64, Errno> {
     use zerocopy::IntoBytes as _;
     let at = user.stack() - 8192;
     let args = format!("{path}\0{arg}\0");
-    let handles: Vec<u8> = (0..3_u32)
-        .flat_map(|slot| {
-            SpawnHandle {
-                source: Handle(u64::from(slot)),
-                target: slot,
-                rights: u32::MAX,
-                flags: 0,
-                reserved: 0,
-            }
-            .as_bytes()
-            .to_vec()
+    let handle_count = handles.len() as u32;
+    let handles: Vec<u8> = (0..)
+        .zip(handles)
+        .flat_map(|(target, &source)| {
+            SpawnHandle { source: Handle(source), target, rights: u32::MAX, flags: 0, reserved: 0 }
+                .as_bytes()
+                .to_vec()
         })
         .collect();
     user.store(at, path.as_bytes());
@@ -54,7 +56,7 @@ pub fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, Errno> {
         env: 0,
         env_len: 0,
         handles: at + 2048,
-        handle_count: 3,
+        handle_count,
         reserved: 0,
         capabilities: u64::MAX,
         memory_limit: 0,

@@ -1,0 +1,210 @@
+//! Pipes: the calls.
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+use arrayvec::ArrayVec;
+use swos_abi::{Errno, Handle, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
+use swos_pipe::{CAPACITY, End, Error, Piece, Wake};
+use zerocopy::IntoBytes as _;
+
+use super::Reading;
+use crate::{
+    Kernel, Machine,
+    object::Object,
+    pipe::PipeEnd,
+    thread::Thread,
+    wait::{CallResult, Stop},
+};
+
+/// Bytes that one step copies between a program and a pipe: a record, because it goes in at once.
+const STEP: usize = PIPE_BUF;
+/// The same for short messages: most are, and a short buffer on the stack is cheap to clear.
+const SHORT_STEP: usize = 512;
+/// Bytes that one try of a call moves at most, however fast the other end is; then interrupts have their turn.
+const TURN: u64 = CAPACITY as u64;
+
+impl<M: Machine> Kernel<M> {
+    pub(super) fn pipe(&self, thread: &Thread<M>, ends: u64, size: u64, flags: u32) -> CallResult {
+        if flags & !PIPE_NONBLOCK != 0 || size < size_of::<PipeEnds>() as u64 {
+            return Err(Errno::INVAL.into());
+        }
+        // A bad pointer must not cost a pipe: it is tried before there is one.
+        self.copy_out(ends, PipeEnds::NONE.as_bytes())?;
+        let [reader, writer] = self.new_pipe(flags & PIPE_NONBLOCK != 0);
+        let common = Rights::GETATTR | Rights::DUPLICATE | Rights::TRANSFER;
+        let reader = match self.install(thread, Object::Pipe(reader), common | Rights::READ) {
+            Ok(handle) => Handle(handle),
+            Err(stop) => {
+                self.close_object(Object::Pipe(writer));
+                return Err(stop);
+            }
+        };
+        let made = self.install(thread, Object::Pipe(writer), common | Rights::WRITE).and_then(|writer| {
+            let writer = Handle(writer);
+            // It was writable just now. If another thread unmapped it since, the pipe goes, and this is done again or fails.
+            self.copy_out(ends, PipeEnds { reader, writer }.as_bytes()).inspect_err(|_| {
+                let _closed = self.close(thread, writer);
+            })
+        });
+        match made {
+            Ok(()) => Ok(0),
+            Err(stop) => {
+                let _closed = self.close(thread, reader);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Waits at an end of a pipe, unless it never waits. The caller holds the pipe's lock.
+    fn wait_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>) -> Stop {
+        if end.nonblock.load(Ordering::Relaxed) {
+            return Errno::AGAIN.into();
+        }
+        self.wait_for(thread, end.wait_key())
+    }
+
+    /// Reads what lies at hand: looks at it, copies it out, and only then takes it.
+    pub(super) fn read_pipe(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        if end.end != End::Reader {
+            return Err(Errno::BADF.into());
+        }
+        let length = length.min(TURN);
+        if length == 0 {
+            return Ok(0);
+        }
+        let _reading = Reading::start(&end.shared.reading)?;
+        let mut done = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
+        if done == SHORT_STEP as u64 {
+            while done < length {
+                match self.read_pipe_step::<STEP>(thread, end, buffer, (done, length)) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => done += count,
+                }
+            }
+        }
+        if done > 0 {
+            self.notify_pipe(&end.shared, End::Writer);
+        }
+        Ok(done)
+    }
+
+    /// Reads at most `N` bytes; `done` of `length` were read before.
+    #[inline(never)]
+    fn read_pipe_step<const N: usize>(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        buffer: u64,
+        (done, length): (u64, u64),
+    ) -> CallResult {
+        let mut bytes = ArrayVec::<u8, N>::new();
+        {
+            let pipe = end.shared.pipe.lock();
+            match pipe.peek() {
+                Ok(pieces) => {
+                    let wanted = usize::try_from(length - done).unwrap_or(N).min(N);
+                    for piece in pieces {
+                        let room = wanted - bytes.len();
+                        // As much as goes: the piece is cut to the room.
+                        let _ = bytes.try_extend_from_slice(piece.get(..room).unwrap_or(piece));
+                    }
+                }
+                Err(_) if done > 0 => {}
+                Err(_) => return Err(self.wait_pipe(thread, end)),
+            }
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.copy_out(buffer.saturating_add(done), &bytes)?;
+        let wake = end.shared.pipe.lock().consume(bytes.len());
+        if wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Writer);
+        }
+        Ok(bytes.len() as u64)
+    }
+
+    /// Writes in steps, short messages in one. What was taken before a wait is kept in the thread's progress.
+    pub(super) fn write_pipe(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        if end.end != End::Writer {
+            return Err(Errno::BADF.into());
+        }
+        let before = thread.progress.lock().done;
+        let mut done = before;
+        let stop = loop {
+            if done == length {
+                break None;
+            }
+            if done - before >= TURN {
+                break Some(Stop::Again);
+            }
+            let step = if length - done <= SHORT_STEP as u64 {
+                self.write_pipe_step::<SHORT_STEP>(thread, end, buffer, (done, length))
+            } else {
+                self.write_pipe_step::<STEP>(thread, end, buffer, (done, length))
+            };
+            match step {
+                Ok(taken) => done += taken,
+                // What was taken was taken. Whoever asks for more is told then.
+                Err(Stop::Errno(_)) if done > 0 => break None,
+                Err(stop) => break Some(stop),
+            }
+        };
+        if done > before {
+            self.notify_pipe(&end.shared, End::Reader);
+        }
+        stop.map_or(Ok(done), Err)
+    }
+
+    /// Writes the next bytes of a buffer, of which `done` of `length` were taken.
+    #[inline(never)]
+    fn write_pipe_step<const N: usize>(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        buffer: u64,
+        (done, length): (u64, u64),
+    ) -> CallResult {
+        let mut bytes = [0; N];
+        let count = usize::try_from(length - done).unwrap_or(N).min(N);
+        let part = bytes.get_mut(..count).unwrap_or(&mut []);
+        self.copy_in(buffer.saturating_add(done), part)?;
+        let piece = if length <= PIPE_BUF as u64 { Piece::Whole } else { Piece::Part };
+        let taken = {
+            let mut pipe = end.shared.pipe.lock();
+            match pipe.write(part, piece) {
+                Ok(taken) => taken,
+                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(error) => return Err(pipe_errno(error).into()),
+            }
+        };
+        thread.progress.lock().done = done + taken.count as u64;
+        if taken.wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Reader);
+        }
+        Ok(taken.count as u64)
+    }
+}
+
+/// What a program is told about a write.
+const fn pipe_errno(error: Error) -> Errno {
+    match error {
+        Error::WouldBlock => Errno::AGAIN,
+        Error::NoReader => Errno::PIPE,
+        Error::TooLong => Errno::MSGSIZE,
+        Error::NoMemory => Errno::NOMEM,
+    }
+}
