@@ -23,6 +23,7 @@ pub mod handle;
 pub mod io;
 pub mod log;
 pub mod net;
+pub mod pipe;
 mod print;
 pub mod process;
 pub mod ready;

@@ -35,7 +35,7 @@ const DEEDS: [&str; 23] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 16] = [
+const LOADS: [&str; 18] = [
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
@@ -45,6 +45,8 @@ const LOADS: [&str; 16] = [
     "a-condition-from-thread-to-thread",
     "files",
     "sockets",
+    "pipes",
+    "pipes-between-processes",
     "mappings",
     "fresh-pages-are-zero",
     "no-stale-translation-after-a-remap",

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod memory;
+mod pipes;
 mod report;
 
 use alloc::{string::String, vec::Vec};
@@ -38,6 +39,7 @@ fn run() -> i32 {
         Some("limited") => limited(),
         Some("crowd") => crowd(),
         Some("serve") => serve(args.next().and_then(|count| count.parse().ok()).unwrap_or(64)),
+        Some("echo") => pipes::echo(),
         count => all(count.and_then(|count| count.parse().ok()).unwrap_or(10_000)),
     }
 }
@@ -139,6 +141,8 @@ fn all(count: u32) -> i32 {
             Ok(())
         })
     });
+    report.test("pipes", || leaves_nothing(count, pipes::there_and_back));
+    report.test("pipes between processes", || leaves_nothing(count / 50, pipes::through_a_child));
     report.test("mappings", || leaves_nothing(count, memory::map_touch_unmap));
     report.test("fresh pages are zero", || memory::fresh(count * 10));
     report.test("no stale translation after a remap", || memory::remap(count * 10));
