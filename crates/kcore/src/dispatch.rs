@@ -218,7 +218,8 @@ impl<M: Machine> Kernel<M> {
         self.charge(cpu, &mut state, &thread);
         state.phase = Phase::Ready;
         let shared = self.shared(cpu.index());
-        shared.queue.lock().enqueue(&mut state.entity, thread.clone(), why);
+        let mut queue = shared.queue.lock();
+        queue.enqueue(&mut state.entity, thread.clone(), why);
         shared.flags.queued.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -241,8 +242,11 @@ impl<M: Machine> Kernel<M> {
         let target = place(state.cpu, self.cpus.len(), |cpu| self.load_of(cpu)).unwrap_or(0);
         state.cpu = target;
         let shared = self.shared(target);
-        shared.queue.lock().enqueue(&mut state.entity, thread.clone(), why);
-        shared.flags.queued.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut queue = shared.queue.lock();
+            queue.enqueue(&mut state.entity, thread.clone(), why);
+            shared.flags.queued.fetch_add(1, Ordering::Relaxed);
+        }
         // A CPU says that it is idle before it looks at this flag, so either it sees the flag or the kick reaches it.
         shared.flags.reschedule.store(true, Ordering::SeqCst);
         drop(state);
@@ -357,9 +361,13 @@ impl<M: Machine> Kernel<M> {
     fn next_thread(&self, cpu: &CpuToken) -> Option<Arc<Thread<M>>> {
         let shared = self.shared(cpu.index());
         shared.flags.reschedule.store(false, Ordering::SeqCst);
-        let Some(thread) = shared.queue.lock().pick() else { return self.steal(cpu.index()) };
-        shared.flags.queued.fetch_sub(1, Ordering::Relaxed);
-        Some(thread)
+        let picked = {
+            let mut queue = shared.queue.lock();
+            let picked = queue.pick();
+            shared.flags.queued.fetch_sub(usize::from(picked.is_some()), Ordering::Relaxed);
+            picked
+        };
+        picked.or_else(|| self.steal(cpu.index()))
     }
 
     /// Takes a thread from the CPU that has most waiting.
@@ -372,8 +380,12 @@ impl<M: Machine> Kernel<M> {
             }
         }
         let (victim, _) = best?;
-        let stolen = self.shared(victim).queue.lock().steal(|_| true)?;
-        self.shared(victim).flags.queued.fetch_sub(1, Ordering::Relaxed);
+        let stolen = {
+            let mut queue = self.shared(victim).queue.lock();
+            let stolen = queue.steal(|_| true)?;
+            self.shared(victim).flags.queued.fetch_sub(1, Ordering::Relaxed);
+            stolen
+        };
         let thread = stolen.item().clone();
         // Through our own queue, which places it among ours; the locks of the two queues are never held together.
         let mut state = thread.state.lock();

@@ -106,7 +106,7 @@ pub(crate) struct Flags {
     pub(crate) reschedule: AtomicBool,
     /// Interrupts get their turn before its next thread.
     pub(crate) breathe: AtomicBool,
-    /// Threads in its run queue.
+    /// Threads in its run queue; changed only with the queue locked, so that it never falls below what is there.
     pub(crate) queued: AtomicUsize,
     /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
     pub(crate) slice_end: AtomicU64,
