@@ -25,6 +25,11 @@ pub mod heap;
 pub mod lock;
 #[cfg(not(loom))]
 pub mod mapping;
+pub mod once;
+pub mod running;
+pub mod rwlock;
+#[cfg(not(loom))]
+pub mod scope;
 #[cfg(not(loom))]
 pub mod start;
 #[cfg(not(loom))]

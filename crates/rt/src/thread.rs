@@ -86,6 +86,23 @@ unsafe impl Sync for Thread {}
 ///
 /// What the kernel answers: [`Errno::NOMEM`], [`Errno::AGAIN`] at a limit.
 pub fn spawn(run: Box<dyn FnOnce() + Send>) -> Result<Thread, Errno> {
+    // SAFETY: `run` borrows nothing that ends.
+    unsafe { spawn_borrowing(run) }
+}
+
+/// As [`spawn`], of a function that borrows.
+///
+/// # Safety
+///
+/// What `run` borrows lives until `run` has returned and its captures are dropped. If no thread starts, that is before this
+/// returns.
+///
+/// # Errors
+///
+/// As those of [`spawn`].
+pub(crate) unsafe fn spawn_borrowing<'a>(run: Box<dyn FnOnce() + Send + 'a>) -> Result<Thread, Errno> {
+    // SAFETY: only the lifetime changes, and the caller sees to it that nothing is used beyond it.
+    let run = unsafe { core::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(run) };
     let block = match keep_few() {
         Some(block) => block,
         None => map()?,

@@ -15,22 +15,32 @@ use loom::{
 };
 use swos_abi::{Errno, TIMEOUT_NEVER};
 
+#[derive(Debug)]
+struct Waiter {
+    id: u64,
+    /// The address of the word.
+    key: usize,
+    /// What it listens for: a wake-up names one of these bits.
+    bits: u32,
+    thread: Thread,
+}
+
 #[derive(Debug, Default)]
 struct Table {
-    /// In the order of their coming: a number, the address of the word, who waits.
-    waiters: Vec<(u64, usize, Thread)>,
+    /// In the order of their coming.
+    waiters: Vec<Waiter>,
     next: u64,
 }
 
 impl Table {
     /// Takes a waiter back. Whether nobody had woken it.
     fn remove(&mut self, id: u64) -> bool {
-        let found = self.waiters.iter().position(|waiter| waiter.0 == id);
+        let found = self.waiters.iter().position(|waiter| waiter.id == id);
         found.map(|at| self.waiters.remove(at)).is_some()
     }
 
     fn holds(&self, id: u64) -> bool {
-        self.waiters.iter().any(|waiter| waiter.0 == id)
+        self.waiters.iter().any(|waiter| waiter.id == id)
     }
 }
 
@@ -51,10 +61,11 @@ fn key(word: &AtomicU32) -> usize {
 }
 
 /// First in the queue, then the look. Any time-out may run out at once, and any wake-up come before it.
-pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout_ns: u64, _bits: u32) -> Result<(), Errno> {
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout_ns: u64, bits: u32) -> Result<(), Errno> {
     let id = with_table(|table| {
         table.next += 1;
-        table.waiters.push((table.next, key(word), thread::current()));
+        let waiter = Waiter { id: table.next, key: key(word), bits, thread: thread::current() };
+        table.waiters.push(waiter);
         table.next
     });
     // The kernel's load acquires; the lock alone must do.
@@ -71,15 +82,16 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout_ns: u64, _bits
     Ok(())
 }
 
-pub(crate) fn futex_wake(word: &AtomicU32, count: u32, _bits: u32) -> Result<u32, Errno> {
+pub(crate) fn futex_wake(word: &AtomicU32, count: u32, bits: u32) -> Result<u32, Errno> {
     let mut woken = 0;
     while woken < count {
         let first = with_table(|table| {
-            let at = table.waiters.iter().position(|waiter| waiter.1 == key(word))?;
+            let named = |waiter: &Waiter| waiter.key == key(word) && waiter.bits & bits != 0;
+            let at = table.waiters.iter().position(named)?;
             Some(table.waiters.remove(at))
         });
-        let Some((_, _, thread)) = first else { break };
-        thread.unpark();
+        let Some(waiter) = first else { break };
+        waiter.thread.unpark();
         woken += 1;
     }
     Ok(woken)

@@ -4,6 +4,8 @@
 
 mod end;
 mod locks;
+mod once;
+mod rwlocks;
 
 /// Explores the model, but for schedules with more than `preemptions` forced switches. A thread that sleeps for ever
 /// fails it.
