@@ -17,21 +17,37 @@
 
 extern crate alloc;
 
+// loom explores `sync`; the rest makes calls.
+
+#[cfg(not(loom))]
 pub mod env;
+#[cfg(not(loom))]
 pub mod fs;
+#[cfg(not(loom))]
 pub mod handle;
+#[cfg(not(loom))]
 pub mod io;
+#[cfg(not(loom))]
 pub mod log;
+#[cfg(not(loom))]
 pub mod net;
+#[cfg(not(loom))]
 pub mod pipe;
+#[cfg(not(loom))]
 mod print;
+#[cfg(not(loom))]
 pub mod process;
+#[cfg(not(loom))]
 pub mod ready;
 pub mod sync;
+#[cfg(not(loom))]
 pub mod system;
+#[cfg(not(loom))]
 pub mod thread;
+#[cfg(not(loom))]
 pub mod time;
 
+#[cfg(not(loom))]
 pub use print::write_to;
 pub use swos_abi as abi;
 pub use swos_rt::main;

@@ -3,8 +3,11 @@
 use alloc::{boxed::Box, sync::Arc};
 
 use swos_abi::Errno;
-pub use swos_rt::thread::current_id;
 use swos_rt::{lock::Mutex, thread::Thread};
+pub use swos_rt::{
+    scope::{Scope, ScopedJoinHandle, scope},
+    thread::current_id,
+};
 pub use swos_sys::yield_now;
 
 use crate::time::Duration;

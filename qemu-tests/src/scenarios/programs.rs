@@ -35,7 +35,7 @@ const DEEDS: [&str; 23] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 18] = [
+const LOADS: [&str; 22] = [
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
@@ -43,6 +43,10 @@ const LOADS: [&str; 18] = [
     "detached-threads",
     "a-counter-under-a-lock-on-all-CPUs",
     "a-condition-from-thread-to-thread",
+    "a-reader-writer-lock-on-all-CPUs",
+    "a-channel-between-threads",
+    "a-message-in-time",
+    "scoped-threads",
     "files",
     "sockets",
     "pipes",

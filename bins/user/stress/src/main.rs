@@ -11,6 +11,7 @@ extern crate alloc;
 mod memory;
 mod pipes;
 mod report;
+mod threads;
 
 use alloc::{string::String, vec::Vec};
 
@@ -132,6 +133,10 @@ fn all(count: u32) -> i32 {
     });
     report.test("a counter under a lock on all CPUs", || counter(count * 10));
     report.test("a condition from thread to thread", || handoff(count));
+    report.test("a reader-writer lock on all CPUs", || threads::readers_and_writers(count * 2));
+    report.test("a channel between threads", || leaves_nothing(count / 20, threads::channels));
+    report.test("a message in time", threads::timeouts);
+    report.test("scoped threads", || leaves_nothing(count / 5, threads::scoped));
     report.test("files", || leaves_nothing(count * 10, || File::open(SELF).map(drop).map_err(text)));
     report.test("sockets", || {
         leaves_nothing(count, || {

@@ -1,12 +1,7 @@
 //! On the host a futex never waits (`NOSYS`), so these loops spin.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
-};
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::{sync::Arc, thread};
 
 use super::*;
 
