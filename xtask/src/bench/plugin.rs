@@ -26,7 +26,7 @@ pub(super) enum Account {
 
 /// A compiled plugin and where its account goes.
 pub(super) struct Counter {
-    library: PathBuf,
+    object: PathBuf,
     out: PathBuf,
     account: Account,
 }
@@ -58,12 +58,12 @@ impl Counter {
             process::run(compiler.arg(&library).arg(&source))?;
         }
         let out = subject.scratch.join(format!("counts-{}", std::process::id()));
-        Ok(Self { library, out, account })
+        Ok(Self { object: library, out, account })
     }
 
     /// The machine with the plugin loaded.
     pub(super) fn load(&self, machine: Machine) -> Machine {
-        let mut argument = format!("{},out={}", self.library.display(), self.out.display());
+        let mut argument = format!("{},out={}", self.object.display(), self.out.display());
         match self.account {
             Account::Total => {}
             Account::Console => argument.push_str(&format!(",uart={UART:#x}")),

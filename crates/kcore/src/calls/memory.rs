@@ -10,7 +10,7 @@ use swos_vm::{Access, PageRange, Progress};
 use crate::{
     Kernel, Machine,
     object::Object,
-    space::{TableFrames, Translation},
+    space::{Inner, Space, TableFrames, Translation},
     thread::Thread,
     wait::{CallResult, Stop},
 };
@@ -73,32 +73,44 @@ impl<M: Machine> Kernel<M> {
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
         inner.areas.map_over(request, |_| {}).map_err(area_errno)?;
-        let Translation::Live(tables) = &mut inner.tables else { return Err(Errno::NOMEM.into()) };
+        if !matches!(inner.tables, Translation::Live(_)) {
+            return Err(Errno::NOMEM.into());
+        }
         // Its tables are used again at once.
         let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
-        let mut freed = 0;
         let mut rest = pages;
-        loop {
-            let progress = tables
-                .unmap_range(
-                    &mut TableFrames(self),
-                    &mut space.tlb(&self.machine),
-                    rest,
-                    vacant,
-                    REPLACED_AT_ONCE,
-                    |_, mapping| {
-                        self.machine.release_frame(mapping.frame);
-                        freed += 1;
-                    },
-                )
-                .map_err(|_| Errno::INVAL)?;
-            match progress {
-                Progress::More(next) => rest = PageRange::new(next, pages.end()).unwrap_or(vacant),
-                Progress::Done => break,
-            }
+        while let Progress::More(next) = self.free_pages(space, &mut inner, rest, vacant, REPLACED_AT_ONCE)? {
+            rest = PageRange::new(next, pages.end()).unwrap_or(vacant);
         }
-        inner.resident = inner.resident.saturating_sub(freed);
         Ok(pages.start().start().get())
+    }
+
+    /// Takes pages out of the tables and gives their frames back, reading at most about `budget` entries.
+    fn free_pages(
+        &self,
+        space: &Space,
+        inner: &mut Inner,
+        pages: PageRange,
+        vacant: PageRange,
+        budget: usize,
+    ) -> Result<Progress, Stop> {
+        let Translation::Live(tables) = &mut inner.tables else { return Ok(Progress::Done) };
+        let mut freed = 0;
+        let progress = tables
+            .unmap_range(
+                &mut TableFrames(self),
+                &mut space.tlb(&self.machine),
+                pages,
+                vacant,
+                budget,
+                |_, mapping| {
+                    self.machine.release_frame(mapping.frame);
+                    freed += 1;
+                },
+            )
+            .map_err(|_| Errno::INVAL)?;
+        inner.resident = inner.resident.saturating_sub(freed);
+        Ok(progress)
     }
 
     fn file_backing(
@@ -152,23 +164,10 @@ impl<M: Machine> Kernel<M> {
             Page::from_number(pages.start().number() + thread.progress.lock().done).unwrap_or_default();
         let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
         let vacant = inner.areas.vacancy(rest);
-        let Translation::Live(tables) = &mut inner.tables else { return Ok(()) };
-        let mut freed = 0;
-        let progress = tables
-            .unmap_range(
-                &mut TableFrames(self),
-                &mut space.tlb(&self.machine),
-                rest,
-                vacant,
-                PAGES_PER_STEP,
-                |_, mapping| {
-                    self.machine.release_frame(mapping.frame);
-                    freed += 1;
-                },
-            )
-            .map_err(|_| Errno::INVAL)?;
-        inner.resident = inner.resident.saturating_sub(freed);
-        match progress {
+        if !matches!(inner.tables, Translation::Live(_)) {
+            return Ok(());
+        }
+        match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
             Progress::More(next) => {
                 thread.progress.lock().done = next.number() - pages.start().number();
                 Err(Stop::Again)
