@@ -43,6 +43,8 @@ pub mod sync;
 #[cfg(not(loom))]
 pub mod system;
 #[cfg(not(loom))]
+pub mod testing;
+#[cfg(not(loom))]
 pub mod thread;
 #[cfg(not(loom))]
 pub mod time;

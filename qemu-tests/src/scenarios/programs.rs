@@ -60,6 +60,10 @@ const LOADS: [&str; 22] = [
     "a-thousand-threads",
 ];
 
+/// The areas of `/bin/behave`, each booted alone, with what must at least be among their checks.
+const AREAS: &[(&str, &[&str])] =
+    &[("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"])];
+
 /// What an audit of the translation tables says when nothing is writable and executable.
 const SOUND: &str = "mappings, 0 of them writable and executable";
 
@@ -76,7 +80,14 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             program(bench, kernel, 4, command, planned)
         })
     };
-    vec![
+    let behaviours = AREAS.iter().flat_map(|&(area, planned)| {
+        [1, 4].map(|cpus| {
+            Scenario::new(format!("behave/{area}-{cpus}cpu"), move |bench| {
+                program(bench, &bench.artefacts().kernel, cpus, &format!("/bin/behave {area}"), planned)
+            })
+        })
+    });
+    let programs = vec![
         on("hostile/program", 1, "/bin/hostile", &DEEDS),
         on("hostile/program", 4, "/bin/hostile", &DEEDS),
         on("stress/program", 1, "/bin/stress 500", &LOADS),
@@ -85,7 +96,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         checked("stress", "/bin/stress 100", &LOADS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
-    ]
+    ];
+    programs.into_iter().chain(behaviours).collect()
 }
 
 fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {

@@ -12,7 +12,7 @@ use swos_ulib::{
     sys::{self, raw},
 };
 
-use crate::report::{Report, equal};
+use swos_ulib::testing::{Report, equal, text};
 
 /// Addresses that are nobody's, or not for this.
 const BAD: [u64; 7] =
@@ -53,11 +53,11 @@ pub(crate) fn all(report: &mut Report) {
         Ok(())
     });
     report.test("closed handles stay closed", || {
-        let file = File::open(crate::SELF).map_err(crate::report::text)?;
+        let file = File::open(crate::SELF).map_err(text)?;
         let stale = file.handle();
         drop(file);
         for _ in 0..5_000 {
-            let again = File::open(crate::SELF).map_err(crate::report::text)?;
+            let again = File::open(crate::SELF).map_err(text)?;
             equal(again.handle() == stale, false)?;
             equal(sys::fstat(stale).map(drop), Err(Errno::BADF))?;
         }
@@ -70,7 +70,7 @@ pub(crate) fn all(report: &mut Report) {
 }
 
 fn bad_buffers() -> Result<(), String> {
-    let file = File::open(crate::SELF).map_err(crate::report::text)?;
+    let file = File::open(crate::SELF).map_err(text)?;
     let handle = file.handle();
     let text = u64::try_from((all as fn(&mut Report) as usize) & !7).unwrap_or(0);
     for bad in BAD.into_iter().chain([text]) {
@@ -101,12 +101,11 @@ fn bad_buffers() -> Result<(), String> {
 
 /// From a good address over the end of all: an error or a short count, and never a wrap-around.
 fn lengths() -> Result<(), String> {
-    let file = File::open(crate::SELF).map_err(crate::report::text)?;
-    let mapping =
-        sys::map_anonymous(8192, Protection::READ | Protection::WRITE).map_err(crate::report::text)?;
+    let file = File::open(crate::SELF).map_err(text)?;
+    let mapping = sys::map_anonymous(8192, Protection::READ | Protection::WRITE).map_err(text)?;
     // Behind the first page nothing may lie that a read could write over.
     // SAFETY: the page is ours and not used.
-    unsafe { sys::munmap(mapping.add(4096), 4096) }.map_err(crate::report::text)?;
+    unsafe { sys::munmap(mapping.add(4096), 4096) }.map_err(text)?;
     let start = u64::try_from(mapping.as_ptr().expose_provenance()).unwrap_or(0);
     let last = start + 4096 - 16;
     for length in [u64::MAX, u64::MAX - start, 1 << 63, 1 << 48, (1 << 47) + 1] {

@@ -10,17 +10,15 @@ extern crate alloc;
 
 mod calls;
 mod deeds;
-mod report;
 
 use swos_ulib::{
     abi::{Capabilities, Handle, Rights},
     env,
     process::{Child, Command},
+    testing::{self, Report},
     thread,
     time::Duration,
 };
-
-use report::Report;
 
 swos_ulib::main!(run);
 
@@ -53,21 +51,21 @@ fn all() -> i32 {
     let mut report = Report::default();
     let bystanders: alloc::vec::Vec<Child> =
         (0..BYSTANDERS).filter_map(|_| child(["bystander", ""]).spawn().ok()).collect();
-    report.test("bystanders start", || report::equal(bystanders.len(), BYSTANDERS));
+    report.test("bystanders start", || testing::equal(bystanders.len(), BYSTANDERS));
 
     for deed in deeds::DEEDS {
         report.test(deed.name, || {
             let mut command = child(["deed", deed.name]);
-            let status = command.capabilities(Capabilities::FS_READ).status().map_err(report::text)?;
+            let status = command.capabilities(Capabilities::FS_READ).status().map_err(testing::text)?;
             match deed.signal {
-                Some(signal) => report::equal(status.signal(), Some(signal)),
-                None => report::equal(status.code(), Some(0)),
+                Some(signal) => testing::equal(status.signal(), Some(signal)),
+                None => testing::equal(status.code(), Some(0)),
             }
         });
     }
     calls::all(&mut report);
     report.test("a program without capabilities is refused", || {
-        report::equal(child(["powerless", ""]).status().map_err(report::text)?.code(), Some(0))
+        testing::equal(child(["powerless", ""]).status().map_err(testing::text)?.code(), Some(0))
     });
     for call in swos_ulib::abi::CALLS.iter().filter(|call| calls::is_fuzzed(call.number)) {
         report.test(call.name, || survive(call.number));
@@ -75,10 +73,10 @@ fn all() -> i32 {
 
     report.test("bystanders are unhurt", || {
         thread::sleep(Duration::from_millis(10));
-        report::equal(swos_ulib::process::try_wait_any().map(|ended| ended.is_some()), Ok(false))?;
+        testing::equal(swos_ulib::process::try_wait_any().map(|ended| ended.is_some()), Ok(false))?;
         for bystander in &bystanders {
-            bystander.kill().map_err(report::text)?;
-            report::equal(bystander.wait().map_err(report::text)?.signal(), Some(9))?;
+            bystander.kill().map_err(testing::text)?;
+            testing::equal(bystander.wait().map_err(testing::text)?.signal(), Some(9))?;
         }
         Ok(())
     });
@@ -93,16 +91,16 @@ fn survive(number: u64) -> Result<(), alloc::string::String> {
     command.args(["fuzz", &text]).handle(2, Handle::STDERR, Rights::empty());
     command.capabilities(Capabilities::FS_READ | Capabilities::NET | Capabilities::SPAWN);
     command.limits(32 << 20, 64, 8);
-    let fuzzer = command.spawn().map_err(report::text)?;
+    let fuzzer = command.spawn().map_err(testing::text)?;
     for _ in 0..100 {
         match swos_ulib::sys::wait(u64::from(fuzzer.id()), swos_ulib::abi::WAIT_NO_HANG)
-            .map_err(report::text)?
+            .map_err(testing::text)?
         {
             Some(_) => return Ok(()),
             None => thread::sleep(Duration::from_millis(10)),
         }
     }
     // It waits for something that never comes, as it asked to.
-    fuzzer.kill().map_err(report::text)?;
-    fuzzer.wait().map(drop).map_err(report::text)
+    fuzzer.kill().map_err(testing::text)?;
+    fuzzer.wait().map(drop).map_err(testing::text)
 }

@@ -10,12 +10,10 @@ extern crate alloc;
 
 mod memory;
 mod pipes;
-mod report;
 mod threads;
 
 use alloc::{string::String, vec::Vec};
 
-use report::{Report, equal, text};
 use swos_ulib::{
     abi::{Capabilities, DOMAIN_IPV4, Errno, Handle, Rights, SOCKET_DATAGRAM, SOCKET_STREAM},
     env,
@@ -23,7 +21,9 @@ use swos_ulib::{
     println,
     process::{Child, Command},
     sync::{Arc, Condvar, Mutex},
-    sys, system, thread,
+    sys, system,
+    testing::{Report, equal, text},
+    thread,
     time::Duration,
 };
 

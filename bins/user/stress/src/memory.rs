@@ -12,11 +12,10 @@ use core::{
 use swos_ulib::{
     abi::{Errno, Handle, MapFlags, Protection},
     sys::{self, raw},
+    testing::text,
     thread,
     time::Duration,
 };
-
-use crate::report::text;
 
 const PAGE: usize = 4096;
 const BOTH: Protection = Protection::READ.union(Protection::WRITE);

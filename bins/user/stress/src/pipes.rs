@@ -7,13 +7,11 @@ use swos_ulib::{
     io::{self, Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
     process::Command,
+    testing::{equal, text},
     thread,
 };
 
-use crate::{
-    child,
-    report::{equal, text},
-};
+use crate::child;
 
 /// More than a pipe holds: the writer has to wait for the reader on the way.
 const MUCH: usize = 200_000;

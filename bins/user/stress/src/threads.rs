@@ -8,11 +8,11 @@ use swos_ulib::{
         Barrier, LazyLock, OnceLock, RwLock, Semaphore,
         mpsc::{RecvError, RecvTimeoutError, SendError, TrySendError, channel, sync_channel},
     },
-    system, thread,
+    system,
+    testing::{equal, text},
+    thread,
     time::{Duration, Instant},
 };
-
-use crate::report::{equal, text};
 
 /// Two threads for each CPU start together; every fourth turn writes two numbers, the others must see them equal.
 pub(crate) fn readers_and_writers(times: u32) -> Result<(), String> {
