@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn_with, thread, wait};
+use common::{figures, map, power_off, spawn_limited, spawn_with, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
 
@@ -347,21 +347,31 @@ fn what_may_not_wait_answers_at_once() {
         assert_eq!(user.call(NR_HANDLE_RIGHTS, &[writer]), Ok(u64::from((rights | Rights::WRITE).bits())));
         user.call(NR_FSTAT, &[reader, at, 80]).unwrap();
         assert_eq!(Node::of_mode(user.load_u32(at)), Node::FIFO);
-        // No handle left: no pipe, and nothing kept of it, also when there is one for the first end only.
+        // In a process that may have few handles.
+        let pid = spawn_limited(user, "/bin/poor", "x", &[], 16).unwrap();
+        assert_eq!(wait(user, pid), (0, 0));
+        close(user, &[reader, writer]);
+        assert_eq!(figures(user).objects, before - 2);
+        power_off(user);
+    }
+    /// No handle left: no pipe, and nothing kept of it, also when there is one for the first end only.
+    fn poor(user: &mut User) {
+        let at = map(user, 4096);
+        let (reader, _) = pipe(user, 0);
+        let before = figures(user).objects;
         for spare in [0, 1] {
             let mut taken = Vec::new();
             while let Ok(copy) = user.call(NR_HANDLE_DUPLICATE, &[reader, u64::from(u32::MAX)]) {
                 taken.push(copy);
             }
+            assert_eq!(taken.len(), 14);
             close(user, &taken[..spare]);
             assert_eq!(user.call(NR_PIPE, &[at, 16, 0]), Err(Errno::MFILE));
             close(user, &taken[spare..]);
+            assert_eq!(figures(user).objects, before);
         }
-        close(user, &[reader, writer]);
-        assert_eq!(figures(user).objects, before - 2);
-        power_off(user);
     }
-    all_well(&[("init", init)], 1);
+    all_well(&[("init", init), ("poor", poor)], 1);
 }
 
 /// An item for `poll` at `at`, and what it found ready.

@@ -30,6 +30,17 @@ pub fn spawn(user: &mut User, path: &str, arg: &str) -> Result<u64, Errno> {
 
 /// Starts a program that gets these handles as its first.
 pub fn spawn_with(user: &mut User, path: &str, arg: &str, handles: &[u64]) -> Result<u64, Errno> {
+    spawn_limited(user, path, arg, handles, 0)
+}
+
+/// The same, with at most so many handles open; 0 = as many as its parent.
+pub fn spawn_limited(
+    user: &mut User,
+    path: &str,
+    arg: &str,
+    handles: &[u64],
+    handle_limit: u32,
+) -> Result<u64, Errno> {
     use zerocopy::IntoBytes as _;
     let at = user.stack() - 8192;
     let args = format!("{path}\0{arg}\0");
@@ -60,7 +71,7 @@ pub fn spawn_with(user: &mut User, path: &str, arg: &str, handles: &[u64]) -> Re
         reserved: 0,
         capabilities: u64::MAX,
         memory_limit: 0,
-        handle_limit: 0,
+        handle_limit,
         thread_limit: 0,
     };
     user.store(at + 3072, record.as_bytes());
