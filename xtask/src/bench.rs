@@ -28,6 +28,9 @@ Names:
   boot_userland boot_http            instructions from reset to the first program, to a web server that listens
   min_ram_mib kernel_image           smallest machine that serves; size of the kernel
   getpid page_fault_anon             instructions for a call that does nothing, for the first touch of a page
+  read1_zero pread4k_cached open_close stat pipe_pingpong pipe_bw_KiB yield_2procs spawn_wait thread_create_join
+  futex_handoff_rt epoll_wait_ready mmap_munmap
+                                     instructions for other calls, two processes or two threads in some
   http1k http1k_close http64k http1m instructions for a request
   rps_1 rps_16 rps_64                requests per second over so many connections (wall time)
 
@@ -49,7 +52,7 @@ pub(crate) struct Options {
     /// it takes turns with ours.
     #[arg(long)]
     peer: Option<PathBuf>,
-    /// Print the functions of the kernel in which a figure's instructions are spent (boot_http or http...).
+    /// Print the functions of the kernel in which a figure's instructions are spent; not of sizes and rates.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 }
@@ -107,9 +110,7 @@ type Measure = fn(&Workspace, &Subject, &Options, &[&str]) -> Result<Vec<Figure>
 const GROUPS: [(&[&str], Measure); 5] = [
     (&["kernel_image"], |_, subject, _, _| memory::kernel_image(subject)),
     (&["boot_userland", "boot_http"], |_, subject, _, _| boot::measure(subject)),
-    (&["getpid", "page_fault_anon"], |workspace, subject, _, names| {
-        micro::measure(workspace, subject, names)
-    }),
+    (micro::NAMES, |workspace, subject, _, names| micro::measure(workspace, subject, names)),
     (&["http1k", "http1k_close", "http64k", "http1m"], |_, subject, options, names| {
         requests::measure(subject, options, names)
     }),

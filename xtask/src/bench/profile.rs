@@ -1,10 +1,10 @@
 //! Where instructions go: a figure's count by function of the kernel.
 
 use super::plugin::{Account, Counter};
-use super::{LISTENING, Subject, requests};
+use super::{LISTENING, Subject, micro, requests};
 use crate::workspace::Workspace;
 use addr2line::{Loader, demangle_auto};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use swos_qemu_tests::Guest;
@@ -20,6 +20,8 @@ pub(super) fn print(workspace: &Workspace, subject: &Subject, name: &str) -> Res
             }
             (many.by_address, f64::from(kind.difference()))
         }
+        None if micro::NAMES.contains(&name) => micro::profile(workspace, subject, name)?,
+        None if name != "boot_http" => bail!("{name} has no profile"),
         None => {
             let counter = Counter::new(subject, Account::Profile)?;
             let mut guest = Guest::start(counter.load(subject.machine()?))?;

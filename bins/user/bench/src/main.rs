@@ -2,6 +2,8 @@
 //!
 //! Prints `BENCH <name> <operations> <total_ns> <ns_per_operation>`. Names, loop counts and meaning are those of the
 //! micro-benchmarks that the figures in the documentation compare with; what the system does not have is left out.
+//!
+//! Arguments are names of groups or of figures (none = all), and `times=N`, by which loops are longer.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![expect(unsafe_code, reason = "touches fresh pages one by one")]
@@ -9,14 +11,16 @@
 extern crate alloc;
 
 mod network;
+mod pipes;
 mod threads;
 
 use core::hint::black_box;
 
 use swos_ulib::{
-    abi::{Capabilities, Errno, Handle, OpenFlags, POLL_OUT, Protection},
+    abi::{Capabilities, Errno, Handle, OpenFlags, POLL_IN, Protection},
     env,
     fs::File,
+    pipe::pipe,
     println,
     process::Command,
     ready::{ReadyEvent, ReadySet},
@@ -28,48 +32,69 @@ swos_ulib::main!(run);
 const SELF: &str = "/bin/bench";
 const PAGE: usize = 4096;
 
-type Bench = (&'static str, fn() -> Result<(), Errno>);
+/// A group: its name, its figures, what measures them.
+type Bench = (&'static str, &'static [&'static str], fn() -> Result<(), Errno>);
 
 /// In the order of the original.
-const BENCHES: [Bench; 12] = [
-    ("cpu", cpu),
-    ("memcpy", memcpy),
-    ("getpid", getpid),
-    ("file", file),
-    ("mm", mm),
-    ("yield", threads::yielding),
-    ("proc", processes),
-    ("thread", threads::create),
-    ("futex", threads::futex),
-    ("epoll", ready),
-    ("lo", network::loopback),
-    ("smp", threads::parallel),
+const BENCHES: [Bench; 15] = [
+    ("cpu", &["cpu_loop2"], cpu),
+    ("memcpy", &["memcpy_KiB"], memcpy),
+    ("getpid", &["getpid"], getpid),
+    ("rw", &["read1_zero"], read_one),
+    ("file", &["pread4k_cached", "open_close", "stat"], file),
+    ("mm", &["mmap_munmap", "page_fault_anon"], mm),
+    ("pipe", &["pipe_pingpong"], pipes::ping_pong),
+    ("pipebw", &["pipe_bw_KiB"], pipes::bandwidth),
+    ("yield", &["yield_2procs"], threads::yielding),
+    ("proc", &["spawn_wait"], processes),
+    ("thread", &["thread_create_join"], threads::create),
+    ("futex", &["futex_handoff_rt", "futex_wake_empty"], threads::futex),
+    ("epoll", &["epoll_wait_ready"], ready),
+    (
+        "lo",
+        &["lo_tcp_pingpong", "lo_tcp_bw_KiB", "lo_tcp_connect_close", "lo_udp_pingpong"],
+        network::loopback,
+    ),
+    ("smp", &["getpid_par"], threads::parallel),
 ];
 
 fn run() -> i32 {
-    if env::args().nth(1) == Some("nop") {
-        return 0;
-    }
-    if env::args().nth(1) == Some("yield") {
-        loop {
+    match env::args().nth(1) {
+        // What the other process of a benchmark does.
+        Some("nop") => return 0,
+        Some("yield") => loop {
             sys::yield_now();
-        }
+        },
+        Some("echo") => return pipes::echo(),
+        Some("flood") => return pipes::flood(),
+        _ => {}
     }
     let repeats = env::var("REP").and_then(|text| text.parse().ok()).unwrap_or(3);
     for _ in 0..repeats {
-        for (name, bench) in BENCHES {
-            let wanted = env::args()
-                .skip(1)
-                .any(|argument| argument == name || argument == "all" || argument == "quick");
-            if (wanted || env::args().nth(1).is_none())
+        for (group, figures, bench) in BENCHES {
+            if figures.iter().any(|figure| wanted(group, figure))
                 && let Err(errno) = bench()
             {
-                println!("BENCH-FAIL {name}: {errno}");
+                println!("BENCH-FAIL {group}: {errno}");
             }
         }
     }
     println!("BENCH-DONE");
     0
+}
+
+/// Whether the arguments ask for a figure: by its name, its group's, or by naming none.
+fn wanted(group: &str, figure: &str) -> bool {
+    let mut names = env::args().skip(1).filter(|argument| !argument.starts_with(TIMES)).peekable();
+    names.peek().is_none() || names.any(|name| [figure, group, "all", "quick"].contains(&name))
+}
+
+const TIMES: &str = "times=";
+
+/// By what the loops are longer than those of the original.
+pub(crate) fn times() -> u64 {
+    let factor = env::args().find_map(|argument| argument.strip_prefix(TIMES)?.parse().ok());
+    factor.unwrap_or(1)
 }
 
 /// Prints one line for `operations` done between two readings of the counter.
@@ -80,8 +105,13 @@ pub(crate) fn report(name: &str, operations: u64, start: u64, end: u64) {
     println!("BENCH {name} {operations} {nanos} {}.{}", tenths / 10, tenths % 10);
 }
 
-/// Times `operations` runs of `act` together.
+/// Times `operations` runs of `act` together, if the arguments ask for that figure.
 pub(crate) fn time(name: &str, operations: u64, mut act: impl FnMut(u64)) {
+    let group = BENCHES.iter().find(|(_, figures, _)| figures.contains(&name)).map_or("", |bench| bench.0);
+    if !wanted(group, name) {
+        return;
+    }
+    let operations = operations * times();
     let start = sys::counter();
     for turn in 0..operations {
         act(turn);
@@ -123,6 +153,18 @@ fn getpid() -> Result<(), Errno> {
     Ok(())
 }
 
+/// A byte at a time.
+fn read_one() -> Result<(), Errno> {
+    let zeros = File::open("/dev/zero").or_else(|_| File::open(SELF))?;
+    let mut byte = [0];
+    // Also reads the first page, if it is of a file.
+    sys::read(zeros.handle(), &mut byte)?;
+    time("read1_zero", 20_000, |_| {
+        let _ = black_box(sys::read(zeros.handle(), &mut byte));
+    });
+    Ok(())
+}
+
 /// The original uses a file of its own; here it is this very program, of which at least 64 KiB are cached.
 fn file() -> Result<(), Errno> {
     let file = File::open(SELF)?;
@@ -150,8 +192,11 @@ fn mm() -> Result<(), Errno> {
             let _ = unsafe { sys::munmap(page, PAGE) };
         }
     });
-    let mut total = 0;
-    for _ in 0..4 {
+    if !wanted("mm", "page_fault_anon") {
+        return Ok(());
+    }
+    let (mut total, turns) = (0, 4 * times());
+    for _ in 0..turns {
         let start = sys::map_anonymous(PAGES * PAGE, both)?;
         let before = sys::counter();
         for page in 0..PAGES {
@@ -162,16 +207,16 @@ fn mm() -> Result<(), Errno> {
         // SAFETY: the mapping is ours and not used any more.
         unsafe { sys::munmap(start, PAGES * PAGE)? };
     }
-    report("page_fault_anon", 4 * PAGES as u64, 0, total);
+    report("page_fault_anon", turns * PAGES as u64, 0, total);
     Ok(())
 }
 
-/// There is no fork; a start of a program is what `vfork` and `exec` come to.
+/// What `vfork`, `exec` and `wait` come to.
 fn processes() -> Result<(), Errno> {
     let mut command = Command::new(SELF);
     command.arg("nop").capabilities(Capabilities::empty());
     command.status()?;
-    time("vfork_exec_wait", 200, |_| {
+    time("spawn_wait", 200, |_| {
         let _ = black_box(command.status());
     });
     Ok(())
@@ -179,10 +224,9 @@ fn processes() -> Result<(), Errno> {
 
 fn ready() -> Result<(), Errno> {
     let set = ReadySet::new()?;
-    let socket =
-        File::from_handle(sys::socket(swos_ulib::abi::DOMAIN_IPV4, swos_ulib::abi::SOCKET_DATAGRAM)?);
-    sys::bind(socket.handle(), &swos_ulib::abi::SocketAddress::ipv4([0; 4], 0))?;
-    set.add(socket.handle(), u32::from(POLL_OUT), 1)?;
+    let (reader, writer) = pipe()?;
+    set.add(reader.handle(), u32::from(POLL_IN), 1)?;
+    sys::write(writer.handle(), &[0])?;
     let mut events = [ReadyEvent::default(); 1];
     if set.wait(&mut events, Some(core::time::Duration::ZERO))?.len() != 1 {
         return Err(Errno::AGAIN);
