@@ -149,6 +149,7 @@ calls! {
     46 NR_CHDIR Chdir chdir(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Changes the current directory.";
     47 NR_READLINK Readlink readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64) -> "bytes filled", "FS_READ", "Reads where a symbolic link leads.";
     48 NR_PIPE Pipe pipe(ends: u64, size: u64, flags: u32) -> "0", "-", "Makes a pipe and stores the handles of its two ends in a `PipeEnds`. With `PIPE_NONBLOCK` neither ever waits.";
+    49 NR_HANDLE_DUPLICATE_TO HandleDuplicateTo handle_duplicate_to(handle: Handle, target: Handle, rights: u32, flags: u32) -> "target", "DUPLICATE", "Makes `target` a handle to the same object with at most these rights, and closes what it named: an open handle, or a number below 1,024 never used (EXIST otherwise). Flag `CLOSE_ON_EXEC`.";
 
     50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket.";
     51 NR_BIND Bind bind(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Gives it a local address; port 0 lets the kernel choose.";
@@ -175,6 +176,9 @@ calls! {
     81 NR_POWER Power power(action: u32) -> "never", "CONSOLE", "Switches the machine off or starts it again.";
     82 NR_SECURITY_INFO SecurityInfo security_info(record: u64, size: u64) -> "size of the record", "-", "Fills a `SecurityInfo`.";
     83 NR_CAPABILITIES_DROP CapabilitiesDrop capabilities_drop(keep: u64) -> "capabilities left", "-", "Drops all capabilities but these.";
+
+    100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
+    101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";
 }
 
 #[cfg(test)]

@@ -32,8 +32,15 @@ bitflags! {
         const NO_FOLLOW = 0x2_0000;
         /// The handle may be started as a program.
         const EXECUTE = 0x4_0000;
+        /// The handle is closed when the process starts another program in its own place.
+        const CLOSE_ON_EXEC = 0x8_0000;
     }
 }
+
+/// What `handle_set_flags` can change. The first two belong to the open object, so to every handle that shares it; the last
+/// to the one handle.
+pub const HANDLE_FLAGS: OpenFlags =
+    OpenFlags::APPEND.union(OpenFlags::NONBLOCK).union(OpenFlags::CLOSE_ON_EXEC);
 
 /// Seek from the start.
 pub const SEEK_SET: u32 = 0;

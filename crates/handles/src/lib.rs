@@ -34,4 +34,4 @@ mod table;
 
 pub use lease::DEPTH_MAX;
 pub use slots::{GENERATIONS, SLOTS_MAX};
-pub use table::{Error, Grant, HandleTable, Progress, Refused};
+pub use table::{Error, Grant, HandleTable, OnExec, Progress, Refused};

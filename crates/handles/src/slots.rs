@@ -70,6 +70,19 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Slots that were ever made.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What is open in a slot.
+    pub(crate) fn at(&self, slot: usize) -> Option<(Handle, &T)> {
+        match self.slots.get(slot)? {
+            Slot::Open { number, value } => Some((Handle(*number), value)),
+            Slot::Free { .. } | Slot::Reserved | Slot::Retired => None,
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
         self.slots.iter().filter_map(|slot| match slot {
             Slot::Open { number, value } => Some((Handle(*number), value)),

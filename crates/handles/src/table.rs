@@ -32,6 +32,8 @@ pub struct Grant<O> {
     lease: Option<Lease>,
     /// The loans made from this handle.
     loans: Option<Lease>,
+    /// Of the handle that holds it, and of no other: on its way between tables, and in a copy, it is `Keep`.
+    on_exec: OnExec,
 }
 
 /// A grant that a table did not take, unharmed, and why.
@@ -53,6 +55,16 @@ pub enum Progress {
     Done,
 }
 
+/// What becomes of a handle when its process starts another program in its own place.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnExec {
+    /// It stays open.
+    #[default]
+    Keep,
+    /// It is closed.
+    Close,
+}
+
 /// The open handles of one process.
 #[derive(Debug)]
 pub struct HandleTable<O> {
@@ -65,7 +77,7 @@ impl<O> Grant<O> {
     /// A grant of an object that no table holds yet.
     #[must_use]
     pub const fn new(object: O, rights: Rights) -> Self {
-        Self { object, rights, lease: None, loans: None }
+        Self { object, rights, lease: None, loans: None, on_exec: OnExec::Keep }
     }
 
     /// The object.
@@ -89,8 +101,8 @@ impl<O> Grant<O> {
     /// The same authority over what `f` makes of the object: for objects that count their handles.
     #[must_use]
     pub fn map(self, f: impl FnOnce(O) -> O) -> Self {
-        let Self { object, rights, lease, loans } = self;
-        Self { object: f(object), rights, lease, loans }
+        let Self { object, rights, lease, loans, on_exec } = self;
+        Self { object: f(object), rights, lease, loans, on_exec }
     }
 
     /// The same grant with the rights in `mask` only.
@@ -232,7 +244,8 @@ impl<O> HandleTable<O> {
     /// [`Error::BadHandle`], [`Error::Revoked`], [`Error::MissingRights`].
     pub fn take(&mut self, handle: Handle) -> Result<Grant<O>, Error> {
         self.live_with(handle, Rights::TRANSFER)?;
-        self.remove(handle)
+        let grant = self.remove(handle)?;
+        Ok(Grant { on_exec: OnExec::Keep, ..grant })
     }
 
     /// Ends every loan made from this handle, and everything made from those, in all tables at once. The handle itself stays.
@@ -247,6 +260,48 @@ impl<O> HandleTable<O> {
             loans.revoke();
         }
         Ok(())
+    }
+
+    /// What becomes of a handle when its process starts another program in its own place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadHandle`].
+    pub fn on_exec(&self, handle: Handle) -> Result<OnExec, Error> {
+        self.slots.get(handle).map(|grant| grant.on_exec).ok_or(Error::BadHandle)
+    }
+
+    /// Chooses that. It holds for this handle alone: not for copies of it, and not in another table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadHandle`].
+    pub fn set_on_exec(&mut self, handle: Handle, on_exec: OnExec) -> Result<(), Error> {
+        self.grant_mut(handle)?.on_exec = on_exec;
+        Ok(())
+    }
+
+    /// Closes the handles marked [`OnExec::Close`] among the `slots` slots from `from` on, giving their objects to `close`.
+    /// Returns the slot to go on from; `None` when all are done. Start with 0.
+    pub fn drain_close_on_exec(
+        &mut self,
+        from: usize,
+        slots: usize,
+        mut close: impl FnMut(O),
+    ) -> Option<usize> {
+        let end = from.saturating_add(slots);
+        for slot in from..end {
+            if slot >= self.slots.len() {
+                return None;
+            }
+            let marked = self.slots.at(slot).filter(|(_, grant)| grant.on_exec == OnExec::Close);
+            if let Some((handle, _)) = marked
+                && let Ok(grant) = self.remove(handle)
+            {
+                close(grant.object);
+            }
+        }
+        Some(end)
     }
 
     /// All open handles in the order of their slots, revoked ones included.
@@ -283,6 +338,25 @@ impl<O: Clone> HandleTable<O> {
         self.accept(copy).map_err(|refused| refused.error)
     }
 
+    /// Makes `target` name the same object with the rights in `mask` at most (`dup3`), and returns what it named before, which
+    /// the caller closes. `target` is an open handle, or a number that [`accept_at`](Self::accept_at) takes. A handle put
+    /// onto itself is refused, as its rights would shrink under its name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`duplicate`](Self::duplicate), and [`Error::SlotTaken`] for a number that was used up or is the handle's own.
+    pub fn duplicate_to(&mut self, handle: Handle, target: Handle, mask: Rights) -> Result<Option<O>, Error> {
+        let copy = self.copy(handle, Rights::DUPLICATE, mask)?;
+        if handle == target {
+            return Err(Error::SlotTaken);
+        }
+        if self.slots.get(target).is_some() {
+            let replaced = self.replace(target, copy).map_err(|refused| refused.error)?;
+            return Ok(Some(replaced.object));
+        }
+        self.accept_at(target, copy).map(|_| None).map_err(|refused| refused.error)
+    }
+
     /// An equal of the handle for another table, with the rights in `mask` at most. Needs [`Rights::TRANSFER`].
     ///
     /// # Errors
@@ -317,6 +391,7 @@ impl<O: Clone> HandleTable<O> {
             lease: source.lease.clone(),
             // The power to revoke stays with the source alone.
             loans: None,
+            on_exec: OnExec::Keep,
         })
     }
 }

@@ -87,6 +87,16 @@ impl<M: Machine> Object<M> {
         }
     }
 
+    /// Whether calls on it don't wait.
+    pub(crate) fn is_nonblock(&self) -> bool {
+        match self {
+            Self::Console(console) => console.nonblock.load(Ordering::Relaxed),
+            Self::Socket(socket) => socket.nonblock.load(Ordering::Relaxed),
+            Self::Pipe(end) => end.nonblock.load(Ordering::Relaxed),
+            Self::File(_) | Self::Ready(_) => false,
+        }
+    }
+
     /// Counts a further handle, which holds a copy.
     pub(crate) fn opened(self) -> Self {
         self.count().add();

@@ -149,6 +149,42 @@ pub fn handle_duplicate(source: Handle, rights: Rights) -> Result<Handle, Errno>
     handle(unsafe { raw::handle_duplicate(source, rights.bits()) })
 }
 
+/// Makes `target` name the same object as `source`, with at most `rights`, and closes what it named. Among `flags` only
+/// [`OpenFlags::CLOSE_ON_EXEC`] counts.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_HANDLE_DUPLICATE_TO`].
+pub fn handle_duplicate_to(
+    source: Handle,
+    target: Handle,
+    rights: Rights,
+    flags: OpenFlags,
+) -> Result<Handle, Errno> {
+    // SAFETY: no addresses.
+    handle(unsafe { raw::handle_duplicate_to(source, target, rights.bits(), flags.bits()) })
+}
+
+/// How a handle is open.
+///
+/// # Errors
+///
+/// [`Errno::BADF`] if it is none.
+pub fn handle_flags(handle: Handle) -> Result<OpenFlags, Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::handle_flags(handle) }.map(open_flags)
+}
+
+/// Changes the flags in `mask` to those in `flags`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_HANDLE_SET_FLAGS`].
+pub fn handle_set_flags(handle: Handle, mask: OpenFlags, flags: OpenFlags) -> Result<(), Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::handle_set_flags(handle, mask.bits(), flags.bits()) }.map(drop)
+}
+
 /// Rights of a handle.
 ///
 /// # Errors
@@ -252,4 +288,9 @@ pub(crate) fn handle(result: Result<u64, Errno>) -> Result<Handle, Errno> {
 #[expect(clippy::cast_possible_truncation, reason = "rights have 32 bits")]
 const fn rights(value: u64) -> Rights {
     Rights::from_bits_retain(value as u32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "flags have 32 bits")]
+const fn open_flags(value: u64) -> OpenFlags {
+    OpenFlags::from_bits_retain(value as u32)
 }

@@ -29,9 +29,9 @@ mod system;
 mod time;
 
 pub use files::{
-    chdir, close, fstat, handle_duplicate, handle_nonblock, handle_restrict, handle_rights, open, pipe, poll,
-    pread, pwrite, read, readdir, readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat,
-    write,
+    chdir, close, fstat, handle_duplicate, handle_duplicate_to, handle_flags, handle_nonblock,
+    handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,
+    readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat, write,
 };
 pub use memory::{map_anonymous, map_file, mmap, mprotect, munmap};
 pub use process::{

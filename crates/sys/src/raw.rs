@@ -127,6 +127,7 @@ stubs! {
     NR_CHDIR chdir(directory: Handle, path: u64, path_len: u64);
     NR_READLINK readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64);
     NR_PIPE pipe(ends: u64, size: u64, flags: u32);
+    NR_HANDLE_DUPLICATE_TO handle_duplicate_to(handle: Handle, target: Handle, rights: u32, flags: u32);
     NR_SOCKET socket(domain: u32, kind: u32);
     NR_BIND bind(socket: Handle, address: u64, size: u64);
     NR_LISTEN listen(socket: Handle, backlog: u32);
@@ -150,4 +151,6 @@ stubs! {
     NR_POWER power(action: u32);
     NR_SECURITY_INFO security_info(record: u64, size: u64);
     NR_CAPABILITIES_DROP capabilities_drop(keep: u64);
+    NR_HANDLE_FLAGS handle_flags(handle: Handle);
+    NR_HANDLE_SET_FLAGS handle_set_flags(handle: Handle, mask: u32, flags: u32);
 }

@@ -160,3 +160,69 @@ fn teardown_gives_back_every_object_in_bounded_steps() {
     }
     assert_eq!((closed, table.len(), calls), (expected, 0, 10));
 }
+
+#[test]
+fn marked_handles_are_closed_on_exec_in_bounded_steps() {
+    let mut table = HandleTable::new(usize::MAX);
+    let handles: Vec<_> = (0..50).map(|n| table.insert(n, ALL).unwrap()).collect();
+    for handle in handles.iter().step_by(3) {
+        assert_eq!(table.on_exec(*handle), Ok(OnExec::Keep));
+        table.set_on_exec(*handle, OnExec::Close).unwrap();
+    }
+    let (mut closed, mut slot, mut calls) = (Vec::new(), Some(0), 0);
+    while let Some(from) = slot {
+        slot = table.drain_close_on_exec(from, 10, |n| closed.push(n));
+        calls += 1;
+        assert!(closed.len() <= calls * 10);
+    }
+    assert_eq!((closed, calls), ((0..50).step_by(3).collect::<Vec<_>>(), 6));
+    assert!(handles.iter().enumerate().all(|(n, &handle)| table.get(handle).is_ok() == (n % 3 != 0)));
+    assert_eq!(table.on_exec(handles[0]), Err(Error::BadHandle));
+    assert_eq!(table.set_on_exec(handles[0], OnExec::Keep), Err(Error::BadHandle));
+}
+
+#[test]
+fn the_mark_is_of_one_handle_and_no_copy_has_it() {
+    let mut table = HandleTable::new(64);
+    let marked = table.insert((), ALL).unwrap();
+    table.set_on_exec(marked, OnExec::Close).unwrap();
+    let copies = [
+        table.duplicate(marked, ALL),
+        table.share(marked, ALL).and_then(|grant| table.accept(grant).map_err(|refused| refused.error)),
+        table.lend(marked, ALL).and_then(|grant| table.accept(grant).map_err(|refused| refused.error)),
+    ];
+    for copy in copies {
+        assert_eq!(table.on_exec(copy.unwrap()), Ok(OnExec::Keep));
+    }
+    // Moved away and back, and put in the place of a marked one.
+    let taken = table.take(marked).unwrap();
+    let back = table.accept(taken).unwrap();
+    assert_eq!(table.on_exec(back), Ok(OnExec::Keep));
+    table.set_on_exec(back, OnExec::Close).unwrap();
+    let other = table.insert((), ALL).unwrap();
+    assert_eq!(table.duplicate_to(other, back, ALL), Ok(Some(())));
+    assert_eq!(table.on_exec(back), Ok(OnExec::Keep));
+    // Fewer rights do not clear it.
+    table.set_on_exec(back, OnExec::Close).unwrap();
+    table.restrict(back, Rights::READ).unwrap();
+    assert_eq!(table.on_exec(back), Ok(OnExec::Close));
+}
+
+#[test]
+fn a_copy_goes_to_the_number_that_was_chosen() {
+    let mut table = HandleTable::new(8);
+    let file = table.insert("file", ALL).unwrap();
+    assert_eq!(table.duplicate_to(file, Handle::STDOUT, Rights::WRITE), Ok(None));
+    assert_eq!(table.get(Handle::STDOUT), Ok((&"file", Rights::WRITE)));
+    let tty = table.insert("tty", ALL).unwrap();
+    assert_eq!(table.duplicate_to(tty, Handle::STDOUT, ALL), Ok(Some("file")));
+    assert_eq!(table.get(Handle::STDOUT), Ok((&"tty", ALL)));
+    assert_eq!(table.duplicate_to(tty, tty, ALL), Err(Error::SlotTaken));
+    assert_eq!(table.duplicate_to(Handle(99), tty, ALL), Err(Error::BadHandle));
+    assert_eq!(table.duplicate_to(tty, Handle(1 << 20), ALL), Err(Error::Full));
+    table.close(file).unwrap();
+    assert_eq!(table.duplicate_to(tty, file, ALL), Err(Error::SlotTaken), "its number is used up");
+    table.restrict(tty, Rights::READ).unwrap();
+    assert_eq!(table.duplicate_to(tty, Handle::STDOUT, ALL), Err(Error::MissingRights));
+    assert_eq!(table.len(), 2);
+}

@@ -14,7 +14,7 @@ use swos_units::PAGE_SIZE;
 use swos_vfs::{Access, Kind, LastLink, OpenFile, Principal, Resolved, Scope, VnodeId, Whence};
 use zerocopy::IntoBytes as _;
 
-use super::handle_errno;
+use super::{handle_errno, on_exec};
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -139,7 +139,7 @@ impl<M: Machine> Kernel<M> {
         let state =
             OpenState { open: OpenFile::new(found.vnode, flags), read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
         let file = File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() };
-        self.install(thread, Object::File(Arc::new(file)), rights)
+        self.install_with(thread, Object::File(Arc::new(file)), rights, on_exec(flags))
     }
 
     fn retain(&self, vnode: VnodeId) -> Result<(), Errno> {
@@ -496,34 +496,6 @@ impl<M: Machine> Kernel<M> {
             self.copy_out(items + size * index as u64, item.as_bytes())?;
         }
         Ok(ready)
-    }
-
-    pub(super) fn handle_duplicate(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
-        let mut handles = thread.process.handles.lock();
-        let copy = handles.duplicate(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
-        let (object, _) = handles.get(copy).map_err(handle_errno)?;
-        let _counted = object.clone().opened();
-        Ok(copy.0)
-    }
-
-    pub(super) fn handle_rights(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
-        let rights = thread.process.handles.lock().get(handle).map_err(handle_errno)?.1;
-        Ok(u64::from(rights.bits()))
-    }
-
-    pub(super) fn handle_restrict(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
-        let mut handles = thread.process.handles.lock();
-        handles.restrict(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
-        Ok(u64::from(handles.get(handle).map_err(handle_errno)?.1.bits()))
-    }
-
-    pub(super) fn handle_nonblock(&self, thread: &Thread<M>, handle: Handle, nonblock: u32) -> CallResult {
-        if nonblock > 1 {
-            return Err(Errno::INVAL.into());
-        }
-        let object = Self::object(thread, handle, Rights::empty())?;
-        Self::set_nonblock(&object, nonblock == 1)?;
-        Ok(0)
     }
 
     /// A handle's worth of the console, for init.

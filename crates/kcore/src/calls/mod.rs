@@ -1,6 +1,7 @@
 //! The table of calls: each goes to the file of its subject.
 
 mod files;
+mod handles;
 mod memory;
 mod pipes;
 mod process;
@@ -14,7 +15,8 @@ pub(crate) use process::Birth;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use swos_abi::{Call, Errno, Handle, Rights};
+use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
+use swos_handles::OnExec;
 use swos_sync::CpuToken;
 
 use crate::{
@@ -101,6 +103,13 @@ impl<M: Machine> Kernel<M> {
             Call::Readlink { directory, path, path_len, buffer, length } => {
                 self.readlink(thread, directory, path, path_len, buffer, length)
             }
+            Call::HandleDuplicateTo { handle, target, rights, flags } => {
+                self.handle_duplicate_to(thread, handle, target, rights, flags)
+            }
+            Call::HandleFlags { handle } => Self::handle_flags(thread, handle),
+            Call::HandleSetFlags { handle, mask, flags } => {
+                Self::handle_set_flags(thread, handle, mask, flags)
+            }
             Call::Pipe { ends, size, flags } => self.pipe(thread, ends, size, flags),
             Call::Socket { domain, kind } => self.socket(thread, domain, kind),
             Call::Bind { socket, address, size } => self.bind(thread, socket, address, size),
@@ -152,8 +161,25 @@ impl<M: Machine> Kernel<M> {
 
     /// Opens a handle to a new object, or drops the object.
     pub(crate) fn install(&self, thread: &Thread<M>, object: Object<M>, rights: Rights) -> CallResult {
+        self.install_with(thread, object, rights, OnExec::Keep)
+    }
+
+    /// The same, with what becomes of the handle when its process starts another program in its own place.
+    pub(crate) fn install_with(
+        &self,
+        thread: &Thread<M>,
+        object: Object<M>,
+        rights: Rights,
+        on_exec: OnExec,
+    ) -> CallResult {
         let kept = object.clone();
-        let inserted = thread.process.handles.lock().insert(object, rights);
+        let inserted = {
+            let mut handles = thread.process.handles.lock();
+            handles.insert(object, rights).and_then(|handle| {
+                handles.set_on_exec(handle, on_exec)?;
+                Ok(handle)
+            })
+        };
         match inserted {
             Ok(handle) => Ok(handle.0),
             Err(error) => {
@@ -162,6 +188,11 @@ impl<M: Machine> Kernel<M> {
             }
         }
     }
+}
+
+/// What flags say about a handle when its process starts another program in its own place.
+const fn on_exec(flags: OpenFlags) -> OnExec {
+    if flags.contains(OpenFlags::CLOSE_ON_EXEC) { OnExec::Close } else { OnExec::Keep }
 }
 
 /// What a program is told about a refused handle.
