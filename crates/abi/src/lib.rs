@@ -24,6 +24,7 @@ mod errno;
 mod files;
 mod memory;
 mod process;
+mod signals;
 mod sockets;
 mod system;
 
@@ -42,6 +43,7 @@ pub use process::{
     EXIT_FAULT, ExitRecord, ProcessInfo, SpawnArgs, SpawnHandle, THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER,
     TimePage, WAIT_ANY, WAIT_NO_HANG,
 };
+pub use signals::*;
 pub use sockets::{
     ADDRESS_ANY, DOMAIN_IPV4, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RECEIVE_BUFFER,
     OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR, SEND_MORE, SHUTDOWN_BOTH, SHUTDOWN_READ,

@@ -11,6 +11,7 @@ use core::{
 
 use swos_abi::{Capabilities, ExitRecord};
 use swos_handles::HandleTable;
+use swos_signals::Groups;
 use swos_sync::{CpuToken, Lock};
 use swos_units::Instant;
 use swos_vfs::VnodeId;
@@ -140,6 +141,8 @@ impl<M: Machine> fmt::Debug for Process<M> {
 /// All processes, and who is whose child.
 pub(crate) struct Processes<M: Machine> {
     pub(crate) table: BTreeMap<u32, Entry<M>>,
+    /// Who is in which process group and session.
+    pub(crate) groups: Groups,
     last_pid: u32,
 }
 
@@ -160,14 +163,14 @@ pub(crate) enum Life<M: Machine> {
 
 impl<M: Machine> Processes<M> {
     pub(crate) const fn new() -> Self {
-        Self { table: BTreeMap::new(), last_pid: 0 }
+        Self { table: BTreeMap::new(), groups: Groups::new(), last_pid: 0 }
     }
 
-    /// A number that no process has. Numbers are not used again before 2^31 others were.
+    /// A number that no process, process group or session has. Numbers are not used again before 2^31 others were.
     pub(crate) fn new_pid(&mut self) -> u32 {
         loop {
             self.last_pid = if self.last_pid >= u32::MAX / 2 { 1 } else { self.last_pid + 1 };
-            if !self.table.contains_key(&self.last_pid) {
+            if !self.table.contains_key(&self.last_pid) && !self.groups.is_taken(self.last_pid) {
                 return self.last_pid;
             }
         }
@@ -175,6 +178,7 @@ impl<M: Machine> Processes<M> {
 
     pub(crate) fn add(&mut self, process: Arc<Process<M>>, parent: u32) {
         let pid = process.pid;
+        self.groups.add(pid, parent);
         self.table.insert(pid, Entry { parent, children: Vec::new(), life: Life::Alive(process) });
         if let Some(entry) = self.table.get_mut(&parent) {
             entry.children.push(pid);
@@ -207,6 +211,7 @@ impl<M: Machine> Processes<M> {
     /// Takes an ended process out of the table.
     pub(crate) fn forget(&mut self, pid: u32) {
         let Some(entry) = self.table.remove(&pid) else { return };
+        self.groups.remove(pid);
         if let Some(parent) = self.table.get_mut(&entry.parent) {
             parent.children.retain(|&child| child != pid);
         }
