@@ -11,6 +11,7 @@ mod micro;
 mod plugin;
 mod profile;
 mod requests;
+pub(crate) mod stretch;
 
 use crate::build;
 use crate::setup::{self, Need};
@@ -27,6 +28,7 @@ use swos_qemu_tests::{Machine, forward_to};
 Names:
   boot_userland boot_http            instructions from reset to the first program, to a web server that listens
   min_ram_mib kernel_image           smallest machine that serves; size of the kernel
+  kernel_stretch                     longest piece of kernel work without a chance for an interrupt, in all and by case
   getpid page_fault_anon             instructions for a call that does nothing, for the first touch of a page
   read1_zero pread4k_cached open_close stat pipe_pingpong pipe_bw_KiB yield_2procs spawn_wait thread_create_join
   futex_handoff_rt epoll_wait_ready mmap_munmap
@@ -94,6 +96,12 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    fn new(workspace: &Workspace) -> Result<Self> {
+        let scratch = workspace.build().join("bench");
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        Ok(Self { kernel: build::kernel(workspace)?, image: image::serving(workspace)?, scratch })
+    }
+
     /// One CPU, 256 MiB, Cortex-A72: what the figures of others were taken on.
     fn machine(&self) -> Result<Machine> {
         Ok(Machine::new(&self.kernel).disk(&self.image).network(&[forward_to(80)?]))
@@ -107,7 +115,7 @@ const LISTENING: &str = "httpd: listening";
 type Measure = fn(&Workspace, &Subject, &Options, &[&str]) -> Result<Vec<Figure>>;
 
 /// Names that are measured together, and how.
-const GROUPS: [(&[&str], Measure); 5] = [
+const GROUPS: [(&[&str], Measure); 6] = [
     (&["kernel_image"], |_, subject, _, _| memory::kernel_image(subject)),
     (&["boot_userland", "boot_http"], |_, subject, _, _| boot::measure(subject)),
     (micro::NAMES, |workspace, subject, _, names| micro::measure(workspace, subject, names)),
@@ -115,6 +123,7 @@ const GROUPS: [(&[&str], Measure); 5] = [
         requests::measure(subject, options, names)
     }),
     (&["min_ram_mib"], |_, subject, _, _| memory::smallest(subject)),
+    (&[stretch::NAME], |workspace, subject, _, _| stretch::measure(workspace, subject)),
 ];
 const LOADS: &[&str] = &["rps_1", "rps_16", "rps_64"];
 
@@ -124,9 +133,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("{unknown} is no figure (cargo xtask bench --help lists them)");
     }
     setup::ensure(workspace, &[Need::Emulator])?;
-    let scratch = workspace.build().join("bench");
-    std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    let subject = Subject { kernel: build::kernel(workspace)?, image: image::serving(workspace)?, scratch };
+    let subject = Subject::new(workspace)?;
     if let Some(name) = &options.profile {
         return profile::print(workspace, &subject, name);
     }
@@ -140,7 +147,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             let figures = measure(workspace, &subject, options, &names)?;
             figures
                 .iter()
-                .filter(|figure| names.contains(&figure.name.as_str()))
+                .filter(|figure| names.iter().any(|name| figure.name.split('/').next() == Some(name)))
                 .for_each(|figure| figure.print(options));
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use elf::ElfBytes;
-use elf::abi::PT_LOAD;
+use elf::abi::{PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 
 /// Largest flat image that is plausible; a stray physical address would ask for gigabytes.
@@ -39,6 +39,19 @@ pub(crate) fn strip(file: &[u8]) -> Result<Vec<u8>> {
         kept.get_mut(field).context("a 64-bit ELF header")?.fill(0);
     }
     Ok(kept)
+}
+
+/// Addresses of the instructions in executable segments that `wanted` says yes to.
+pub(crate) fn instructions(file: &[u8], wanted: impl Fn(u32) -> bool) -> Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for segment in loaded(file)?.iter().filter(|segment| segment.p_flags & PF_X != 0) {
+        let bytes = contents(file, segment.p_offset, segment.p_filesz)?;
+        let words = bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word));
+        found.extend(
+            (segment.p_vaddr..).step_by(4).zip(words).filter(|&(_, word)| wanted(word)).map(|at| at.0),
+        );
+    }
+    Ok(found)
 }
 
 fn loaded(file: &[u8]) -> Result<Vec<elf::segment::ProgramHeader>> {

@@ -14,7 +14,7 @@ const SOURCE: &str = include_str!("../../plugin/count.c");
 const UART: u64 = 0x900_0000;
 
 /// What the plugin keeps account of, beside the total.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Account {
     /// The total alone.
     Total,
@@ -22,6 +22,9 @@ pub(super) enum Account {
     Console,
     /// The count of each instruction's address.
     Profile,
+    /// At each byte of console output the longest stretch since the one before, between executions of these instructions or
+    /// any of a program.
+    Stretches(Vec<u64>),
 }
 
 /// A compiled plugin and where its account goes.
@@ -38,6 +41,7 @@ pub(super) struct Counts {
     /// Instructions before the first of a program; 0 when none ran.
     pub(super) before_programs: u64,
     at_bytes: Vec<u64>,
+    longest: Vec<u64>,
     /// Executions by address.
     pub(super) by_address: HashMap<u64, u64>,
 }
@@ -64,8 +68,12 @@ impl Counter {
     /// The machine with the plugin loaded.
     pub(super) fn load(&self, machine: Machine) -> Machine {
         let mut argument = format!("{},out={}", self.object.display(), self.out.display());
-        match self.account {
+        match &self.account {
             Account::Total => {}
+            Account::Stretches(chances) => {
+                argument.push_str(&format!(",uart={UART:#x}"));
+                chances.iter().for_each(|at| argument.push_str(&format!(",chance={at:#x}")));
+            }
             Account::Console => argument.push_str(&format!(",uart={UART:#x}")),
             Account::Profile => argument.push_str(&format!(",profile={}", self.extra("profile").display())),
         }
@@ -85,13 +93,17 @@ impl Counter {
             total: number("total")?,
             before_programs: number("user")?,
             at_bytes: Vec::new(),
+            longest: Vec::new(),
             by_address: HashMap::new(),
         };
-        match self.account {
+        match &self.account {
             Account::Total => {}
-            Account::Console => {
+            Account::Console | Account::Stretches(_) => {
                 let lines = fs::read_to_string(self.extra("bytes"))?;
-                counts.at_bytes = lines.lines().filter_map(|line| line.parse().ok()).collect();
+                for (count, longest) in lines.lines().filter_map(|line| line.split_once(' ')) {
+                    counts.at_bytes.push(count.parse().context("a count")?);
+                    counts.longest.push(longest.parse().context("a count")?);
+                }
             }
             Account::Profile => {
                 let lines = fs::read_to_string(self.extra("profile"))?;
@@ -119,6 +131,12 @@ impl Counts {
     /// The count when the byte at `offset` of the console's output was printed.
     pub(super) fn at_byte(&self, offset: usize) -> Result<u64> {
         self.at_bytes.get(offset).copied().context("the console printed less than that")
+    }
+
+    /// The longest stretch that ended between two bytes of the console's output.
+    pub(super) fn longest_between(&self, begin: usize, end: usize) -> Result<u64> {
+        let between = self.longest.get(begin + 1..=end).context("the console printed less than that")?;
+        Ok(between.iter().copied().max().unwrap_or(0))
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn measure(subject: &Subject, options: &Options, names: &[&str]) -> R
 
 /// A run with few requests and one with many.
 pub(super) fn both(subject: &Subject, kind: Kind, account: Account) -> Result<(Counts, Counts)> {
-    Ok((counted(subject, kind, kind.few, account)?, counted(subject, kind, kind.many, account)?))
+    Ok((counted(subject, kind, kind.few, account.clone())?, counted(subject, kind, kind.many, account)?))
 }
 
 fn counted(subject: &Subject, kind: Kind, requests: u32, account: Account) -> Result<Counts> {

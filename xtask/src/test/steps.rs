@@ -4,7 +4,7 @@ use super::count::Count;
 use crate::cargo::{self, KERNEL_TARGET, USER_TARGET};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{docs, process, qemu_test, tidy};
+use crate::{bench, docs, process, qemu_test, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::process::{Command, Stdio};
 
@@ -35,6 +35,11 @@ pub(super) fn all() -> Vec<Step> {
             docs::render(workspace).map(|_| Count::SUCCESS)
         }),
         step("deny", "licences, sources and advisories of dependencies", deny),
+        step("stretch", "no piece of kernel work is too long", |workspace| {
+            setup::ensure(workspace, &[Need::Emulator])?;
+            let passed = bench::stretch::check(workspace)?;
+            Ok(Count { passed, ..Count::default() })
+        }),
         step("qemu", "the whole system, booted", |workspace| {
             qemu_test::scenarios(workspace, "").map(Count::from)
         }),

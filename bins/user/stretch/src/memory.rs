@@ -1,0 +1,106 @@
+//! Mappings.
+
+use alloc::string::String;
+use core::ptr::NonNull;
+
+use swos_ulib::{
+    abi::{Errno, Handle, MapFlags, Protection},
+    sys,
+    testing::text,
+};
+
+use crate::{Case, child_ends};
+
+pub(crate) const CASES: &[Case] = &[
+    ("protect-64-mib", protect),
+    ("unmap-64-mib", unmap),
+    ("map-over-64-mib", || map_over(64 << 20)),
+    ("map-over-4-mib", || map_over(4 << 20)),
+    ("protect-4000-areas", protect_areas),
+    ("map-over-4000-areas", map_over_areas),
+    ("unmap-4000-areas", unmap_areas),
+    ("end-with-100-mib", || child_ends("memory")),
+    ("end-with-4000-areas", || child_ends("areas")),
+];
+
+const PAGE: usize = 4096;
+/// As many as a process may have, less those of the program itself.
+const AREAS: usize = 4000;
+
+fn both() -> Protection {
+    Protection::READ | Protection::WRITE
+}
+
+/// Maps so many bytes and touches each page.
+fn touched(bytes: usize) -> Result<NonNull<u8>, Errno> {
+    let start = sys::map_anonymous(bytes, both())?;
+    for page in 0..bytes / PAGE {
+        // SAFETY: within the mapping, which is ours.
+        unsafe { start.add(page * PAGE).write_volatile(1) };
+    }
+    Ok(start)
+}
+
+pub(crate) fn touch_much() -> Result<(), String> {
+    touched(100 << 20).map(drop).map_err(text)
+}
+
+fn protect() -> Result<(), String> {
+    let start = touched(64 << 20).map_err(text)?;
+    // SAFETY: ours, and not used any more.
+    unsafe {
+        sys::mprotect(start, 64 << 20, Protection::READ).map_err(text)?;
+        sys::munmap(start, 64 << 20).map_err(text)
+    }
+}
+
+fn unmap() -> Result<(), String> {
+    let start = touched(64 << 20).map_err(text)?;
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::munmap(start, 64 << 20).map_err(text) }
+}
+
+fn fixed(at: NonNull<u8>, bytes: usize) -> Result<NonNull<u8>, Errno> {
+    let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED;
+    // SAFETY: replaces only what is ours and not used.
+    unsafe { sys::mmap(at.addr().get(), bytes, both(), flags, Handle::NONE, 0) }
+}
+
+fn map_over(bytes: usize) -> Result<(), String> {
+    let start = touched(bytes).map_err(text)?;
+    fixed(start, bytes).map_err(text)?;
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::munmap(start, bytes).map_err(text) }
+}
+
+/// A mapping of so many areas: every other page may only be read.
+pub(crate) fn many_areas() -> Result<NonNull<u8>, String> {
+    let start = touched(AREAS * PAGE).map_err(text)?;
+    for page in (0..AREAS).step_by(2) {
+        // SAFETY: within the mapping, which is ours.
+        unsafe { sys::mprotect(start.add(page * PAGE), PAGE, Protection::READ).map_err(text)? };
+    }
+    Ok(start)
+}
+
+fn protect_areas() -> Result<(), String> {
+    let start = many_areas()?;
+    // SAFETY: ours, and not used any more.
+    unsafe {
+        sys::mprotect(start, AREAS * PAGE, Protection::empty()).map_err(text)?;
+        sys::munmap(start, AREAS * PAGE).map_err(text)
+    }
+}
+
+fn map_over_areas() -> Result<(), String> {
+    let start = many_areas()?;
+    fixed(start, AREAS * PAGE).map_err(text)?;
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::munmap(start, AREAS * PAGE).map_err(text) }
+}
+
+fn unmap_areas() -> Result<(), String> {
+    let start = many_areas()?;
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::munmap(start, AREAS * PAGE).map_err(text) }
+}

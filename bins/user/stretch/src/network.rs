@@ -1,0 +1,102 @@
+//! Sockets on the loopback address.
+
+use alloc::{string::String, vec, vec::Vec};
+
+use swos_ulib::{
+    abi::SHUTDOWN_WRITE,
+    fs::File,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
+    sys,
+    testing::text,
+    thread,
+};
+
+use crate::Case;
+
+pub(crate) const CASES: &[Case] = &[
+    ("socket-write-and-read", stream),
+    ("socket-read-all-at-once", read_at_once),
+    ("sendfile", sendfile),
+    ("datagrams", datagrams),
+    ("close-a-full-listener", listener),
+    ("close-200-connections", connections),
+];
+
+const ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7002);
+
+fn pair() -> Result<(TcpStream, TcpStream), String> {
+    let listener = TcpListener::bind(ADDRESS, 64).map_err(text)?;
+    let near = TcpStream::connect(ADDRESS).map_err(text)?;
+    let (far, _) = listener.accept().map_err(text)?;
+    Ok((near, far))
+}
+
+fn stream() -> Result<(), String> {
+    let (mut near, mut far) = pair()?;
+    let writer = thread::spawn(move || near.write_all(&vec![1; 4 << 20]).map_err(text)).map_err(text)?;
+    let mut buffer = vec![0; 1 << 20];
+    while far.read(&mut buffer).map_err(text)? > 0 {}
+    writer.join()
+}
+
+/// The receive buffer is full before anything is read.
+fn read_at_once() -> Result<(), String> {
+    let (mut near, mut far) = pair()?;
+    let writer = thread::spawn(move || near.write_all(&vec![1; 1 << 20]).map_err(text)).map_err(text)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        thread::sleep(core::time::Duration::from_millis(20));
+        if far.read(&mut buffer).map_err(text)? == 0 {
+            return writer.join();
+        }
+    }
+}
+
+fn sendfile() -> Result<(), String> {
+    let (near, mut far) = pair()?;
+    let writer = thread::spawn(move || -> Result<(), String> {
+        let file = File::open("/bin/stretch").map_err(text)?;
+        for _ in 0..8 {
+            sys::sendfile(near.handle(), file.handle(), 0, u64::MAX, &[7; 3000]).map_err(text)?;
+        }
+        sys::shutdown(near.handle(), SHUTDOWN_WRITE).map_err(text)
+    })
+    .map_err(text)?;
+    let mut buffer = vec![0; 1 << 20];
+    while far.read(&mut buffer).map_err(text)? > 0 {}
+    writer.join()
+}
+
+fn datagrams() -> Result<(), String> {
+    let far = UdpSocket::bind(ADDRESS).map_err(text)?;
+    let near = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).map_err(text)?;
+    let mut buffer = vec![0; 65_507];
+    for length in [1_400, 1_472] {
+        near.send_to(buffer.get(..length).unwrap_or(&[]), ADDRESS).map_err(text)?;
+        far.recv_from(&mut buffer).map_err(text)?;
+    }
+    Ok(())
+}
+
+fn listener() -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 512).map_err(text)?;
+    let mut near = Vec::new();
+    for _ in 0..200 {
+        near.push(TcpStream::connect(ADDRESS).map_err(text)?);
+    }
+    drop(listener);
+    drop(near);
+    Ok(())
+}
+
+fn connections() -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 64).map_err(text)?;
+    let mut both = Vec::new();
+    for _ in 0..200 {
+        let near = TcpStream::connect(ADDRESS).map_err(text)?;
+        both.push((near, listener.accept().map_err(text)?));
+    }
+    drop(both);
+    Ok(())
+}
