@@ -95,6 +95,7 @@ pub struct Machine {
     append: Vec<String>,
     init: String,
     disk: Option<PathBuf>,
+    disks_before: Vec<PathBuf>,
     unreadable: Vec<u64>,
     forwards: Option<Vec<Forward>>,
     console: Console,
@@ -116,6 +117,7 @@ impl Machine {
             append: Vec::new(),
             init: String::new(),
             disk: None,
+            disks_before: Vec::new(),
             unreadable: Vec::new(),
             forwards: None,
             console: Console::Piped,
@@ -177,6 +179,13 @@ impl Machine {
     #[must_use]
     pub fn disk(mut self, image: impl Into<PathBuf>) -> Self {
         self.disk = Some(image.into());
+        self
+    }
+
+    /// Puts another disk before it, which is somebody else's.
+    #[must_use]
+    pub fn disk_before(mut self, foreign: impl Into<PathBuf>) -> Self {
+        self.disks_before.push(foreign.into());
         self
     }
 
@@ -244,6 +253,10 @@ impl Machine {
             Console::Interactive => push(&["-serial", "mon:stdio"]),
             // A person who types `reboot` wants the machine back; a program that watches wants to know that it went.
             Console::Piped => push(&["-no-reboot"]),
+        }
+        for (number, disk) in self.disks_before.iter().enumerate() {
+            let drive = format!("file={},if=none,id=before{number},format=raw,readonly=on", escaped(disk));
+            push(&["-drive", &drive, "-device", &format!("virtio-blk-device,drive=before{number}")]);
         }
         if let Some(disk) = &self.disk {
             let drive = drive(disk, &self.unreadable);

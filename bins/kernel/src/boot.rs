@@ -12,7 +12,7 @@ use swos_sync::{CpuSet, Lock, OnceCell};
 
 use crate::console::{self, say};
 use crate::interrupts::{self, Source};
-use crate::machine::{self, DISK, Kernel, Metal, NET};
+use crate::machine::{self, DISKS, Disk, Kernel, Metal, NET};
 use crate::{entropy, layout, memory, options, ranks, smp, traps, virtio};
 
 static PLATFORM: OnceCell<Platform> = OnceCell::new();
@@ -138,10 +138,15 @@ fn start_devices(platform: &Platform) -> Option<[u8; 32]> {
     let free = memory::frames().map_or(0, |frames| frames.lock().free_frames());
     let buffers = usize::try_from(free / 32).unwrap_or(usize::MAX);
     let mut found = virtio::find(platform, buffers);
-    if let Some((disk, device)) = found.block {
-        let _ = DISK.set(Lock::new(ranks::BLOCK, disk));
-        interrupts::connect(device.interrupt, Source::Block);
+    let disks: Box<[Disk]> = found
+        .blocks
+        .into_iter()
+        .map(|(disk, device)| Disk { device: Lock::new(ranks::BLOCK, disk), interrupt: device.interrupt })
+        .collect();
+    if let Some(first) = disks.first() {
+        interrupts::connect(first.interrupt, Source::Block);
     }
+    let _ = DISKS.set(disks);
     if let Some((net, device)) = found.net {
         let _ = NET.set(Lock::new(ranks::NET, net));
         interrupts::connect(device.interrupt, Source::Net);

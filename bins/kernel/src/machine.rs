@@ -1,18 +1,20 @@
 //! The machine under `kcore`: each method is a few instructions or a call into a driver.
 
+use alloc::boxed::Box;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use swos_abi::TimePage;
 use swos_arch::context::Context;
 use swos_arch::{cpu as arch_cpu, fp, sha256, timer, tlb, translation, user};
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
 use swos_mmio::{Rtc, Window};
-use swos_platform::Region;
+use swos_platform::{Interrupt, Region};
 use swos_sync::{Lock, OnceCell};
 use swos_units::{Frame, Instant, PAGE_SIZE, VirtAddr};
 use swos_vm::{AsidWidth, Audit};
 
 use crate::cpu::{self, Cpu};
+use crate::interrupts::Source;
 use crate::virtio::{BlockDevice, NetDevice};
 use crate::{boot, console, heap, interrupts, memory, panic, smp};
 
@@ -24,8 +26,21 @@ pub(crate) struct Metal {
     pub(crate) total_frames: u64,
 }
 
-/// The system disk.
-pub(crate) static DISK: OnceCell<Lock<BlockDevice>> = OnceCell::new();
+/// A disk, and the interrupt by which it reports.
+pub(crate) struct Disk {
+    pub(crate) device: Lock<BlockDevice>,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// All disks, in the order of the command line of QEMU.
+pub(crate) static DISKS: OnceCell<Box<[Disk]>> = OnceCell::new();
+/// Which of them is in use.
+static DISK: AtomicUsize = AtomicUsize::new(0);
+
+/// The disk in use.
+pub(crate) fn disk() -> Option<&'static Lock<BlockDevice>> {
+    DISKS.get()?.get(DISK.load(Ordering::Relaxed)).map(|disk| &disk.device)
+}
 /// The network interface.
 pub(crate) static NET: OnceCell<Lock<NetDevice>> = OnceCell::new();
 /// Tables that map nothing.
@@ -285,11 +300,19 @@ impl Machine for Metal {
     }
 
     fn block_count(&self) -> u64 {
-        DISK.get().map_or(0, |disk| disk.lock().blocks())
+        disk().map_or(0, |disk| disk.lock().blocks())
+    }
+
+    fn next_disk(&self) -> bool {
+        let next = DISK.load(Ordering::Relaxed) + 1;
+        let Some(disk) = DISKS.get().and_then(|disks| disks.get(next)) else { return false };
+        DISK.store(next, Ordering::Relaxed);
+        interrupts::connect(disk.interrupt, Source::Block);
+        true
     }
 
     fn block_read(&self, id: u32, first: u64, frames: &[Frame]) -> Result<(), DeviceBusy> {
-        let Some(disk) = DISK.get() else { return Err(DeviceBusy) };
+        let Some(disk) = disk() else { return Err(DeviceBusy) };
         let mut disk = disk.lock();
         if !disk.read(id, first, frames) {
             return Err(DeviceBusy);
@@ -302,7 +325,7 @@ impl Machine for Metal {
     }
 
     fn block_completion(&self) -> Option<(u32, Result<(), DeviceError>)> {
-        let (id, good) = DISK.get()?.lock().complete()?;
+        let (id, good) = disk()?.lock().complete()?;
         Some((id, if good { Ok(()) } else { Err(DeviceError) }))
     }
 

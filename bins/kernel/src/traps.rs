@@ -11,7 +11,7 @@ use swos_units::VirtAddr;
 use crate::console;
 use crate::cpu::Cpu;
 use crate::interrupts::{self, Source};
-use crate::machine::{DISK, Kernel, NET};
+use crate::machine::{self, Kernel, NET};
 
 /// Runs threads on this CPU, for ever.
 pub(crate) fn run(kernel: &'static Kernel, token: CpuToken) -> ! {
@@ -89,7 +89,7 @@ fn take_interrupts(kernel: &Kernel, token: &mut CpuToken) -> bool {
                 Some(Event::Kick)
             }
             Source::Console => console::on_interrupt().then_some(Event::Console),
-            Source::Block => DISK.get().map(|disk| {
+            Source::Block => machine::disk().map(|disk| {
                 disk.lock().on_interrupt();
                 Event::Block
             }),

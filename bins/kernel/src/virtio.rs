@@ -4,6 +4,7 @@ mod block;
 mod entropy;
 mod net;
 
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 use swos_arch::image::{self, LINEAR_BASE, LINEAR_LIMIT};
 use swos_mmio::Window;
@@ -62,11 +63,11 @@ unsafe impl Hal for LinearHal {
 
 const _: () = assert!(image::LINEAR_BASE.trailing_zeros() >= 46);
 
-/// What the machine's slots hold. Of each kind the one at the highest address: QEMU fills its slots from there, so that is
-/// the one its command line names first.
+/// What the machine's slots hold, the ones at the highest addresses first: QEMU fills its slots from there, so that is the
+/// order of its command line. Which disk is the system's is decided by what is on it.
 #[derive(Default)]
 pub(crate) struct Found {
-    pub(crate) block: Option<(BlockDevice, Device)>,
+    pub(crate) blocks: Vec<(BlockDevice, Device)>,
     pub(crate) net: Option<(NetDevice, Device)>,
     pub(crate) entropy: Option<EntropyDevice>,
 }
@@ -77,8 +78,8 @@ pub(crate) fn find(platform: &Platform, buffers: usize) -> Found {
     for &device in platform.virtio.iter().rev() {
         let Some(transport) = transport(device) else { continue };
         match transport.device_type() {
-            DeviceType::Block if found.block.is_none() => {
-                found.block = BlockDevice::start(transport).map(|driver| (driver, device));
+            DeviceType::Block => {
+                found.blocks.extend(BlockDevice::start(transport).map(|driver| (driver, device)));
             }
             DeviceType::Network if found.net.is_none() => {
                 found.net = NetDevice::start(transport, buffers).map(|driver| (driver, device));

@@ -11,7 +11,7 @@ use swos_basefs::BaseFs;
 use swos_handles::Grant;
 use swos_path::Path;
 use swos_swosbase::{
-    PublicKey,
+    Error as ImageError, PublicKey,
     v4::{Capacity, Mount, Progress},
 };
 use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
@@ -19,7 +19,7 @@ use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
 use crate::{
     Kernel, Level, Machine,
     calls::Birth,
-    files::{DISK, Names, Sha},
+    files::{Names, Sha},
     load::Strings,
     machine::Power,
     process::{HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX},
@@ -92,10 +92,6 @@ impl<M: Machine> Kernel<M> {
     fn advance(&self, stage: Stage) -> Result<(Stage, bool), Failure> {
         match stage {
             Stage::New => {
-                let blocks = self.machine.block_count();
-                if blocks == 0 {
-                    return Err("no system disk: attach a virtio-blk device with a base image".into());
-                }
                 if self.machine.entropy().is_none() {
                     self.log(
                         Level::Warning,
@@ -103,9 +99,7 @@ impl<M: Machine> Kernel<M> {
                         format_args!("no source of entropy: no network, predictable addresses"),
                     );
                 }
-                let capacity = Capacity::exactly(blocks * 4096);
-                let mount = Mount::new(&self.config.trusted_keys, capacity, self.config.version_floor);
-                Ok((Stage::Mounting(Box::new(mount)), true))
+                self.start_mount()
             }
             Stage::Mounting(mount) => self.mount(mount),
             Stage::Starting => {
@@ -114,6 +108,26 @@ impl<M: Machine> Kernel<M> {
             }
             Stage::Done => Ok((Stage::Done, false)),
         }
+    }
+
+    /// Sets out to mount from the selected disk, or from the first one after it that can hold an image.
+    fn start_mount(&self) -> Result<(Stage, bool), Failure> {
+        while self.machine.block_count() == 0 {
+            if !self.next_disk() {
+                return Err("no system disk: attach a virtio-blk device with a base image".into());
+            }
+        }
+        let capacity = Capacity::exactly(self.machine.block_count() * 4096);
+        let mount = Mount::new(&self.config.trusted_keys, capacity, self.config.version_floor);
+        Ok((Stage::Mounting(Box::new(mount)), true))
+    }
+
+    fn next_disk(&self) -> bool {
+        let selected = self.machine.next_disk();
+        if selected {
+            self.files.on_next_disk(self.machine.block_count());
+        }
+        selected
     }
 
     fn mount(&self, mut mount: Box<Mount>) -> Result<(Stage, bool), Failure> {
@@ -140,13 +154,15 @@ impl<M: Machine> Kernel<M> {
                 }
                 Ok((Stage::Mounting(mount), true))
             }
+            // Somebody else's disk, however it came before ours.
+            Progress::Failed(ImageError::BadMagic) if self.next_disk() => self.start_mount(),
             Progress::Failed(error) => Err(alloc::format!("base image refused: {error}")),
             Progress::Ready => {
                 let image = mount.finish().map_err(|error| alloc::format!("base image refused: {error}"))?;
                 let version = image.superblock.image_version;
                 let mut vfs = Vfs::new();
                 let id = vfs
-                    .attach(Box::new(BaseFs::new(image.index, DISK)))
+                    .attach(Box::new(BaseFs::new(image.index, self.files.disk())))
                     .map_err(|error| alloc::format!("mount: {error}"))?;
                 let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
                 *self.files.names.lock() = Some(Names { vfs, namespace: Namespace::new(root), root });

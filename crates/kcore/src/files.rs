@@ -4,7 +4,10 @@
 //! its bytes checks them against the image's hash tree, in its own time and outside all locks.
 
 use alloc::sync::Arc;
-use core::{fmt, sync::atomic::Ordering};
+use core::{
+    fmt,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use swos_abi::Errno;
 use swos_aspace::ObjectId;
@@ -25,9 +28,6 @@ use crate::{
     wait::{ANY_BITS, WaitKey},
 };
 
-/// The system disk in the page cache's keys.
-pub(crate) const DISK: swos_pagecache::ObjectId = swos_pagecache::ObjectId(0);
-
 /// Reads in flight, and blocks queued.
 const DISK_LIMITS: Limits = Limits { depth: 8, pending: 512, timeout_ns: 30_000_000_000 };
 
@@ -41,7 +41,9 @@ pub(crate) struct Files {
     pub(crate) pages: Lock<Pages>,
     /// Checks blocks of the mounted image.
     pub(crate) verifier: Lock<Option<BlockVerifier>>,
-    pub(crate) blocks: u64,
+    /// Number of the selected disk, and whole blocks on it.
+    disk: AtomicU32,
+    blocks: AtomicU64,
 }
 
 /// Names, and where they lead.
@@ -102,8 +104,20 @@ impl Files {
             names: Lock::new(ranks::NAMES, None),
             pages: Lock::new(ranks::PAGES, pages),
             verifier: Lock::new(ranks::VERIFIER, None),
-            blocks,
+            disk: AtomicU32::new(0),
+            blocks: AtomicU64::new(blocks),
         }
+    }
+
+    /// The selected disk in the page cache's keys.
+    pub(crate) fn disk(&self) -> swos_pagecache::ObjectId {
+        swos_pagecache::ObjectId(self.disk.load(Ordering::Relaxed))
+    }
+
+    /// Another disk was selected. What was read of the last one stays under its own keys, until the memory is wanted.
+    pub(crate) fn on_next_disk(&self, blocks: u64) {
+        self.disk.fetch_add(1, Ordering::Relaxed);
+        self.blocks.store(blocks, Ordering::Relaxed);
     }
 }
 
@@ -260,7 +274,7 @@ impl<M: Machine> Kernel<M> {
     /// Looks a block up; what is found has a reference for the caller.
     fn look_up(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> Found {
         let mut pages = self.files.pages.lock();
-        match pages.cache.get(Key { object: DISK, page: block }) {
+        match pages.cache.get(Key { object: self.files.disk(), page: block }) {
             Lookup::Hit(frame) => {
                 self.machine.share_frame(frame);
                 Found::Verified(frame)
@@ -301,7 +315,8 @@ impl<M: Machine> Kernel<M> {
             pages.cache.failed(ticket, ReadError::NoMemory, 0);
             return false;
         };
-        let Some(queue) = pages.queue.as_mut().filter(|_| block < self.files.blocks) else {
+        let Some(queue) = pages.queue.as_mut().filter(|_| block < self.files.blocks.load(Ordering::Relaxed))
+        else {
             self.machine.release_frame(frame);
             pages.cache.failed(ticket, ReadError::Device, 0);
             return false;

@@ -200,8 +200,12 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// [`UserFault`] if EL0 could not write it.
     fn store_u32(&self, at: VirtAddr, value: u32) -> Result<(), UserFault>;
 
-    /// Size of the system disk in whole 4 KiB blocks; 0 = no disk.
+    /// Size of the selected disk in whole 4 KiB blocks; 0 = no disk.
     fn block_count(&self) -> u64;
+
+    /// Selects the disk after this one, while no read is in flight; false = there is none, and nothing changed. The disk that
+    /// the machine lists first is selected at the start.
+    fn next_disk(&self) -> bool;
 
     /// Starts to read consecutive 4 KiB blocks into frames, at most 32. The device owns the frames until the completion.
     ///

@@ -112,6 +112,11 @@ impl Simulation {
         }
     }
 
+    /// Adds a disk that the machine lists after those it has.
+    pub fn add_disk(&self, disk: Vec<u8>) {
+        self.machine.state().further_disks.push_back(disk);
+    }
+
     /// The image that a plan makes, to change it before it is used.
     #[must_use]
     pub fn disk_of(plan: &Plan<'_>) -> Vec<u8> {

@@ -33,6 +33,8 @@ pub(crate) struct State {
     frames: Vec<Option<FrameState>>,
     free: Vec<usize>,
     pub(crate) disk: Vec<u8>,
+    /// Those that the kernel finds after it.
+    pub(crate) further_disks: VecDeque<Vec<u8>>,
     pub(crate) reads: VecDeque<(u64, u32, u64, Vec<Frame>)>,
     pub(crate) completions: VecDeque<(u32, Result<(), DeviceError>)>,
     pub(crate) console: Vec<u8>,
@@ -75,6 +77,7 @@ impl SimMachine {
             frames: (0..frames).map(|_| None).collect(),
             free: (0..frames).rev().collect(),
             disk,
+            further_disks: VecDeque::new(),
             reads: VecDeque::new(),
             completions: VecDeque::new(),
             console: Vec::new(),
@@ -424,6 +427,18 @@ impl Machine for SimMachine {
 
     fn block_count(&self) -> u64 {
         (self.state().disk.len() / PAGE_SIZE) as u64
+    }
+
+    fn next_disk(&self) -> bool {
+        let mut state = self.state();
+        assert!(state.reads.is_empty() && state.completions.is_empty(), "a read is in flight");
+        match state.further_disks.pop_front() {
+            Some(disk) => {
+                state.disk = disk;
+                true
+            }
+            None => false,
+        }
     }
 
     fn block_read(&self, id: u32, first: u64, frames: &[Frame]) -> Result<(), DeviceBusy> {

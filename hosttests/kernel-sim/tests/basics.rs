@@ -129,3 +129,19 @@ fn files_are_read_as_they_were_packed() {
 fn big() -> Vec<u8> {
     (0..100_003_u32).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect()
 }
+
+#[test]
+fn the_system_disk_is_known_by_what_is_on_it() {
+    let plan = Plan { cpus: 2, frames: 4096, seed: 1, programs: &[("init", power_off)], files: &[] };
+    let foreign = || [vec![], vec![0x5A; 3 * 4096], vec![0; 4096]];
+    let image = Simulation::disk_of(&plan);
+    let mut simulation = Simulation::with_disk(&plan, vec![0; 100]);
+    foreign().into_iter().chain([image]).for_each(|disk| simulation.add_disk(disk));
+    simulation.run(2_000_000);
+    assert!(simulation.machine().console_text().contains("all is well"));
+    // Nobody's: it says so and ends.
+    let mut simulation = Simulation::with_disk(&plan, vec![1; 8192]);
+    foreign().into_iter().for_each(|disk| simulation.add_disk(disk));
+    assert_eq!(simulation.run(2_000_000), 1);
+    assert!(simulation.machine().console_text().contains("base image refused"));
+}

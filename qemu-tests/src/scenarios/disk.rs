@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, PANIC_MARKER};
 use crate::http::Client;
-use crate::machine::ExitBy;
+use crate::machine::{ExitBy, Machine};
 use crate::scenario::{Bench, Scenario};
 use anyhow::{Context, Result, bail, ensure};
 use core::ops::Range;
@@ -30,6 +30,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     };
     vec![
         Scenario::new("disk/unreadable-files", files),
+        Scenario::new("disk/found-behind-others", behind_others),
+        Scenario::new("disk/only-foreign", only_foreign),
         block("superblock", |_| Ok(0)),
         block("metadata", |_| Ok(1)),
         block("hashes", |layout| Ok(layout.first_data - 1)),
@@ -119,6 +121,44 @@ enum Came {
     WithoutServer,
     /// It switched itself off.
     Off(ExitStatus),
+}
+
+/// Disks that hold no image: text, nothing, and less than a block.
+fn foreign() -> Result<[tempfile::NamedTempFile; 3]> {
+    let contents = [b"somebody's notes ".repeat(10_000), vec![0; 1 << 20], vec![7; 512]];
+    let mut files = Vec::new();
+    for bytes in contents {
+        let file = tempfile::NamedTempFile::new().context("cannot make a disk")?;
+        fs::write(file.path(), &bytes)?;
+        files.push(file);
+    }
+    files.try_into().ok().context("three disks")
+}
+
+/// Which disk is the system's is decided by what is on it, not by where it is plugged in.
+fn behind_others(bench: &Bench) -> Result<()> {
+    let disks = foreign()?;
+    let machine = disks.iter().fold(bench.served()?, |machine, disk| machine.disk_before(disk.path()));
+    let layout = Layout::of(bench)?;
+    let port = machine.host_port(80).context("the web server's port is led in")?;
+    bench.boot_and_outlive(machine, |guest| {
+        guest.expect("httpd: listening")?;
+        ensure!(refused(bench, &layout, port)?.is_empty(), "not all pages are served");
+        Ok(())
+    })
+}
+
+/// With no image on any disk the machine says so and ends.
+fn only_foreign(bench: &Bench) -> Result<()> {
+    let [text, zeros, short] = foreign()?;
+    let machine = Machine::new(&bench.artefacts().kernel).disk(zeros.path());
+    let machine = machine.disk_before(text.path()).disk_before(short.path());
+    bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
+        guest.expect("base image refused: ")?;
+        let status = guest.exit(LIMIT)?;
+        ensure!(!status.success(), "ended with {status}");
+        Ok(())
+    })
 }
 
 /// A sector in the middle of each eighth page of the site: those pages are refused, to a program as an error of its call and
