@@ -68,10 +68,14 @@ impl Boot {
 
 impl<M: Machine> Kernel<M> {
     /// Does the next piece of booting, if there is one and it can be done now. True = there is more.
+    #[inline]
     pub(crate) fn boot_step(&self) -> bool {
-        if self.booted.load(Ordering::Relaxed) {
-            return false;
-        }
+        !self.booted.load(Ordering::Relaxed) && self.boot_on()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn boot_on(&self) -> bool {
         // Waits for a CPU that is at it: to turn away could leave nobody to see what the disk has brought meanwhile. One step
         // is bounded, and the others have nothing else to do yet.
         let mut boot = self.boot.lock();

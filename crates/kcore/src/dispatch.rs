@@ -1,7 +1,7 @@
 //! Traps in, threads out: scheduling on each CPU.
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use swos_abi::{Call, Errno, result_to_raw};
 use swos_sched::{Enter, Load, place};
@@ -14,7 +14,7 @@ use crate::{
     fault::Resolution,
     ranks,
     thread::{Pending, Phase, State, Thread},
-    wait::Stop,
+    wait::{CallResult, Stop},
 };
 
 /// What the trap entry does after a call or a fault.
@@ -89,7 +89,12 @@ pub(crate) struct Own<M: Machine> {
     pub(crate) current: Option<Arc<Thread<M>>>,
     /// The process whose address space is selected: the current thread's, or the last one's while idle.
     pub(crate) space: Option<Arc<crate::process::Process<M>>>,
+    /// When a thread left, until the next one has come; `None` = it is not known.
+    pub(crate) left_at: Option<Instant>,
 }
+
+/// A thread to run, and for how long; `None` = nobody else waits.
+type Next<M> = (Arc<Thread<M>>, Option<Duration>);
 
 /// One CPU as the others see it.
 pub(crate) struct Shared<M: Machine> {
@@ -104,7 +109,13 @@ impl<M: Machine> Shared<M> {
         Self {
             queue: Lock::new(ranks::RUN_QUEUE, swos_sched::RunQueue::new(id)),
             timers: Lock::new(ranks::TIMERS, TimerQueue::new()),
-            flags: crate::Flags::default(),
+            flags: crate::Flags {
+                // Until it first calls `dispatch`.
+                idle: AtomicBool::new(true),
+                slice_end: AtomicU64::new(u64::MAX),
+                armed: AtomicU64::new(u64::MAX),
+                ..crate::Flags::default()
+            },
         }
     }
 }
@@ -121,37 +132,81 @@ impl<M: Machine> Kernel<M> {
     /// A system call of the thread that runs on this CPU.
     #[inline]
     pub fn syscall(&self, cpu: &mut CpuToken, number: u64, arguments: [u64; 6]) -> Trap {
-        let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
-        self.call(cpu, &thread, number, arguments)
+        let Some(thread) = &self.own.get(cpu).current else { return Trap::Reschedule };
+        let flags = &self.shared(cpu.index()).flags;
+        // Only this CPU counts here.
+        flags.calls.store(flags.calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let result = if thread.process.is_ending() {
+            Err(Stop::Exit)
+        } else {
+            self.first_try(cpu, thread, number, arguments)
+        };
+        let raw = match result {
+            Ok(value) => result_to_raw(Ok(value)),
+            Err(Stop::Errno(errno)) => result_to_raw(Err(errno)),
+            Err(stop) => {
+                let [a, b, c, d, e, f] = arguments;
+                return self.stopped(cpu, stop, number, a, b, c, d, e, f);
+            }
+        };
+        if thread.progress.is_used() {
+            self.forget(thread);
+        }
+        // The end of the slice needs no look: the timer interrupts once the call is over.
+        if flags.reschedule.load(Ordering::Relaxed) { self.give_way(cpu, raw) } else { Trap::Return(raw) }
     }
 
+    /// A call did not end at once. Its arguments come one by one: an array would be in memory for those that do, too.
     #[inline(never)]
-    fn call(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, number: u64, arguments: [u64; 6]) -> Trap {
-        self.shared(cpu.index()).flags.calls.fetch_add(1, Ordering::Relaxed);
-        let call = match Call::decode(number, arguments) {
-            Ok(call) => call,
-            Err(errno) => return Trap::Return(result_to_raw(Err(errno))),
-        };
-        if call == (Call::Yield {}) {
-            return self.yield_now(cpu, thread);
+    #[expect(clippy::too_many_arguments, reason = "six are the call's")]
+    fn stopped(
+        &self,
+        cpu: &mut CpuToken,
+        stop: Stop,
+        number: u64,
+        a: u64,
+        b: u64,
+        c: u64,
+        d: u64,
+        e: u64,
+        f: u64,
+    ) -> Trap {
+        let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
+        if stop == Stop::GiveWay {
+            thread.state.lock().pending = Pending::Result(0);
+            self.put_back(cpu, Enter::Yielded);
+            return Trap::Reschedule;
         }
-        match self.attempt(cpu, thread, call) {
-            Some(raw) if self.must_reschedule(cpu) => {
-                thread.state.lock().pending = Pending::Result(raw);
-                self.put_back(cpu, Enter::Preempted);
-                Trap::Reschedule
-            }
-            Some(raw) => Trap::Return(raw),
+        let Ok(call) = Call::decode(number, [a, b, c, d, e, f]) else { return Trap::Resume };
+        match self.attempt(cpu, &thread, call, Err(stop)) {
+            Some(raw) => self.give_way(cpu, raw),
             None => Trap::Reschedule,
         }
     }
 
-    /// Performs a call until it ends or waits. `None` = the thread left the CPU.
-    fn attempt(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, call: Call) -> Option<i64> {
+    /// A call has ended: lets another thread run if it must.
+    #[inline(never)]
+    fn give_way(&self, cpu: &mut CpuToken, raw: i64) -> Trap {
+        if !self.must_reschedule(cpu) {
+            return Trap::Return(raw);
+        }
+        if let Some(thread) = &self.own.get(cpu).current {
+            thread.state.lock().pending = Pending::Result(raw);
+        }
+        self.put_back(cpu, Enter::Preempted);
+        Trap::Reschedule
+    }
+
+    /// Goes on with a call, of which `result` has come so far, until it ends or waits. `None` = the thread left the CPU.
+    #[inline(never)]
+    fn attempt(
+        &self,
+        cpu: &mut CpuToken,
+        thread: &Arc<Thread<M>>,
+        call: Call,
+        mut result: CallResult,
+    ) -> Option<i64> {
         loop {
-            thread.state.lock().woken = false;
-            let result =
-                if thread.process.is_ending() { Err(Stop::Exit) } else { self.perform(cpu, thread, call) };
             let waits = match result {
                 Ok(value) => return Some(self.complete(thread, Ok(value))),
                 Err(Stop::Errno(errno)) => return Some(self.complete(thread, Err(errno))),
@@ -163,6 +218,11 @@ impl<M: Machine> Kernel<M> {
                     thread.state.lock().pending = Pending::Call(call);
                     self.put_back(cpu, Enter::Preempted);
                     self.shared(cpu.index()).flags.breathe.store(true, Ordering::Relaxed);
+                    return None;
+                }
+                Err(Stop::GiveWay) => {
+                    thread.state.lock().pending = Pending::Result(0);
+                    self.put_back(cpu, Enter::Yielded);
                     return None;
                 }
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
@@ -180,19 +240,31 @@ impl<M: Machine> Kernel<M> {
                 }
             }
             self.unregister(thread);
+            result = self.try_again(cpu, thread, call);
         }
     }
 
     /// The call is over: forget what it kept between its tries.
     fn complete(&self, thread: &Thread<M>, result: Result<u64, Errno>) -> i64 {
-        self.unregister(thread);
-        thread.progress.lock().reset();
+        self.forget(thread);
         result_to_raw(result)
     }
 
-    /// Takes the thread off the CPU to wait.
+    /// Performs a call that was tried before.
+    fn try_again(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
+        if thread.process.is_ending() { Err(Stop::Exit) } else { self.perform(cpu, thread, call) }
+    }
+
+    #[inline(never)]
+    fn forget(&self, thread: &Thread<M>) {
+        self.unregister(thread);
+        thread.progress.reset();
+    }
+
+    /// Takes the thread off the CPU to wait. A wake-up that came since it last stopped lets it go on instead: perhaps for
+    /// nothing, but none is lost.
     pub(crate) fn stop(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) -> Stopped {
-        let deadline = thread.progress.lock().deadline;
+        let deadline = thread.progress.deadline();
         let mut state = thread.state.lock();
         if state.woken || thread.process.is_ending() {
             state.woken = false;
@@ -202,12 +274,15 @@ impl<M: Machine> Kernel<M> {
             let armed = self.shared(cpu.index()).timers.lock().arm(at, thread.clone());
             let Ok(id) = armed else { return Stopped::NoMemory };
             state.timer = Some((cpu.index(), id));
+            self.set_timer_by(cpu.index(), at.as_nanos());
         }
         state.phase = Phase::Waiting;
         state.pending = pending;
-        self.charge(cpu, &mut state, thread);
+        let now = self.charge(cpu, &mut state, thread);
         drop(state);
-        self.own.get_mut(cpu).current = None;
+        let own = self.own.get_mut(cpu);
+        own.current = None;
+        own.left_at = Some(now);
         Stopped::Waits
     }
 
@@ -215,21 +290,34 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn put_back(&self, cpu: &mut CpuToken, why: Enter) {
         let Some(thread) = self.own.get_mut(cpu).current.take() else { return };
         let mut state = thread.state.lock();
-        self.charge(cpu, &mut state, &thread);
+        let now = self.machine.now();
+        let ran = Self::ran(&mut state, &thread, now);
         state.phase = Phase::Ready;
         let shared = self.shared(cpu.index());
-        let mut queue = shared.queue.lock();
-        queue.enqueue(&mut state.entity, thread.clone(), why);
-        shared.flags.queued.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut queue = shared.queue.lock();
+            queue.charge(&mut state.entity, ran);
+            queue.enqueue(&mut state.entity, thread.clone(), why);
+            shared.flags.queued.store(queue.len(), Ordering::Relaxed);
+        }
+        drop(state);
+        self.own.get_mut(cpu).left_at = Some(now);
     }
 
-    /// Accounts for the time since the thread got the CPU.
-    fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) {
+    /// Accounts for the time since the thread got the CPU; returns the time now.
+    fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
         let now = self.machine.now();
+        let ran = Self::ran(state, thread, now);
+        self.shared(cpu.index()).queue.lock().charge(&mut state.entity, ran);
+        now
+    }
+
+    /// How long the thread has run since it was last charged.
+    fn ran(state: &mut State, thread: &Thread<M>, now: Instant) -> Duration {
         let ran = now.since(state.since);
         state.since = now;
-        self.shared(cpu.index()).queue.lock().charge(&mut state.entity, ran);
         thread.process.cpu_ns.fetch_add(ran.as_nanos(), Ordering::Relaxed);
+        ran
     }
 
     /// Enters a ready thread into the run queue of the CPU that suits it, and tells that CPU. Releases the thread first:
@@ -245,7 +333,7 @@ impl<M: Machine> Kernel<M> {
         {
             let mut queue = shared.queue.lock();
             queue.enqueue(&mut state.entity, thread.clone(), why);
-            shared.flags.queued.fetch_add(1, Ordering::Relaxed);
+            shared.flags.queued.store(queue.len(), Ordering::Relaxed);
         }
         // A CPU says that it is idle before it looks at this flag, so either it sees the flag or the kick reaches it.
         shared.flags.reschedule.store(true, Ordering::SeqCst);
@@ -285,7 +373,6 @@ impl<M: Machine> Kernel<M> {
             self.put_back(cpu, Enter::Preempted);
             return Trap::Reschedule;
         }
-        self.set_timer(cpu);
         Trap::Resume
     }
 
@@ -297,6 +384,7 @@ impl<M: Machine> Kernel<M> {
             self.make_ready(&thread);
         }
         self.net_timer(cpu.index(), now);
+        self.set_timer(cpu, now);
     }
 
     /// Whether the running thread must make room: its slice ended, or a thread is due that runs before it.
@@ -309,36 +397,49 @@ impl<M: Machine> Kernel<M> {
         }
         let Some(thread) = &self.own.get(cpu).current else { return true };
         let mut state = thread.state.lock();
-        self.charge(cpu, &mut state, thread);
-        let preempted = {
-            let queue = self.shared(cpu.index()).queue.lock();
-            queue.preempts(&state.entity) || (over && !queue.is_empty())
+        let now = self.machine.now();
+        let ran = Self::ran(&mut state, thread, now);
+        let (preempted, slice) = {
+            let mut queue = self.shared(cpu.index()).queue.lock();
+            queue.charge(&mut state.entity, ran);
+            let preempted = queue.preempts(&state.entity) || (over && !queue.is_empty());
+            (preempted, queue.slice(&state.entity))
         };
         drop(state);
         if !preempted {
-            self.start_slice(cpu, thread);
+            self.start_slice(cpu, now, slice);
         }
         preempted
     }
 
     /// Runs what this CPU has to do until there is a thread to run, or nothing.
     pub fn dispatch(&self, cpu: &mut CpuToken) -> Dispatch<M> {
-        self.not_idle(cpu);
-        let breathe = self.shared(cpu.index()).flags.breathe.swap(false, Ordering::Relaxed);
+        let flags = &self.shared(cpu.index()).flags;
+        if flags.idle.load(Ordering::Relaxed) {
+            self.not_idle(cpu);
+        }
+        let breathe = flags.breathe.load(Ordering::Relaxed);
         if breathe || self.background(cpu) {
+            flags.breathe.store(false, Ordering::Relaxed);
+            self.own.get_mut(cpu).left_at = None;
             return Dispatch::Again;
         }
-        let Some(thread) = self.next_thread(cpu) else {
+        let Some((thread, slice)) = self.next_thread(cpu) else {
             return self.go_idle(cpu);
         };
+        let own = self.own.get_mut(cpu);
+        own.current = Some(thread.clone());
+        // The time between two threads is the second one's.
+        let since = own.left_at.take().unwrap_or_else(|| self.machine.now());
         let pending = {
             let mut state = thread.state.lock();
             state.phase = Phase::Running { cpu: cpu.index() };
             state.cpu = cpu.index();
-            state.since = self.machine.now();
-            core::mem::replace(&mut state.pending, Pending::Nothing)
+            state.since = since;
+            let pending = state.pending;
+            state.pending = Pending::Nothing;
+            pending
         };
-        self.own.get_mut(cpu).current = Some(thread.clone());
         if thread.process.is_ending() {
             self.end_thread(cpu, &thread);
             // It may have left work behind, which comes before the next thread: that one might never pass here again.
@@ -349,29 +450,41 @@ impl<M: Machine> Kernel<M> {
         let result = match pending {
             Pending::Nothing => None,
             Pending::Result(raw) => Some(raw),
-            Pending::Call(call) => match self.attempt(cpu, &thread, call) {
-                Some(raw) => Some(raw),
-                None => return Dispatch::Again,
-            },
+            Pending::Call(call) => {
+                let result = self.try_again(cpu, &thread, call);
+                match self.attempt(cpu, &thread, call, result) {
+                    Some(raw) => Some(raw),
+                    None => return Dispatch::Again,
+                }
+            }
         };
-        self.start_slice(cpu, &thread);
+        if !self.shared(cpu.index()).flags.reschedule.load(Ordering::Relaxed) {
+            self.start_slice(cpu, since, slice);
+        } else if self.must_reschedule(cpu) {
+            // Its call made another ready that goes first.
+            thread.state.lock().pending = result.map_or(Pending::Nothing, Pending::Result);
+            self.put_back(cpu, Enter::Preempted);
+            return Dispatch::Again;
+        }
         Dispatch::Run { thread, result }
     }
 
-    fn next_thread(&self, cpu: &CpuToken) -> Option<Arc<Thread<M>>> {
+    /// The thread to run, and how long it may.
+    fn next_thread(&self, cpu: &CpuToken) -> Option<Next<M>> {
         let shared = self.shared(cpu.index());
         shared.flags.reschedule.store(false, Ordering::SeqCst);
         let picked = {
             let mut queue = shared.queue.lock();
-            let picked = queue.pick();
-            shared.flags.queued.fetch_sub(usize::from(picked.is_some()), Ordering::Relaxed);
+            let picked = queue.pick_with_slice();
+            shared.flags.queued.store(queue.len(), Ordering::Relaxed);
             picked
         };
         picked.or_else(|| self.steal(cpu.index()))
     }
 
     /// Takes a thread from the CPU that has most waiting.
-    fn steal(&self, cpu: usize) -> Option<Arc<Thread<M>>> {
+    #[inline(never)]
+    fn steal(&self, cpu: usize) -> Option<Next<M>> {
         let mut best = None;
         for other in (0..self.cpus.len()).filter(|&other| other != cpu) {
             let waiting = self.shared(other).flags.queued.load(Ordering::Relaxed);
@@ -383,7 +496,7 @@ impl<M: Machine> Kernel<M> {
         let stolen = {
             let mut queue = self.shared(victim).queue.lock();
             let stolen = queue.steal(|_| true)?;
-            self.shared(victim).flags.queued.fetch_sub(1, Ordering::Relaxed);
+            self.shared(victim).flags.queued.store(queue.len(), Ordering::Relaxed);
             stolen
         };
         let thread = stolen.item().clone();
@@ -391,9 +504,10 @@ impl<M: Machine> Kernel<M> {
         let mut state = thread.state.lock();
         let mut queue = self.shared(cpu).queue.lock();
         queue.enqueue_stolen(&mut state.entity, stolen);
-        queue.pick()
+        queue.pick_with_slice()
     }
 
+    #[inline(never)]
     fn go_idle(&self, cpu: &mut CpuToken) -> Dispatch<M> {
         let flags = &self.shared(cpu.index()).flags;
         flags.idle.store(true, Ordering::SeqCst);
@@ -401,11 +515,14 @@ impl<M: Machine> Kernel<M> {
             return Dispatch::Again;
         }
         self.leave_dead_space(cpu);
-        flags.idle_since.store(self.machine.now().as_nanos(), Ordering::Relaxed);
-        self.set_timer(cpu);
+        self.own.get_mut(cpu).left_at = None;
+        let now = self.machine.now();
+        flags.idle_since.store(now.as_nanos(), Ordering::Relaxed);
+        self.set_timer(cpu, now);
         Dispatch::Idle
     }
 
+    #[inline(never)]
     fn not_idle(&self, cpu: &mut CpuToken) {
         let flags = &self.shared(cpu.index()).flags;
         flags.online.store(true, Ordering::Relaxed);
@@ -416,14 +533,11 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn start_slice(&self, cpu: &CpuToken, thread: &Thread<M>) {
-        let slice = {
-            let state = thread.state.lock();
-            self.shared(cpu.index()).queue.lock().slice(&state.entity)
-        };
-        let end = slice.map_or(Instant::FAR_FUTURE, |slice: Duration| self.machine.now() + slice);
-        self.shared(cpu.index()).flags.slice_end.store(end.as_nanos(), Ordering::Relaxed);
-        self.set_timer(cpu);
+    fn start_slice(&self, cpu: &CpuToken, from: Instant, slice: Option<Duration>) {
+        let end = slice.map_or(u64::MAX, |slice| (from + slice).as_nanos());
+        self.shared(cpu.index()).flags.slice_end.store(end, Ordering::Relaxed);
+        // A timer that is set too early costs an interrupt now and then; setting it anew would cost at each switch.
+        self.set_timer_by(cpu.index(), end);
     }
 
     fn slice_over(&self, cpu: &CpuToken) -> bool {
@@ -431,11 +545,13 @@ impl<M: Machine> Kernel<M> {
         end != u64::MAX && end <= self.machine.now().as_nanos()
     }
 
-    /// Sets this CPU's timer to the first of: end of the slice, a thread's time-out, the network's deadline.
-    pub(crate) fn set_timer(&self, cpu: &CpuToken) {
+    /// Sets this CPU's timer to the first of: end of the slice, a thread's time-out, the network's deadline. A slice that is
+    /// over already counts no more: whoever runs next gets one of its own.
+    fn set_timer(&self, cpu: &CpuToken, now: Instant) {
         let shared = self.shared(cpu.index());
         let idle = shared.flags.idle.load(Ordering::Relaxed);
-        let slice = if idle { u64::MAX } else { shared.flags.slice_end.load(Ordering::Relaxed) };
+        let slice = shared.flags.slice_end.load(Ordering::Relaxed);
+        let slice = if idle || slice <= now.as_nanos() { u64::MAX } else { slice };
         let timeout = shared.timers.lock().deadline().map_or(u64::MAX, Instant::as_nanos);
         let at = slice.min(timeout).min(self.net_deadline(cpu.index()));
         shared.flags.armed.store(at, Ordering::Relaxed);
@@ -452,12 +568,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Lets the other ready threads of this CPU run first.
-    fn yield_now(&self, cpu: &mut CpuToken, thread: &Thread<M>) -> Trap {
-        if self.shared(cpu.index()).queue.lock().is_empty() {
-            return Trap::Return(0);
-        }
-        thread.state.lock().pending = Pending::Result(0);
-        self.put_back(cpu, Enter::Yielded);
-        Trap::Reschedule
+    pub(crate) fn yield_now(&self, cpu: &CpuToken) -> CallResult {
+        let alone = self.shared(cpu.index()).flags.queued.load(Ordering::Relaxed) == 0;
+        if alone { Ok(0) } else { Err(Stop::GiveWay) }
     }
 }

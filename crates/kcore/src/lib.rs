@@ -75,6 +75,8 @@ pub struct Kernel<M: Machine> {
     cpus: Box<[dispatch::Shared<M>]>,
     processes: Lock<process::Processes<M>>,
     teardown: Lock<VecDeque<process::Teardown<M>>>,
+    /// Its length, for a look without the lock.
+    teardown_len: AtomicUsize,
     threads_alive: AtomicU32,
     last_tid: AtomicU32,
     waits: Lock<wait::WaitTable<M>>,
@@ -106,7 +108,7 @@ pub(crate) struct Flags {
     pub(crate) reschedule: AtomicBool,
     /// Interrupts get their turn before its next thread.
     pub(crate) breathe: AtomicBool,
-    /// Threads in its run queue; changed only with the queue locked, so that it never falls below what is there.
+    /// Threads in its run queue; written only with the queue locked.
     pub(crate) queued: AtomicUsize,
     /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
     pub(crate) slice_end: AtomicU64,
@@ -143,10 +145,11 @@ impl<M: Machine> Kernel<M> {
         let asid_width = machine.asid_width();
         let net = net::Net::new(&machine, &mut random);
         Some(Self {
-            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None }),
+            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, left_at: None }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
             processes: Lock::new(ranks::PROCESSES, process::Processes::new()),
             teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
+            teardown_len: AtomicUsize::new(0),
             threads_alive: AtomicU32::new(0),
             last_tid: AtomicU32::new(0),
             waits: Lock::new(ranks::WAITS, FutexTable::new(SeededHash::new(seed))),

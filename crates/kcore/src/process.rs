@@ -277,6 +277,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Ends the thread that runs on this CPU; with the last one, its process.
+    #[inline(never)]
     pub(crate) fn end_thread(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
         thread.state.lock().phase = Phase::Ended;
@@ -295,15 +296,32 @@ impl<M: Machine> Kernel<M> {
         let record =
             ExitRecord { pid: process.pid, cpu_ns: process.cpu_ns.load(Ordering::Relaxed), ..record };
         let teardown = Teardown { process: process.clone(), record, handles_done: false };
-        self.teardown.lock().push_back(teardown);
+        self.push_teardown(teardown);
+    }
+
+    fn push_teardown(&self, work: Teardown<M>) {
+        let mut queue = self.teardown.lock();
+        queue.push_back(work);
+        self.teardown_len.store(queue.len(), Ordering::Relaxed);
+    }
+
+    fn next_teardown(&self) -> Option<Teardown<M>> {
+        let mut queue = self.teardown.lock();
+        let work = queue.pop_front();
+        self.teardown_len.store(queue.len(), Ordering::Relaxed);
+        work
     }
 
     /// Does one slice of long work, if there is any. True = let interrupts in and come again.
+    #[inline]
     pub(crate) fn background(&self, cpu: &mut CpuToken) -> bool {
-        if self.boot_step() {
-            return true;
-        }
-        let Some(mut work) = self.teardown.lock().pop_front() else { return false };
+        // Of what another CPU leaves at this moment, that one or the next to be idle takes care.
+        self.boot_step() || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
+    }
+
+    #[inline(never)]
+    fn teardown_step(&self, cpu: &mut CpuToken) -> bool {
+        let Some(mut work) = self.next_teardown() else { return false };
         self.leave_dead_space(cpu);
         if !work.handles_done {
             let mut closed = Vec::new();
@@ -317,7 +335,7 @@ impl<M: Machine> Kernel<M> {
             self.finish(work);
             return true;
         }
-        self.teardown.lock().push_back(work);
+        self.push_teardown(work);
         true
     }
 

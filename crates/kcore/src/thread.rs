@@ -1,12 +1,15 @@
 //! Threads: what the kernel keeps of each.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::fmt;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use swos_abi::Call;
 use swos_futex::WaitId;
 use swos_sched::{Entity, Weight};
-use swos_sync::Lock;
+use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
@@ -21,7 +24,7 @@ pub struct Thread<M: Machine> {
     context: M::Context,
     pub(crate) state: Lock<State>,
     /// How far its current call is. Touched by its own CPU only.
-    pub(crate) progress: Lock<Progress>,
+    pub(crate) progress: Kept,
 }
 
 /// What the scheduler knows.
@@ -78,13 +81,56 @@ pub(crate) struct Progress {
     pub(crate) fired: bool,
 }
 
-impl Progress {
+/// The progress of a thread's call, most of which end at once and leave none.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    progress: Lock<Progress>,
+    /// The call may have left something. Written and read by the thread's own CPU only.
+    used: AtomicBool,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self { progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()), used: AtomicBool::new(false) }
+    }
+
+    /// The progress, to note something in it.
+    pub(crate) fn lock(&self) -> LockGuard<'_, Progress> {
+        self.used.store(true, Ordering::Relaxed);
+        self.progress.lock()
+    }
+
+    /// Whether there may be anything in it.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes or items that earlier tries have done.
+    #[inline]
+    pub(crate) fn done(&self) -> u64 {
+        if self.is_used() { self.progress.lock().done } else { 0 }
+    }
+
+    /// Whether all that an earlier try waited for has happened.
+    #[inline]
+    pub(crate) fn fired(&self) -> bool {
+        self.is_used() && self.progress.lock().fired
+    }
+
+    /// When the call's time-out comes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.is_used() { self.progress.lock().deadline } else { None }
+    }
+
     /// Forgets all for the next call, but keeps the memory of the list.
-    pub(crate) fn reset(&mut self) {
-        debug_assert!(self.waits.is_empty(), "registrations are taken back before the call is over");
-        self.deadline = None;
-        self.done = 0;
-        self.fired = false;
+    pub(crate) fn reset(&self) {
+        let mut progress = self.progress.lock();
+        debug_assert!(progress.waits.is_empty(), "registrations are taken back before the call is over");
+        progress.deadline = None;
+        progress.done = 0;
+        progress.fired = false;
+        self.used.store(false, Ordering::Relaxed);
     }
 }
 
@@ -106,7 +152,7 @@ impl<M: Machine> Thread<M> {
                     since: Instant::ZERO,
                 },
             ),
-            progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()),
+            progress: Kept::new(),
         })
     }
 

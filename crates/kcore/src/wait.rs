@@ -47,6 +47,8 @@ pub(crate) enum Stop {
     Fault(Access),
     /// It did a bounded part of its work; it is restarted after interrupts had their turn.
     Again,
+    /// It lets the other ready threads of this CPU run first, and returns 0 then.
+    GiveWay,
     /// Its thread is at its end.
     Exit,
 }
@@ -103,14 +105,16 @@ impl<M: Machine> Kernel<M> {
     /// was woken by what it waited for, and not by a time-out or for nothing.
     #[inline]
     pub(crate) fn unregister(&self, thread: &Thread<M>) {
-        let mut progress = thread.progress.lock();
-        if !progress.waits.is_empty() {
-            self.take_back(&mut progress);
+        if thread.progress.is_used() {
+            self.take_back(&mut thread.progress.lock());
         }
     }
 
     #[inline(never)]
     fn take_back(&self, progress: &mut Progress) {
+        if progress.waits.is_empty() {
+            return;
+        }
         let mut fired = true;
         let mut table = self.waits.lock();
         for id in progress.waits.drain(..) {

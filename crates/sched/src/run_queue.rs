@@ -127,6 +127,14 @@ impl<T> RunQueue<T> {
         Some(waiting.item)
     }
 
+    /// The same, and how long that thread may run, as [`slice`](Self::slice) says.
+    #[must_use = "the thread is out of the queue"]
+    pub fn pick_with_slice(&mut self) -> Option<(T, Option<Duration>)> {
+        let weight = self.heap.first()?.weight;
+        let item = self.pick()?;
+        Some((item, self.slice_of(weight)))
+    }
+
     /// Accounts `ran` to the thread that runs or ran here. To be called when it stops, and before
     /// [`preempts`](Self::preempts) is asked.
     pub fn charge(&mut self, entity: &mut Entity, ran: Duration) {
@@ -138,11 +146,16 @@ impl<T> RunQueue<T> {
 
     /// How long `current` may run before another is picked; `None` if none waits: then no tick is needed.
     #[must_use]
+    #[inline]
     pub fn slice(&self, current: &Entity) -> Option<Duration> {
+        self.slice_of(current.weight.get())
+    }
+
+    fn slice_of(&self, weight: u32) -> Option<Duration> {
         if self.is_empty() {
             return None;
         }
-        let own = u64::from(current.weight.get());
+        let own = u64::from(weight);
         let share = LATENCY.as_nanos().saturating_mul(own) / self.weight.saturating_add(own);
         Some(Duration::from_nanos(share.clamp(SLICE_MIN.as_nanos(), SLICE_MAX.as_nanos())))
     }

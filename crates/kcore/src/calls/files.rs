@@ -201,7 +201,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ISDIR.into());
         }
         let length = length.min(TRANSFER_MAX).min(attributes.size.saturating_sub(offset));
-        let mut done = thread.progress.lock().done;
+        let mut done = thread.progress.done();
         if done == 0 && length > 0 {
             self.read_ahead(file, vnode, offset, length, attributes.size);
         }

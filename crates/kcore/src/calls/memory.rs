@@ -146,7 +146,7 @@ impl<M: Machine> Kernel<M> {
     fn unmap_pages(&self, thread: &Arc<Thread<M>>, pages: PageRange) -> Result<(), Stop> {
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
-        let first_step = thread.progress.lock().done == 0;
+        let first_step = thread.progress.done() == 0;
         let whole_in_one = pages.count() <= PAGES_PER_STEP as u64;
         if whole_in_one {
             inner.areas.unmap(pages, |_| {}).map_err(area_errno)?;
@@ -160,8 +160,7 @@ impl<M: Machine> Kernel<M> {
             };
             inner.areas.map_over(reserved, |_| {}).map_err(area_errno)?;
         }
-        let start =
-            Page::from_number(pages.start().number() + thread.progress.lock().done).unwrap_or_default();
+        let start = Page::from_number(pages.start().number() + thread.progress.done()).unwrap_or_default();
         let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
         let vacant = inner.areas.vacancy(rest);
         if !matches!(inner.tables, Translation::Live(_)) {
@@ -195,7 +194,7 @@ impl<M: Machine> Kernel<M> {
         let mut inner = space.inner.lock();
         // Repeating it on a restart changes nothing: the areas say already what the tables come to say.
         inner.areas.protect(pages, access).map_err(area_errno)?;
-        let done = thread.progress.lock().done;
+        let done = thread.progress.done();
         let start = Page::from_number(pages.start().number() + done).unwrap_or_default();
         let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
         let Translation::Live(tables) = &mut inner.tables else { return Ok(0) };

@@ -42,11 +42,49 @@ impl Drop for Reading<'_> {
 }
 
 impl<M: Machine> Kernel<M> {
+    /// Tries a call that was just made. Those that programs make all the time are found at once, with their arguments still in
+    /// registers; decoding the others costs some thirty instructions more.
+    #[inline(always)]
+    pub(crate) fn first_try(
+        &self,
+        cpu: &CpuToken,
+        thread: &Arc<Thread<M>>,
+        number: u64,
+        [a, b, c, d, e, f]: [u64; 6],
+    ) -> CallResult {
+        match number {
+            swos_abi::NR_YIELD => self.yield_now(cpu),
+            swos_abi::NR_READ => self.read(thread, Handle(a), b, c),
+            swos_abi::NR_WRITE => self.write(thread, Handle(a), b, c),
+            swos_abi::NR_PREAD => self.pread(thread, Handle(a), b, c, d),
+            swos_abi::NR_CLOSE => self.close(thread, Handle(a)),
+            swos_abi::NR_READY_WAIT => self.ready_wait(thread, Handle(a), b, c, d),
+            _ => self.decode_and_try(cpu, thread, number, a, b, c, d, e, f),
+        }
+    }
+
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "six are the call's")]
+    fn decode_and_try(
+        &self,
+        cpu: &CpuToken,
+        thread: &Arc<Thread<M>>,
+        number: u64,
+        a: u64,
+        b: u64,
+        c: u64,
+        d: u64,
+        e: u64,
+        f: u64,
+    ) -> CallResult {
+        self.perform(cpu, thread, Call::decode(number, [a, b, c, d, e, f])?)
+    }
+
     /// Performs a call of `thread`, which runs on this CPU with its address space selected.
     ///
     /// Not inlined: its caller tries in a loop, and the compiler would compute before it what any of the calls might need.
     #[inline(never)]
-    pub(crate) fn perform(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
+    pub(crate) fn perform(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
         match call {
             Call::AbiVersion {} => Ok(u64::from(swos_abi::ABI_VERSION)),
             Call::Exit { status } => Err(self.exit(thread, status)),
@@ -59,8 +97,7 @@ impl<M: Machine> Kernel<M> {
             }
             Call::ThreadExit { clear } => self.thread_exit(thread, clear),
             Call::Gettid {} => Ok(u64::from(thread.tid)),
-            // Done before it gets here: it needs no restart.
-            Call::Yield {} => Ok(0),
+            Call::Yield {} => self.yield_now(cpu),
             Call::FutexWait { address, expected, timeout_ns, bitset } => {
                 self.futex_wait(thread, address, expected, timeout_ns, bitset)
             }

@@ -142,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         if end.end != End::Writer {
             return Err(Errno::BADF.into());
         }
-        let before = thread.progress.lock().done;
+        let before = thread.progress.done();
         let mut done = before;
         let stop = loop {
             if done == length {

@@ -325,7 +325,7 @@ impl<M: Machine> Kernel<M> {
         }
         let at = user_range(address, 4)?;
         // Woken, not just restarted: the waker took the registration away.
-        if thread.progress.lock().fired {
+        if thread.progress.fired() {
             return Ok(0);
         }
         if self.time_is_up(thread, timeout_ns) {

@@ -148,7 +148,7 @@ impl<M: Machine> Kernel<M> {
         let now = self.machine.now();
         let mut net = self.net.lock();
         let stack = stack_of(&mut net)?;
-        if thread.progress.lock().done == 1 {
+        if thread.progress.done() == 1 {
             // Restarted: the attempt is under way, or over.
             if let Some(error) = stack.take_error(socket.id).map_err(Errno::from)? {
                 return Err(Errno::from(error).into());
@@ -156,7 +156,7 @@ impl<M: Machine> Kernel<M> {
         }
         match stack.connect(now, socket.id, remote) {
             Ok(()) if socket.kind == SocketKind::Datagram => Ok(0),
-            Err(Error::AlreadyConnected) if thread.progress.lock().done == 1 => Ok(0),
+            Err(Error::AlreadyConnected) if thread.progress.done() == 1 => Ok(0),
             started @ (Ok(()) | Err(Error::InProgress)) => {
                 if socket.nonblock.load(Ordering::Relaxed) {
                     let errno = if started.is_ok() { Errno::INPROGRESS } else { Errno::ALREADY };
@@ -223,7 +223,7 @@ impl<M: Machine> Kernel<M> {
             return self.send_connected(thread, socket, buffer, length);
         }
         let push = if flags & SEND_MORE == 0 { Push::Now } else { Push::More };
-        let mut done = thread.progress.lock().done;
+        let mut done = thread.progress.done();
         let pause = done + SENT_AT_ONCE;
         while done < length {
             if done >= pause {
@@ -448,7 +448,7 @@ impl<M: Machine> Kernel<M> {
         }
         let head_len = head.1;
         let length = head_len.saturating_add(length.min(attributes.size.saturating_sub(offset)));
-        let mut done = thread.progress.lock().done;
+        let mut done = thread.progress.done();
         while done < head_len.min(length) {
             let push = if head_len == length { Push::Now } else { Push::More };
             match self.send_step(thread, &socket, head.0, (done, head_len), push)? {

@@ -161,3 +161,17 @@ fn reserved_room_is_enough() {
     assert_eq!(queue.heap.room(), room);
     assert_eq!(queue.reserve(usize::MAX), Err(NoMemory));
 }
+
+#[test]
+fn who_is_picked_knows_its_slice() {
+    let mut queue = RunQueue::new(0);
+    assert_eq!(queue.pick_with_slice(), None::<(&str, _)>);
+    let (mut light, mut heavy) = (Entity::new(Weight::NORMAL), Entity::new(Weight::from_nice(-5)));
+    queue.enqueue(&mut heavy, "heavy", Enter::New);
+    queue.enqueue(&mut light, "light", Enter::New);
+    let (picked, slice) = queue.pick_with_slice().expect("two wait");
+    let entity = if picked == "heavy" { &heavy } else { &light };
+    assert_eq!(slice, queue.slice(entity));
+    assert!(slice.is_some());
+    assert_eq!(queue.pick_with_slice().expect("one waits").1, None, "alone, it needs no slice");
+}
