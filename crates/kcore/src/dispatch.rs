@@ -17,6 +17,9 @@ use crate::{
     wait::{CallResult, Stop},
 };
 
+/// Time-outs handled in one interrupt.
+const TIME_OUTS_PER_SLICE: usize = 32;
+
 /// What the trap entry does after a call or a fault.
 #[must_use]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,6 +139,7 @@ impl<M: Machine> Kernel<M> {
         let flags = &self.shared(cpu.index()).flags;
         // Only this CPU counts here.
         flags.calls.store(flags.calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        flags.woken.store(0, Ordering::Relaxed);
         let result = if thread.process.is_ending() {
             Err(Stop::Exit)
         } else {
@@ -357,6 +361,7 @@ impl<M: Machine> Kernel<M> {
 
     /// An interrupt on this CPU.
     pub fn interrupt(&self, cpu: &mut CpuToken, event: Event) -> Trap {
+        self.shared(cpu.index()).flags.woken.store(0, Ordering::Relaxed);
         match event {
             Event::Timer => self.on_timer(cpu),
             Event::Kick => self.on_kick(cpu),
@@ -379,7 +384,8 @@ impl<M: Machine> Kernel<M> {
     fn on_timer(&self, cpu: &CpuToken) {
         let now = self.machine.now();
         self.shared(cpu.index()).flags.armed.store(u64::MAX, Ordering::Relaxed);
-        loop {
+        // What is due beyond that fires again at once: `set_timer` finds it.
+        for _ in 0..TIME_OUTS_PER_SLICE {
             let Some(thread) = self.shared(cpu.index()).timers.lock().expire(now) else { break };
             self.make_ready(&thread);
         }
@@ -396,6 +402,9 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         let Some(thread) = &self.own.get(cpu).current else { return true };
+        if !self.works.is_empty() {
+            return true;
+        }
         let mut state = thread.state.lock();
         let now = self.machine.now();
         let ran = Self::ran(&mut state, thread, now);
@@ -418,6 +427,7 @@ impl<M: Machine> Kernel<M> {
         if flags.idle.load(Ordering::Relaxed) {
             self.not_idle(cpu);
         }
+        flags.woken.store(0, Ordering::Relaxed);
         let breathe = flags.breathe.load(Ordering::Relaxed);
         if breathe || self.background(cpu) {
             flags.breathe.store(false, Ordering::Relaxed);
@@ -511,7 +521,10 @@ impl<M: Machine> Kernel<M> {
     fn go_idle(&self, cpu: &mut CpuToken) -> Dispatch<M> {
         let flags = &self.shared(cpu.index()).flags;
         flags.idle.store(true, Ordering::SeqCst);
-        if flags.reschedule.load(Ordering::SeqCst) || !self.teardown.lock().is_empty() {
+        if flags.reschedule.load(Ordering::SeqCst)
+            || !self.teardown.lock().is_empty()
+            || !self.works.is_empty()
+        {
             return Dispatch::Again;
         }
         self.leave_dead_space(cpu);

@@ -416,7 +416,7 @@ impl<M: Machine> Kernel<M> {
                     }
                     Outcome::Failed => {
                         self.machine.release_frame(frame);
-                        let waiters = self.wake(key, usize::MAX, ANY_BITS);
+                        let waiters = self.wake(key, usize::MAX);
                         // The mount waits without a thread, and must hear of it.
                         let booting = u32::from(!self.booted.load(Ordering::Relaxed));
                         let waiters = u32::try_from(waiters).unwrap_or(u32::MAX).max(booting);

@@ -40,6 +40,7 @@ mod space;
 mod thread;
 mod user;
 mod wait;
+mod work;
 
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 use core::{
@@ -77,6 +78,7 @@ pub struct Kernel<M: Machine> {
     teardown: Lock<VecDeque<process::Teardown<M>>>,
     /// Its length, for a look without the lock.
     teardown_len: AtomicUsize,
+    works: work::Works<M>,
     threads_alive: AtomicU32,
     last_tid: AtomicU32,
     waits: Lock<wait::WaitTable<M>>,
@@ -114,6 +116,8 @@ pub(crate) struct Flags {
     pub(crate) slice_end: AtomicU64,
     /// What its timer is set to, in nanoseconds; `u64::MAX` = off.
     pub(crate) armed: AtomicU64,
+    /// Threads that it made ready since interrupts had their turn. Its own.
+    pub(crate) woken: AtomicUsize,
     /// System calls that it served.
     pub(crate) calls: AtomicU64,
     /// Time that it was idle, up to when it last became busy.
@@ -150,6 +154,7 @@ impl<M: Machine> Kernel<M> {
             processes: Lock::new(ranks::PROCESSES, process::Processes::new()),
             teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
             teardown_len: AtomicUsize::new(0),
+            works: work::Works::new(),
             threads_alive: AtomicU32::new(0),
             last_tid: AtomicU32::new(0),
             waits: Lock::new(ranks::WAITS, FutexTable::new(SeededHash::new(seed))),

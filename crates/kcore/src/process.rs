@@ -254,26 +254,15 @@ const SLOTS_PER_SLICE: usize = 32;
 impl<M: Machine> Kernel<M> {
     /// Starts the end of a process: its threads leave as they come by.
     pub(crate) fn end_process(&self, process: &Arc<Process<M>>, record: ExitRecord) {
-        let threads = {
+        {
             let mut threads = process.threads.lock();
             if threads.ending.is_some() {
                 return;
             }
             threads.ending = Some(record);
             process.ending.store(true, Ordering::SeqCst);
-            threads.list.clone()
-        };
-        for thread in threads {
-            let running = match thread.state.lock().phase {
-                Phase::Running { cpu } => Some(cpu),
-                Phase::Ready | Phase::Waiting | Phase::Ended => None,
-            };
-            match running {
-                Some(cpu) if cpu != self.machine.cpu_index() => self.machine.kick(cpu),
-                Some(_) => {}
-                None => self.make_ready(&thread),
-            }
         }
+        self.rouse_all(process);
     }
 
     /// Ends the thread that runs on this CPU; with the last one, its process.
@@ -316,7 +305,9 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub(crate) fn background(&self, cpu: &mut CpuToken) -> bool {
         // Of what another CPU leaves at this moment, that one or the next to be idle takes care.
-        self.boot_step() || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
+        self.boot_step()
+            || (!self.works.is_empty() && self.work_step())
+            || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
     }
 
     #[inline(never)]

@@ -42,6 +42,8 @@ pub(crate) const TIMERS: &Rank = &Rank::new(75, "timers");
 pub(crate) const RUN_QUEUE: &Rank = &Rank::new(80, "run queue");
 /// Processes that are being taken apart.
 pub(crate) const TEARDOWN: &Rank = &Rank::new(82, "teardown");
+/// Work that was left for later.
+pub(crate) const WORK: &Rank = &Rank::new(83, "work");
 /// Address space ids.
 pub(crate) const ASIDS: &Rank = &Rank::new(85, "asids");
 /// The ASID of one address space.

@@ -7,6 +7,7 @@
 
 use alloc::sync::Arc;
 
+use arrayvec::ArrayVec;
 use swos_abi::Errno;
 use swos_futex::{ANY, FutexTable, SeededHash};
 use swos_units::{Instant, VirtAddr};
@@ -15,6 +16,7 @@ use crate::{
     Kernel, Machine,
     machine::UserFault,
     thread::{Phase, Progress, Thread},
+    work::{WAKES_PER_SLICE, Work},
 };
 
 /// What a thread may wait for.
@@ -51,6 +53,15 @@ pub(crate) enum Stop {
     GiveWay,
     /// Its thread is at its end.
     Exit,
+}
+
+/// What came of waking threads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Woken {
+    /// So many, and there are no others to wake.
+    All(usize),
+    /// So many, and the others may be woken after interrupts had their turn.
+    Some(usize),
 }
 
 /// A user access that faulted.
@@ -123,23 +134,37 @@ impl<M: Machine> Kernel<M> {
         progress.fired = fired;
     }
 
-    /// Wakes up to `count` threads that wait for `key` with one of `bits`; returns how many.
-    pub(crate) fn wake(&self, key: WaitKey, count: usize, bits: u32) -> usize {
+    /// Wakes up to `count` threads that wait for `key`, whatever their bits; returns how many. Those beyond what one slice
+    /// allows are counted, and woken later.
+    pub(crate) fn wake(&self, key: WaitKey, count: usize) -> usize {
         // Who comes back while we are at it waits for the next time, or we might never end.
         let count = count.min(self.waits.lock().waiting(&key));
-        let mut woken = 0;
-        while woken < count {
-            // One at a time: no list of the woken, and the table's lock is free while each enters its run queue.
-            let Some(thread) = self.waits.lock().wake(&key, 1, bits).next() else { break };
-            self.make_ready(&thread);
-            woken += 1;
+        match self.wake_some(key, count, ANY_BITS) {
+            Woken::All(woken) => woken,
+            Woken::Some(woken) => {
+                self.do_later(Work::Wake { key, left: count - woken });
+                count
+            }
         }
-        woken
+    }
+
+    /// Wakes as many of `count` threads that wait for `key` with one of `bits` as may be before interrupts have their turn.
+    pub(crate) fn wake_some(&self, key: WaitKey, count: usize, bits: u32) -> Woken {
+        let now = count.min(self.wakes_left());
+        let mut threads = ArrayVec::<_, WAKES_PER_SLICE>::new();
+        // The table's lock is free while they enter their run queues, and those with other bits are passed over once.
+        threads.extend(self.waits.lock().wake(&key, now, bits));
+        let woken = threads.len();
+        self.count_wakes(woken);
+        for thread in &threads {
+            self.make_ready(thread);
+        }
+        if woken == count || woken < now { Woken::All(woken) } else { Woken::Some(woken) }
     }
 
     /// Wakes all that wait for `key`.
     pub(crate) fn wake_all(&self, key: WaitKey) {
-        self.wake(key, usize::MAX, ANY_BITS);
+        self.wake(key, usize::MAX);
     }
 
     /// Makes a waiting thread go on; one that runs or is ready looks once more before it waits.

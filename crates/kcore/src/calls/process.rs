@@ -21,7 +21,7 @@ use crate::{
     process::{Life, Limits, NAME_LEN, NewProcess, Process},
     thread::{Phase, Thread},
     user::user_range,
-    wait::{CallResult, Stop, WaitKey},
+    wait::{CallResult, Stop, WaitKey, Woken},
 };
 
 /// Handles that one spawn can pass on.
@@ -246,7 +246,7 @@ impl<M: Machine> Kernel<M> {
             }
             self.machine.store_u32(VirtAddr::new(clear), 0).map_err(crate::wait::write_fault)?;
             let key = WaitKey::Futex { pid: thread.process.pid, address: clear };
-            self.wake(key, 1, crate::wait::ANY_BITS);
+            self.wake(key, 1);
         }
         Err(Stop::Exit)
     }
@@ -353,7 +353,18 @@ impl<M: Machine> Kernel<M> {
         }
         user_range(address, 4)?;
         let key = WaitKey::Futex { pid: thread.process.pid, address };
-        Ok(self.wake(key, count as usize, bitset) as u64)
+        // How many are to be woken is settled at the first try, or those who come back meanwhile might keep this up for ever.
+        let (limit, done) = match thread.progress.done() {
+            0 => (self.waits.lock().waiting(&key).min(count as usize) as u64, 0),
+            kept => (kept >> 32, kept & u64::from(u32::MAX)),
+        };
+        match self.wake_some(key, usize::try_from(limit - done).unwrap_or(0), bitset) {
+            Woken::All(woken) => Ok(done + woken as u64),
+            Woken::Some(woken) => {
+                thread.progress.lock().done = limit << 32 | (done + woken as u64);
+                Err(Stop::Again)
+            }
+        }
     }
 }
 

@@ -1,0 +1,150 @@
+//! Work that is too long for the call or the interrupt that caused it: the rest is done later, a slice each time a CPU passes
+//! by, and interrupts have their turn in between.
+//!
+//! Who leaves something behind marks its CPU, which then comes back before it returns to a program. So nothing waits for
+//! long, and nothing that a program can do makes the queue grow: it does not get to run before the queue is empty.
+
+use alloc::{collections::VecDeque, sync::Arc};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use swos_sync::Lock;
+
+use crate::{
+    Kernel, Machine,
+    process::Process,
+    ranks,
+    thread::Phase,
+    wait::{ANY_BITS, WaitKey, Woken},
+};
+
+/// Threads that are made ready between two chances for an interrupt, for whatever reason.
+pub(crate) const WAKES_PER_SLICE: usize = 64;
+
+/// One thing that is not finished.
+pub(crate) enum Work<M: Machine> {
+    /// So many more of those that wait for a key are to be woken.
+    Wake { key: WaitKey, left: usize },
+    /// The first so many threads of an ending process have not been told yet.
+    Rouse { process: Arc<Process<M>>, left: usize },
+}
+
+/// All of it.
+pub(crate) struct Works<M: Machine> {
+    queue: Lock<VecDeque<Work<M>>>,
+    count: AtomicUsize,
+}
+
+impl<M: Machine> Works<M> {
+    pub(crate) const fn new() -> Self {
+        Self { queue: Lock::new(ranks::WORK, VecDeque::new()), count: AtomicUsize::new(0) }
+    }
+
+    /// Whether there is any.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Leaves work for later, or gives it back if there is no memory to note it.
+    fn leave(&self, work: Work<M>) -> Result<(), Work<M>> {
+        let mut queue = self.works.queue.lock();
+        if queue.try_reserve(1).is_err() {
+            return Err(work);
+        }
+        queue.push_back(work);
+        self.works.count.store(queue.len(), Ordering::SeqCst);
+        drop(queue);
+        // This CPU comes by before it runs a program again.
+        self.shared(self.machine.cpu_index()).flags.reschedule.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Leaves work for later. Without memory to note it, it is done now, however long it takes.
+    pub(crate) fn do_later(&self, work: Work<M>) {
+        let mut rest = self.leave(work).err();
+        while let Some(work) = rest {
+            self.shared(self.machine.cpu_index()).flags.woken.store(0, Ordering::Relaxed);
+            rest = self.slice_of(work);
+        }
+    }
+
+    /// Does one slice of what was left. True = there was something.
+    #[inline(never)]
+    pub(crate) fn work_step(&self) -> bool {
+        let work = {
+            let mut queue = self.works.queue.lock();
+            let work = queue.pop_front();
+            self.works.count.store(queue.len(), Ordering::SeqCst);
+            work
+        };
+        let Some(work) = work else { return false };
+        if let Some(rest) = self.slice_of(work) {
+            self.do_later(rest);
+        }
+        true
+    }
+
+    /// Does one slice, returns the rest.
+    fn slice_of(&self, work: Work<M>) -> Option<Work<M>> {
+        match work {
+            Work::Wake { key, left } => match self.wake_some(key, left, ANY_BITS) {
+                Woken::All(_) => None,
+                Woken::Some(woken) => Some(Work::Wake { key, left: left - woken }),
+            },
+            Work::Rouse { process, left } => {
+                let left = self.rouse(&process, left);
+                (left > 0).then_some(Work::Rouse { process, left })
+            }
+        }
+    }
+
+    /// How many more threads may be made ready before interrupts have their turn.
+    pub(crate) fn wakes_left(&self) -> usize {
+        let woken = self.shared(self.machine.cpu_index()).flags.woken.load(Ordering::Relaxed);
+        WAKES_PER_SLICE.saturating_sub(woken)
+    }
+
+    /// Notes that threads were made ready.
+    pub(crate) fn count_wakes(&self, count: usize) {
+        let woken = &self.shared(self.machine.cpu_index()).flags.woken;
+        woken.store(woken.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    /// Makes the threads of an ending process look at what became of it, of the first `left` the last ones; returns how many
+    /// that leaves. From the end, because those that leave the list meanwhile move others only towards its front.
+    fn rouse(&self, process: &Process<M>, left: usize) -> usize {
+        let mut left = left;
+        while left > 0 && self.wakes_left() > 0 {
+            let thread = {
+                let threads = process.threads.lock();
+                left = left.min(threads.list.len());
+                let Some(index) = left.checked_sub(1) else { break };
+                left = index;
+                threads.list.get(index).cloned()
+            };
+            let Some(thread) = thread else { break };
+            self.count_wakes(1);
+            let running = match thread.state.lock().phase {
+                Phase::Running { cpu } => Some(cpu),
+                Phase::Ready | Phase::Waiting | Phase::Ended => None,
+            };
+            match running {
+                Some(cpu) if cpu != self.machine.cpu_index() => self.machine.kick(cpu),
+                Some(_) => {}
+                None => self.make_ready(&thread),
+            }
+        }
+        left
+    }
+
+    /// Makes all threads of an ending process leave.
+    pub(crate) fn rouse_all(&self, process: &Arc<Process<M>>) {
+        let all = process.threads.lock().list.len();
+        let left = self.rouse(process, all);
+        if left > 0 {
+            self.do_later(Work::Rouse { process: process.clone(), left });
+        }
+    }
+}

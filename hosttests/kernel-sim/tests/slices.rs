@@ -1,0 +1,156 @@
+//! Work that is too long for one piece: the rest is done, once, and nobody is forgotten.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "programs of a test: what can't be ends it"
+)]
+
+mod common;
+
+use common::{figures, map, power_off, spawn, wait};
+use swos_abi::*;
+use swos_kernel_sim::{Plan, Program, Simulation, User};
+
+/// More than three slices of wake-ups.
+const THREADS: u64 = 200;
+
+fn all_well(programs: &[(&'static str, Program)]) {
+    for cpus in [1, 2, 4] {
+        let plan = Plan { cpus, frames: 8192, seed: cpus as u64, programs, files: &[] };
+        let mut simulation = Simulation::new(&plan);
+        simulation.run(4_000_000);
+        let text = simulation.machine().console_text();
+        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
+    }
+}
+
+/// Whether this is one of the threads that `crowd` started, and what they share.
+fn is_thread(user: &User) -> Option<u64> {
+    (user.argument() != user.stack()).then(|| user.argument())
+}
+
+/// Starts threads that share a page: each finds it as its argument.
+fn crowd(user: &mut User) -> u64 {
+    let shared = map(user, 4096);
+    let stacks = map(user, THREADS * 256);
+    for number in 1..=THREADS {
+        let entry = user.entry();
+        user.call(NR_THREAD_CREATE, &[entry, stacks + number * 256, shared, 0]).unwrap();
+    }
+    shared
+}
+
+/// Waits until so many threads are left in the system.
+fn until(user: &mut User, threads: u32) {
+    while figures(user).threads != threads {
+        user.call(NR_SLEEP, &[1_000_000]).unwrap();
+    }
+}
+
+fn futex_wait(user: &mut User, at: u64, bits: u64) -> Result<u64, Errno> {
+    user.call(NR_FUTEX_WAIT, &[at, 0, TIMEOUT_NEVER, bits])
+}
+
+#[test]
+fn a_wake_of_many_is_counted_exactly_and_misses_nobody() {
+    fn init(user: &mut User) {
+        if let Some(shared) = is_thread(user) {
+            // Every second one waits with another bit.
+            let odd = user.stack() / 256 % 2;
+            assert_eq!(futex_wait(user, shared, 1 << odd), Ok(0));
+            return;
+        }
+        let before = figures(user).threads;
+        let shared = crowd(user);
+        user.call(NR_SLEEP, &[5_000_000]).unwrap();
+        assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 70, 2]), Ok(70));
+        until(user, before + THREADS as u32 - 70);
+        assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, u64::from(u32::MAX), 2]), Ok(THREADS / 2 - 70));
+        assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 99, 3]), Ok(99));
+        assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 99, 3]), Ok(1));
+        until(user, before);
+        power_off(user);
+    }
+    all_well(&[("init", init)]);
+}
+
+#[test]
+fn all_that_poll_one_pipe_hear_of_a_byte() {
+    fn init(user: &mut User) {
+        if let Some(shared) = is_thread(user) {
+            let at = user.stack() - 64;
+            let reader = user.load(shared, 8);
+            user.store(at, &reader);
+            user.store(at + 8, &u64::from(POLL_IN).to_le_bytes());
+            assert_eq!(user.call(NR_POLL, &[at, 1, TIMEOUT_NEVER]), Ok(1));
+            return;
+        }
+        let before = figures(user).threads;
+        let at = user.stack() - 2048;
+        user.call(NR_PIPE, &[at, 16, 0]).unwrap();
+        let ends = user.load(at, 16);
+        let shared = map(user, 4096);
+        user.store(shared, &ends);
+        let stacks = map(user, THREADS * 256);
+        for number in 1..=THREADS {
+            let entry = user.entry();
+            user.call(NR_THREAD_CREATE, &[entry, stacks + number * 256, shared, 0]).unwrap();
+        }
+        user.call(NR_SLEEP, &[5_000_000]).unwrap();
+        let writer = user.load_u64(shared + 8);
+        assert_eq!(user.call(NR_WRITE, &[writer, shared, 1]), Ok(1));
+        until(user, before);
+        power_off(user);
+    }
+    all_well(&[("init", init)]);
+}
+
+#[test]
+fn time_outs_that_come_together_all_come() {
+    fn init(user: &mut User) {
+        if is_thread(user).is_some() {
+            user.call(NR_SLEEP, &[3_000_000]).unwrap();
+            return;
+        }
+        let before = figures(user).threads;
+        crowd(user);
+        until(user, before);
+        power_off(user);
+    }
+    all_well(&[("init", init)]);
+}
+
+#[test]
+fn a_process_of_many_threads_ends_by_itself_and_by_another() {
+    fn init(user: &mut User) {
+        let before = figures(user);
+        for deed in ["exit", "wait"] {
+            let pid = spawn(user, "/bin/crowd", deed).unwrap();
+            if deed == "wait" {
+                user.call(NR_SLEEP, &[9_000_000]).unwrap();
+                user.call(NR_KILL, &[pid, 9]).unwrap();
+            }
+            assert_eq!(wait(user, pid), if deed == "exit" { (0, 7) } else { (1, 9) });
+        }
+        let after = figures(user);
+        assert_eq!((after.threads, after.processes), (before.threads, before.processes));
+        power_off(user);
+    }
+    fn program(user: &mut User) {
+        if is_thread(user).is_some() {
+            user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
+            return;
+        }
+        let ends = user.args()[1] == "exit";
+        crowd(user);
+        user.call(NR_SLEEP, &[1_000_000]).unwrap();
+        if ends {
+            user.call(NR_EXIT, &[7]).unwrap();
+        }
+        user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
+    }
+    all_well(&[("init", init), ("crowd", program)]);
+}
