@@ -20,6 +20,7 @@
 //! | key | value | default |
 //! |---|---|---|
 //! | `program` | absolute path | |
+//! | `root` | absolute path of the directory that is `/` for it | that of `init` |
 //! | `args` | words, after the program's name | none |
 //! | `environment` | words `NAME=value` | none |
 //! | `restart` | `always`, `on-failure`, `never` | `always` |

@@ -14,8 +14,9 @@ pub const SERVICES_MAX: usize = 256;
 const NAME_MAX: usize = 32;
 
 /// Keys of a section, in the order of their bits in [`Section::seen`].
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "program",
+    "root",
     "args",
     "environment",
     "restart",
@@ -111,6 +112,7 @@ const fn empty(name: &str) -> Service<'_> {
     Service {
         name,
         program: "",
+        root: None,
         args: Words::NONE,
         environment: Words::NONE,
         restart: Restart::Always,
@@ -161,6 +163,7 @@ fn entry<'a>(section: &mut Option<Section<'a>>, content: &'a str, services: &[Se
 fn set<'a>(service: &mut Service<'a>, key: &str, value: &'a str, services: &[Service<'_>]) -> Outcome<()> {
     match key {
         "program" => service.program = path(value)?,
+        "root" => service.root = Some(path(value)?),
         "args" => service.args = Words::new(value)?,
         "environment" => service.environment = environment(value)?,
         "restart" => service.restart = one_of(value, &Restart::ALL)?,

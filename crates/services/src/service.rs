@@ -35,6 +35,8 @@ pub struct Service<'a> {
     pub name: &'a str,
     /// Absolute path of the program.
     pub program: &'a str,
+    /// Directory that is `/` for it; `None` = that of `init`. The program itself need not lie in it.
+    pub root: Option<&'a str>,
     /// Arguments after the program's name.
     pub args: Words<'a>,
     /// `NAME=value` each.
@@ -92,6 +94,9 @@ impl fmt::Display for Service<'_> {
             if !words.is_empty() {
                 writeln!(f, "{key} = {words}")?;
             }
+        }
+        if let Some(root) = self.root {
+            writeln!(f, "root = {root}")?;
         }
         writeln!(f, "restart = {}", self.restart)?;
         if !self.capabilities.is_empty() {

@@ -12,7 +12,8 @@ const FILES: [(&str, usize); 3] = [("1k.bin", 1 << 10), ("64k.bin", 64 << 10), (
 const SERVING: &str = "\
 [service httpd]
 program = /bin/httpd
-args = --root /www --port 80 --access-log off
+root = /www
+args = --root / --port 80 --access-log off
 capabilities = net fs-read
 ";
 

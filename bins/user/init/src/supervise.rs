@@ -114,6 +114,13 @@ fn start(service: &Service<'_>) -> Result<Child, Errno> {
     for entry in service.environment {
         command.env(entry);
     }
+    let root = match service.root {
+        Some(path) => Some(File::open_at(Handle::CWD, path, OpenFlags::READ | OpenFlags::DIRECTORY)?),
+        None => None,
+    };
+    if let Some(root) = &root {
+        command.root(root.handle());
+    }
     // Files stay open until the child has its handles.
     let mut files = Vec::new();
     let own = [Handle::STDIN, Handle::STDOUT, Handle::STDERR];

@@ -10,7 +10,7 @@ fn refused(text: &str) -> (u32, u32, Problem) {
 
 #[test]
 fn every_key_is_read() {
-    let text = "# First.\n\n[service log]\nprogram = /bin/logd\n\t# Second.\n[service  web-1 ]\nprogram=/bin/my httpd\n\
+    let text = "# First.\n\n[service log]\nprogram = /bin/logd\n\t# Second.\n[service  web-1 ]\nprogram=/bin/my httpd\nroot = /my www\n\
         args = --port 80 \"a b\"\nenvironment = HOME=/ EMPTY= A=b=c\nrestart = on-failure\ncapabilities = net\tfs-read\n\
         after = log\nstdin = console\nstdout = /tmp/out\nstderr = null\nmemory = 16M\nhandles = 256\nthreads = 8";
     let services = parse(text.as_bytes()).unwrap();
@@ -18,6 +18,7 @@ fn every_key_is_read() {
     let web = Service {
         name: "web-1",
         program: "/bin/my httpd",
+        root: Some("/my www"),
         args: Words::new("--port 80 \"a b\"").unwrap(),
         environment: Words::new("HOME=/ EMPTY= A=b=c").unwrap(),
         restart: Restart::OnFailure,
@@ -34,7 +35,7 @@ fn every_key_is_read() {
     assert_eq!(
         web.to_string(),
         "[service web-1]\nprogram = /bin/my httpd\nargs = --port 80 \"a b\"\nenvironment = HOME=/ EMPTY= A=b=c\n\
-         after = log\nrestart = on-failure\ncapabilities = fs-read net\nstdin = console\nstdout = /tmp/out\n\
+         after = log\nroot = /my www\nrestart = on-failure\ncapabilities = fs-read net\nstdin = console\nstdout = /tmp/out\n\
          stderr = null\nmemory = 16777216\nhandles = 256\nthreads = 8\n\n"
     );
 }
@@ -74,6 +75,8 @@ fn each_slip_is_refused_where_it_is() {
     }
     let cases = [
         ("program = /b", 1, Problem::DuplicateKey),
+        ("root = www", 8, Problem::Path),
+        ("root = /www/..", 8, Problem::Path),
         ("porgram = /b", 1, Problem::UnknownKey),
         ("  Args = b", 3, Problem::UnknownKey),
         ("args = a \"b", 10, Problem::Quote),
@@ -163,6 +166,7 @@ proptest! {
         let service = Service {
             program: "/bin/a",
             args: Words::new(&args).unwrap(),
+            root: (bits & 1 == 1).then_some("/www"),
             restart: restart.1,
             capabilities: Capabilities::from_bits_truncate(bits),
             memory: numbers.0,
