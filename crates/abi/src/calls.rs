@@ -112,7 +112,7 @@ calls! {
 
     1 NR_EXIT Exit exit(status: i32) -> "never", "-", "Ends the process with all its threads.";
     2 NR_GETPID Getpid getpid() -> "pid", "-", "Returns the id of the process.";
-    3 NR_SPAWN Spawn spawn(args: u64, size: u64) -> "pid", "SPAWN; EXECUTE on the program; TRANSFER on each handle", "Starts a program as described by `SpawnArgs`, with exactly the handles listed.";
+    3 NR_SPAWN Spawn spawn(args: u64, size: u64) -> "pid", "SPAWN; FS_READ if the program is named by path, EXECUTE on its handle if not; TRANSFER on each handle, DUPLICATE too if it is lent", "Starts a program as described by `SpawnArgs`, with exactly the handles listed.";
     4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY` or its id) to end, fills an `ExitRecord` and forgets the child.";
     5 NR_KILL Kill kill(pid: u64, status: i32) -> "0", "own descendants", "Ends a child or a child's descendant; `wait` then reports `status` as the signal.";
 
@@ -176,6 +176,10 @@ calls! {
     81 NR_POWER Power power(action: u32) -> "never", "CONSOLE", "Switches the machine off or starts it again.";
     82 NR_SECURITY_INFO SecurityInfo security_info(record: u64, size: u64) -> "size of the record", "-", "Fills a `SecurityInfo`.";
     83 NR_CAPABILITIES_DROP CapabilitiesDrop capabilities_drop(keep: u64) -> "capabilities left", "-", "Drops all capabilities but these.";
+    84 NR_LOGIN Login login(principal: u32, capabilities: u64) -> "session", "LOGIN", "Takes on another principal and a session that no one had before, keeps of its capabilities only these, and gives up LOGIN unless it is among them.";
+    85 NR_CONFINE Confine confine(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Makes a directory within its root the root of the process, for good; a current directory outside moves there.";
+    86 NR_HANDLE_LEND HandleLend handle_lend(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights, which `handle_revoke` of the first one ends, with all that is made from it.";
+    87 NR_HANDLE_REVOKE HandleRevoke handle_revoke(handle: Handle) -> "0", "-", "Ends every loan made from this handle and everything made from those, in all processes; calls that wait on one end too.";
 
     100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
     101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";

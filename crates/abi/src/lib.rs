@@ -40,8 +40,8 @@ pub use files::{
 pub use memory::{MapFlags, Protection};
 pub use process::{
     AUX_END, AUX_ENTRY, AUX_PAGE_SIZE, AUX_RANDOM, AUX_TIME_PAGE, CLOCK_MONOTONIC, CLOCK_REALTIME,
-    EXIT_FAULT, ExitRecord, ProcessInfo, SpawnArgs, SpawnHandle, THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER,
-    TimePage, WAIT_ANY, WAIT_NO_HANG,
+    EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle,
+    THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER, TimePage, WAIT_ANY, WAIT_NO_HANG,
 };
 pub use signals::*;
 pub use sockets::{

@@ -14,7 +14,7 @@ pub struct SpawnHandle {
     pub target: u32,
     /// Bits of [`crate::Rights`] to pass on at most.
     pub rights: u32,
-    /// Zero.
+    /// [`SPAWN_LEND`] or 0.
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
@@ -22,13 +22,18 @@ pub struct SpawnHandle {
 
 static_assertions::assert_eq_size!(SpawnHandle, [u8; 24]);
 
+/// In [`SpawnHandle::flags`]: the child gets a loan, which `handle_revoke` of the source ends. Needs `DUPLICATE` as well.
+pub const SPAWN_LEND: u32 = 1;
+/// In [`SpawnArgs::flags`]: [`SpawnArgs::root`] is the child's root.
+pub const SPAWN_ROOT: u32 = 0x100;
+
 /// Argument record of `spawn`. All pointers are addresses in the caller.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SpawnArgs {
     /// Size of this record.
     pub size: u32,
-    /// Zero.
+    /// [`SPAWN_ROOT`] or 0.
     pub flags: u32,
     /// Open handle of the program with the right `EXECUTE`, or [`Handle::NONE`] to name it by path.
     pub program: Handle,
@@ -58,9 +63,11 @@ pub struct SpawnArgs {
     pub handle_limit: u32,
     /// Limit of threads, 0 = the caller's.
     pub thread_limit: u32,
+    /// With [`SPAWN_ROOT`]: a directory within the caller's root.
+    pub root: Handle,
 }
 
-static_assertions::assert_eq_size!(SpawnArgs, [u8; 104]);
+static_assertions::assert_eq_size!(SpawnArgs, [u8; 112]);
 
 /// `wait`: any child.
 pub const WAIT_ANY: u64 = 0;

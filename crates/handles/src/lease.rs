@@ -10,7 +10,11 @@ pub const DEPTH_MAX: usize = 8;
 
 /// One loan. Alive as long as neither it nor one it descends from was revoked.
 #[derive(Clone, Debug)]
-pub(crate) struct Lease(Arc<Link>);
+pub struct Lease(Arc<Link>);
+
+/// Names a loan, for those who wait for its end. Used again only when nothing holds the loan any more.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LeaseId(usize);
 
 #[derive(Debug)]
 struct Link {
@@ -29,13 +33,26 @@ impl Lease {
         Ok(Self(Arc::new(Link { revoked: AtomicBool::new(false), parent: parent.cloned(), depth })))
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> LeaseId {
+        LeaseId(Arc::as_ptr(&self.0).addr())
+    }
+
+    /// Its own name and those of the loans it descends from: the end of any of them is its end. At most [`DEPTH_MAX`].
+    pub fn ids(&self) -> impl Iterator<Item = LeaseId> {
+        core::iter::successors(Some(self), |lease| lease.0.parent.as_ref()).map(Self::id)
+    }
+
     /// Ends the loan for everybody. A lookup that runs at this moment on another CPU may still succeed; none that starts after
     /// the revoker's next lock release does.
     pub(crate) fn revoke(&self) {
         self.0.revoked.store(true, Ordering::Release);
     }
 
-    pub(crate) fn is_alive(&self) -> bool {
+    /// Whether neither it nor one it descends from was revoked.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
         let mut link = &*self.0;
         // At most DEPTH_MAX turns.
         loop {

@@ -32,6 +32,6 @@ mod lease;
 mod slots;
 mod table;
 
-pub use lease::DEPTH_MAX;
+pub use lease::{DEPTH_MAX, Lease, LeaseId};
 pub use slots::{GENERATIONS, SLOTS_MAX};
 pub use table::{Error, Grant, HandleTable, OnExec, Progress, Refused};

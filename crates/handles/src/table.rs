@@ -2,7 +2,10 @@
 
 use swos_abi::{Handle, Rights};
 
-use crate::{lease::Lease, slots::Slots};
+use crate::{
+    lease::{Lease, LeaseId},
+    slots::Slots,
+};
 
 /// Why an operation on handles failed. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,6 +81,13 @@ impl<O> Grant<O> {
     #[must_use]
     pub const fn new(object: O, rights: Rights) -> Self {
         Self { object, rights, lease: None, loans: None, on_exec: OnExec::Keep }
+    }
+
+    /// The same, ended by `lease` as what was lent itself: for an object that was reached through a borrowed one.
+    #[must_use]
+    pub fn under(mut self, lease: Option<Lease>) -> Self {
+        self.lease = lease;
+        self
     }
 
     /// The object.
@@ -158,6 +168,17 @@ impl<O> HandleTable<O> {
     pub fn get_with(&self, handle: Handle, needed: Rights) -> Result<&O, Error> {
         let grant = self.live_with(handle, needed)?;
         Ok(&grant.object)
+    }
+
+    /// As [`get_with`](Self::get_with), with the loan that the handle stands or falls with, if it is one. O(1).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_with`](Self::get_with).
+    #[inline]
+    pub fn get_leased(&self, handle: Handle, needed: Rights) -> Result<(&O, Option<&Lease>), Error> {
+        let grant = self.live_with(handle, needed)?;
+        Ok((&grant.object, grant.lease.as_ref()))
     }
 
     /// Opens a handle to `object`.
@@ -249,17 +270,18 @@ impl<O> HandleTable<O> {
     }
 
     /// Ends every loan made from this handle, and everything made from those, in all tables at once. The handle itself stays.
-    /// O(1).
+    /// Returns what those wait for who want to hear of it; `None` = there was no loan. O(1).
     ///
     /// # Errors
     ///
     /// [`Error::BadHandle`], [`Error::Revoked`].
-    pub fn revoke(&mut self, handle: Handle) -> Result<(), Error> {
+    pub fn revoke(&mut self, handle: Handle) -> Result<Option<LeaseId>, Error> {
         self.live(handle)?;
-        if let Some(loans) = self.grant_mut(handle)?.loans.take() {
+        let loans = self.grant_mut(handle)?.loans.take();
+        Ok(loans.map(|loans| {
             loans.revoke();
-        }
-        Ok(())
+            loans.id()
+        }))
     }
 
     /// What becomes of a handle when its process starts another program in its own place.

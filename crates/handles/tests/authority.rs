@@ -194,7 +194,7 @@ proptest! {
                 Step::Revoke(of) => if let Some(at) = pick(of) {
                     let verdict = model.verdict(&model.known[at], Rights::empty());
                     let known = &mut model.known[at];
-                    prop_assert_eq!(tables[known.table].revoke(known.handle), verdict);
+                    prop_assert_eq!(tables[known.table].revoke(known.handle).map(drop), verdict);
                     if let (Ok(()), Some(loan)) = (verdict, known.lends) {
                         model.revoked[loan] = true;
                         known.lends = None;

@@ -22,7 +22,7 @@ use crate::{
     files::{Names, Sha},
     load::Strings,
     machine::Power,
-    process::{HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX},
+    process::{FIRST_SESSION, HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX, View},
     wait::Stop,
 };
 
@@ -218,11 +218,10 @@ impl<M: Machine> Kernel<M> {
         let birth = Birth {
             parent: 0,
             name,
-            identity: Identity { principal: 1, session: 1 },
+            identity: Identity { principal: 1, session: FIRST_SESSION },
             capabilities: Capabilities::all(),
             limits,
-            root,
-            directory: root,
+            view: View { root, directory: root },
             handles: [0, 1, 2]
                 .into_iter()
                 .map(|slot| {

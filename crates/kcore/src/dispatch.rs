@@ -236,6 +236,11 @@ impl<M: Machine> Kernel<M> {
                 },
                 Err(Stop::Wait) => true,
             };
+            let waits = waits
+                && match self.register_leases(thread) {
+                    Ok(alive) => alive,
+                    Err(_) => return Some(self.complete(thread, Err(Errno::NOMEM))),
+                };
             if waits {
                 match self.stop(cpu, thread, Pending::Call(call)) {
                     Stopped::Waits => return None,

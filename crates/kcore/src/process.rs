@@ -32,11 +32,25 @@ pub(crate) const THREADS_MAX: usize = 16_384;
 /// Bytes of the name that `process_info` shows.
 pub(crate) const NAME_LEN: usize = 32;
 
+/// The session of the first process.
+pub(crate) const FIRST_SESSION: u32 = 1;
+
 /// Who a process acts for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Identity {
     pub(crate) principal: u32,
     pub(crate) session: u32,
+}
+
+impl Identity {
+    fn pack(self) -> u64 {
+        u64::from(self.principal) << 32 | u64::from(self.session)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+    const fn unpack(packed: u64) -> Self {
+        Self { principal: (packed >> 32) as u32, session: packed as u32 }
+    }
 }
 
 /// What a process may use at most.
@@ -52,7 +66,8 @@ pub(crate) struct Limits {
 pub struct Process<M: Machine> {
     pub(crate) pid: u32,
     pub(crate) name: [u8; NAME_LEN],
-    pub(crate) identity: Identity,
+    /// Principal above, session below, so that nobody sees half of a login.
+    identity: AtomicU64,
     capabilities: AtomicU64,
     pub(crate) limits: Limits,
     pub(crate) space: Space,
@@ -61,9 +76,16 @@ pub struct Process<M: Machine> {
     ending: AtomicBool,
     pub(crate) cpu_ns: AtomicU64,
     pub(crate) started: Instant,
+    pub(crate) view: Lock<View>,
+}
+
+/// Where the names of a process start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct View {
     /// Topmost directory that it can name.
     pub(crate) root: VnodeId,
-    pub(crate) directory: Lock<VnodeId>,
+    /// The current directory: the root, or below it.
+    pub(crate) directory: VnodeId,
 }
 
 /// The threads of a process.
@@ -82,8 +104,7 @@ pub(crate) struct NewProcess {
     pub(crate) limits: Limits,
     pub(crate) space: Space,
     pub(crate) started: Instant,
-    pub(crate) root: VnodeId,
-    pub(crate) directory: VnodeId,
+    pub(crate) view: View,
 }
 
 impl<M: Machine> Process<M> {
@@ -91,7 +112,7 @@ impl<M: Machine> Process<M> {
         Self {
             pid: new.pid,
             name: new.name,
-            identity: new.identity,
+            identity: AtomicU64::new(new.identity.pack()),
             capabilities: AtomicU64::new(new.capabilities.bits()),
             limits: new.limits,
             space: new.space,
@@ -100,9 +121,18 @@ impl<M: Machine> Process<M> {
             ending: AtomicBool::new(false),
             cpu_ns: AtomicU64::new(0),
             started: new.started,
-            root: new.root,
-            directory: Lock::new(ranks::FILE, new.directory),
+            view: Lock::new(ranks::FILE, new.view),
         }
+    }
+
+    /// Who it acts for now.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::unpack(self.identity.load(Ordering::Relaxed))
+    }
+
+    /// Makes it act for somebody else. What it made before stays the other's.
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        self.identity.store(identity.pack(), Ordering::Relaxed);
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {

@@ -6,7 +6,9 @@ use alloc::{
 };
 use core::{fmt, sync::atomic::Ordering};
 
-use swos_abi::Errno;
+use arrayvec::ArrayVec;
+use swos_abi::{Errno, POLL_ERR, POLL_HUP};
+use swos_handles::Lease;
 use swos_readiness::{ReadinessSet, SourceId, Watch};
 use swos_sync::Lock;
 
@@ -21,7 +23,19 @@ use crate::{
 pub(crate) struct ReadySet<M: Machine> {
     pub(crate) id: u64,
     pub(crate) count: OpenCount,
-    pub(crate) inner: Lock<ReadinessSet<Object<M>>>,
+    pub(crate) inner: Lock<ReadinessSet<Source<M>>>,
+}
+
+/// What a set watches, and the loan by which it may.
+pub(crate) struct Source<M: Machine> {
+    pub(crate) object: Object<M>,
+    pub(crate) lease: Option<Lease>,
+}
+
+impl<M: Machine> Source<M> {
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_alive())
+    }
 }
 
 /// Which sets watch an object.
@@ -86,24 +100,44 @@ impl<M: Machine> Kernel<M> {
         &self,
         set: &Arc<ReadySet<M>>,
         object: &Object<M>,
+        lease: Option<Lease>,
         watch: Watch,
     ) -> Result<(), Errno> {
         let watchers = self.watchers(object).ok_or(Errno::PERM)?;
+        let source = Source { object: object.clone(), lease: lease.clone() };
         let id = {
             let mut inner = set.inner.lock();
             let mut watchers = watchers.lock();
             if watchers.find(set).is_some() {
                 return Err(Errno::EXIST);
             }
-            let id = inner.add(object.clone(), watch).map_err(|_| Errno::NOMEM)?;
+            let id = inner.add(source, watch).map_err(|_| Errno::NOMEM)?;
             if let Err(errno) = watchers.add(set, id) {
                 inner.remove(id);
                 return Err(errno);
             }
             id
         };
-        self.report(set, id, self.readiness(object));
+        // Looked at after it is watched: who revokes or makes it ready from here on finds it.
+        self.report(set, id, self.source_readiness(&Source { object: object.clone(), lease }));
         Ok(())
+    }
+
+    /// What holds of a source now. One that was revoked is broken, whatever happens at the object.
+    pub(crate) fn source_readiness(&self, source: &Source<M>) -> u16 {
+        if source.is_revoked() { POLL_ERR | POLL_HUP } else { self.readiness(&source.object) }
+    }
+
+    /// Stops to watch what a set was told is revoked, as many as it can be told at once.
+    #[cold]
+    pub(crate) fn drop_revoked(set: &Arc<ReadySet<M>>, inner: &mut ReadinessSet<Source<M>>, this: &Self) {
+        let mut gone = ArrayVec::<_, 64>::new();
+        gone.extend(inner.sources().filter(|(_, source)| source.is_revoked()).map(|(id, _)| id).take(64));
+        for source in gone.into_iter().filter_map(|id| inner.remove(id)) {
+            if let Some(watchers) = this.watchers(&source.object) {
+                watchers.lock().remove(Arc::as_ptr(set));
+            }
+        }
     }
 
     /// Tells a set what a source is ready for.
@@ -145,8 +179,8 @@ impl<M: Machine> Kernel<M> {
     /// The last handle to a set is gone.
     pub(crate) fn close_set(&self, set: &Arc<ReadySet<M>>) {
         let inner = core::mem::take(&mut *set.inner.lock());
-        for (_, object) in inner.sources() {
-            if let Some(watchers) = self.watchers(object) {
+        for (_, source) in inner.sources() {
+            if let Some(watchers) = self.watchers(&source.object) {
                 watchers.lock().remove(Arc::as_ptr(set));
             }
         }

@@ -6,8 +6,9 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use swos_abi::Call;
+use swos_abi::{Call, Errno};
 use swos_futex::WaitId;
+use swos_handles::Lease;
 use swos_sched::{Entity, Weight};
 use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
@@ -79,6 +80,20 @@ pub(crate) struct Progress {
     pub(crate) done: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
+    /// The loans by which this try has its objects: their end is the end of its wait.
+    pub(crate) leases: Vec<Lease>,
+}
+
+impl Progress {
+    /// The call goes on to use what it has by `lease`.
+    #[cold]
+    pub(crate) fn uses(&mut self, lease: &Lease) -> Result<(), Errno> {
+        if self.leases.last().is_none_or(|last| last.id() != lease.id()) {
+            self.leases.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+            self.leases.push(lease.clone());
+        }
+        Ok(())
+    }
 }
 
 /// The progress of a thread's call, most of which end at once and leave none.
@@ -118,6 +133,11 @@ impl Kept {
         self.is_used() && self.progress.lock().fired
     }
 
+    /// The loan by which the call has the first of its objects that it has by one.
+    pub(crate) fn lease(&self) -> Option<Lease> {
+        if self.is_used() { self.progress.lock().leases.first().cloned() } else { None }
+    }
+
     /// When the call's time-out comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.is_used() { self.progress.lock().deadline } else { None }
@@ -130,6 +150,7 @@ impl Kept {
         progress.deadline = None;
         progress.done = 0;
         progress.fired = false;
+        progress.leases.clear();
         self.used.store(false, Ordering::Relaxed);
     }
 }

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use arrayvec::ArrayVec;
 use swos_abi::Errno;
 use swos_futex::{ANY, FutexTable, SeededHash};
+use swos_handles::LeaseId;
 use swos_units::{Instant, VirtAddr};
 
 use crate::{
@@ -36,6 +37,8 @@ pub(crate) enum WaitKey {
     Pipe { id: u64 },
     /// An event in a readiness set.
     Ready { set: u64 },
+    /// The end of a loan.
+    Lease { id: LeaseId },
 }
 
 /// Why a call did not return a value.
@@ -112,6 +115,30 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Registers a thread that is about to wait for the end of every loan by which its call has objects. False = one has
+    /// ended: then the call is to find that out.
+    #[inline]
+    pub(crate) fn register_leases(&self, thread: &Arc<Thread<M>>) -> Result<bool, Stop> {
+        if thread.progress.is_used() && !thread.progress.lock().leases.is_empty() {
+            return self.register_each(thread);
+        }
+        Ok(true)
+    }
+
+    #[cold]
+    fn register_each(&self, thread: &Arc<Thread<M>>) -> Result<bool, Stop> {
+        let leases = core::mem::take(&mut thread.progress.lock().leases);
+        let mut alive = true;
+        for lease in &leases {
+            for id in lease.ids() {
+                self.register(thread, WaitKey::Lease { id }, ANY_BITS)?;
+            }
+            // Registered first: who revokes from here on wakes it.
+            alive &= lease.is_alive();
+        }
+        Ok(alive)
+    }
+
     /// Takes back all registrations of a thread that goes on, and notes in its progress whether all had fired: then it
     /// was woken by what it waited for, and not by a time-out or for nothing.
     #[inline]
@@ -123,6 +150,7 @@ impl<M: Machine> Kernel<M> {
 
     #[inline(never)]
     fn take_back(&self, progress: &mut Progress) {
+        progress.leases.clear();
         if progress.waits.is_empty() {
             return;
         }

@@ -18,6 +18,7 @@
 #![cfg_attr(not(test), no_std)]
 #![expect(unsafe_code, reason = "system calls and program entry; argued in SOUNDNESS.md")]
 
+mod authority;
 mod files;
 mod memory;
 mod process;
@@ -28,6 +29,7 @@ mod svc;
 mod system;
 mod time;
 
+pub use authority::{confine, handle_lend, handle_revoke, login};
 pub use files::{
     chdir, close, fstat, handle_duplicate, handle_duplicate_to, handle_flags, handle_nonblock,
     handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,

@@ -2,7 +2,7 @@
 
 use core::{mem::size_of_val, sync::atomic::AtomicU32};
 
-use swos_abi::{Capabilities, Errno, ExitRecord, Handle, SpawnArgs, SpawnHandle};
+use swos_abi::{Capabilities, Errno, ExitRecord, Handle, SPAWN_ROOT, SpawnArgs, SpawnHandle};
 
 use crate::{ThreadEntry, address, raw, register};
 
@@ -49,6 +49,8 @@ pub struct Spawn<'a> {
     pub handle_limit: u32,
     /// Limit of threads, 0 = the caller's.
     pub thread_limit: u32,
+    /// The child's root; `None` = the caller's.
+    pub root: Option<Handle>,
 }
 
 /// Starts a program; returns its process id.
@@ -58,12 +60,12 @@ pub struct Spawn<'a> {
 /// What the kernel answers; [`swos_abi::NR_SPAWN`].
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the record has 104 bytes; more than 2^32 handles do not exist"
+    reason = "the record has 112 bytes; more than 2^32 handles do not exist"
 )]
 pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
     let args = SpawnArgs {
         size: size_of::<SpawnArgs>() as u32,
-        flags: 0,
+        flags: if what.root.is_some() { SPAWN_ROOT } else { 0 },
         program: what.program,
         path: address(what.path),
         path_len: register(what.path.len()),
@@ -78,6 +80,7 @@ pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
         memory_limit: what.memory_limit,
         handle_limit: what.handle_limit,
         thread_limit: what.thread_limit,
+        root: what.root.unwrap_or(Handle::NONE),
     };
     // SAFETY: the kernel reads the record and the slices that it names, each within its bounds.
     unsafe { raw::spawn(address(&raw const args), register(size_of_val(&args))) }.map(id)

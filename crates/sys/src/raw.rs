@@ -151,6 +151,10 @@ stubs! {
     NR_POWER power(action: u32);
     NR_SECURITY_INFO security_info(record: u64, size: u64);
     NR_CAPABILITIES_DROP capabilities_drop(keep: u64);
+    NR_LOGIN login(principal: u32, capabilities: u64);
+    NR_CONFINE confine(directory: Handle, path: u64, path_len: u64);
+    NR_HANDLE_LEND handle_lend(handle: Handle, rights: u32);
+    NR_HANDLE_REVOKE handle_revoke(handle: Handle);
     NR_HANDLE_FLAGS handle_flags(handle: Handle);
     NR_HANDLE_SET_FLAGS handle_set_flags(handle: Handle, mask: u32, flags: u32);
 }

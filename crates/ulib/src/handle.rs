@@ -28,6 +28,24 @@ impl OwnedHandle {
         swos_sys::handle_duplicate(self.0, rights).map(Self)
     }
 
+    /// Makes a further handle to the same object, with at most `rights`, that [`revoke`](Self::revoke) of this one ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::ACCES`] without the right to duplicate, [`Errno::MFILE`], [`Errno::LOOP`] for a loan of a loan too many.
+    pub fn lend(&self, rights: Rights) -> Result<Self, Errno> {
+        swos_sys::handle_lend(self.0, rights).map(Self)
+    }
+
+    /// Ends every loan made from this handle, and everything made from those, in all processes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::ACCES`] if it is a loan that was itself revoked.
+    pub fn revoke(&self) -> Result<(), Errno> {
+        swos_sys::handle_revoke(self.0)
+    }
+
     /// Chooses whether calls on it may wait.
     ///
     /// # Errors

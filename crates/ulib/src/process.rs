@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use swos_abi::{
-    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SpawnHandle, WAIT_ANY, WAIT_NO_HANG,
+    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SpawnHandle, WAIT_ANY,
+    WAIT_NO_HANG,
 };
 pub use swos_sys::exit;
 
@@ -16,6 +17,7 @@ pub fn id() -> u32 {
 /// A program to start. It gets no handle and no capability but those named here.
 #[derive(Clone, Debug)]
 pub struct Command {
+    program: Option<Handle>,
     path: Vec<u8>,
     args: Vec<u8>,
     env: Vec<u8>,
@@ -24,6 +26,7 @@ pub struct Command {
     memory_limit: u64,
     handle_limit: u32,
     thread_limit: u32,
+    root: Option<Handle>,
 }
 
 impl Command {
@@ -31,6 +34,7 @@ impl Command {
     pub fn new(path: impl AsRef<[u8]>) -> Self {
         let path = path.as_ref().to_vec();
         let mut command = Self {
+            program: None,
             path: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
@@ -39,6 +43,7 @@ impl Command {
             memory_limit: 0,
             handle_limit: 0,
             thread_limit: 0,
+            root: None,
         };
         command.arg(&path);
         command.path = path;
@@ -71,6 +76,25 @@ impl Command {
         self
     }
 
+    /// Lends `source` with at most `rights`, under the number `target`: `revoke` of `source` takes it back.
+    pub fn loan(&mut self, target: u32, source: Handle, rights: Rights) -> &mut Self {
+        let flags = SPAWN_LEND;
+        self.handles.push(SpawnHandle { source, target, rights: rights.bits(), flags, reserved: 0 });
+        self
+    }
+
+    /// The open program, with the right to execute it; then the path is only a name.
+    pub const fn program(&mut self, program: Handle) -> &mut Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// Makes `directory` its root: it can name nothing outside.
+    pub const fn root(&mut self, directory: Handle) -> &mut Self {
+        self.root = Some(directory);
+        self
+    }
+
     /// Gives this process's standard streams.
     pub fn inherit_streams(&mut self) -> &mut Self {
         for (target, stream) in (0..).zip([Handle::STDIN, Handle::STDOUT, Handle::STDERR]) {
@@ -98,7 +122,7 @@ impl Command {
     /// What the kernel answers: [`Errno::NOENT`], [`Errno::NOEXEC`], [`Errno::ACCES`], [`Errno::NOMEM`].
     pub fn spawn(&self) -> Result<Child, Errno> {
         let pid = swos_sys::spawn(&swos_sys::Spawn {
-            program: Handle::NONE,
+            program: self.program.unwrap_or(Handle::NONE),
             path: &self.path,
             args: &self.args,
             env: &self.env,
@@ -107,6 +131,7 @@ impl Command {
             memory_limit: self.memory_limit,
             handle_limit: self.handle_limit,
             thread_limit: self.thread_limit,
+            root: self.root,
         })?;
         Ok(Child { pid })
     }

@@ -1,7 +1,7 @@
 //! Readiness of many handles: [`ReadySet`], whose cost is by event, and [`poll`] for a few.
 
 use swos_abi::{Errno, Handle, READY_ADD, READY_MODIFY, READY_REMOVE, TIMEOUT_NEVER};
-pub use swos_abi::{POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, PollItem, ReadyEvent};
+pub use swos_abi::{POLL_ERR, POLL_HUP, POLL_IN, POLL_INVALID, POLL_OUT, PollItem, ReadyEvent};
 
 use crate::{handle::OwnedHandle, time::Duration};
 

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use swos_abi::{Errno, NetworkConfig, POWER_OFF, POWER_RESET};
 pub use swos_abi::{ProcessInfo, SystemInfo};
-pub use swos_sys::{capabilities_drop, log_read, random, security_info, system_info};
+pub use swos_sys::{capabilities_drop, confine, log_read, login, random, security_info, system_info};
 
 /// Switches the machine off; returns only if that was refused.
 ///

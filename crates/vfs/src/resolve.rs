@@ -188,10 +188,22 @@ impl Vfs {
         Ok(Some(VnodeId { mount: at.mount, node: parent }))
     }
 
-    fn check_confined(&self, scope: &Scope<'_>, mut at: VnodeId) -> Result<(), Error> {
-        while at != scope.root {
-            at = self.above(scope.namespace, at)?.ok_or(Error::NotFound)?;
+    fn check_confined(&self, scope: &Scope<'_>, at: VnodeId) -> Result<(), Error> {
+        if self.is_within(scope.namespace, at, scope.root) { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// Whether the directory `at` is `root` or lies below it. A directory deeper than any path could name does not.
+    #[must_use]
+    pub fn is_within(&self, namespace: &Namespace, mut at: VnodeId, root: VnodeId) -> bool {
+        for _ in 0..WALK_BYTES_MAX {
+            if at == root {
+                return true;
+            }
+            match self.above(namespace, at) {
+                Ok(Some(above)) => at = above,
+                Ok(None) | Err(_) => return false,
+            }
         }
-        Ok(())
+        false
     }
 }

@@ -61,8 +61,11 @@ const LOADS: [&str; 22] = [
 ];
 
 /// The areas of `/bin/behave`, each booted alone, with what must at least be among their checks.
-const AREAS: &[(&str, &[&str])] =
-    &[("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"])];
+const AREAS: &[(&str, &[&str])] = &[
+    ("authority", &["without-its-capability-each-call-is-refused", "a-loan-ends-when-its-source-says-so"]),
+    ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
+    ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
+];
 
 /// What an audit of the translation tables says when nothing is writable and executable.
 const SOUND: &str = "mappings, 0 of them writable and executable";

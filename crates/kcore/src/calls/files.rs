@@ -8,6 +8,7 @@ use swos_abi::{
     PollItem, Rights, Stat,
 };
 use swos_blockio::ReadAhead;
+use swos_handles::Lease;
 use swos_path::Path;
 use swos_sync::Lock;
 use swos_units::PAGE_SIZE;
@@ -19,6 +20,7 @@ use crate::{
     Kernel, Machine,
     files::PageWanted,
     object::{Console, File, Object, OpenCount, OpenState},
+    process::View,
     ranks,
     thread::Thread,
     user::CHUNK,
@@ -37,25 +39,31 @@ impl<M: Machine> Kernel<M> {
     fn resolve_path(
         &self,
         thread: &Thread<M>,
-        start: VnodeId,
+        start: View,
         path: &[u8],
         last: LastLink,
     ) -> Result<Resolved, Stop> {
         let path = Path::new(path).map_err(|error| Errno::from(swos_vfs::Error::from(error)))?;
         let names = self.files.names.lock();
         let names = names.as_ref().ok_or(Errno::NOENT)?;
-        let who = Principal(thread.process.identity.principal);
-        let scope = Scope { namespace: &names.namespace, root: thread.process.root, start, who };
+        let who = Principal(thread.process.identity().principal);
+        let scope = Scope { namespace: &names.namespace, root: start.root, start: start.directory, who };
         Ok(names.vfs.resolve(&scope, path, last).map_err(Errno::from)?)
     }
 
-    /// Where relative paths start: a directory handle, or the current directory.
-    fn start_of(thread: &Thread<M>, directory: Handle) -> Result<VnodeId, Stop> {
+    /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
+    /// the process has that handle.
+    pub(super) fn start_of(thread: &Thread<M>, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
+        let view = *thread.process.view.lock();
         if directory == Handle::CWD {
-            return Ok(*thread.process.directory.lock());
+            return Ok((view, None));
         }
-        match Self::object(thread, directory, Rights::READ)? {
-            Object::File(file) => Ok(file.open.lock().open.vnode),
+        let (object, lease) = Self::leased_object(thread, directory, Rights::READ)?;
+        match object {
+            Object::File(file) => {
+                let directory = file.open.lock().open.vnode;
+                Ok((View { directory, ..view }, lease))
+            }
             Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
                 Err(Errno::NOTDIR.into())
             }
@@ -64,7 +72,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The file of a program that is named by path.
     pub(super) fn resolve_program(&self, thread: &Thread<M>, path: &[u8]) -> Result<VnodeId, Stop> {
-        let start = *thread.process.directory.lock();
+        let start = *thread.process.view.lock();
         let found = self.resolve_path(thread, start, path, LastLink::Follow)?;
         if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
     }
@@ -78,7 +86,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), Stop> {
         let names = self.files.names.lock();
         let names = names.as_ref().ok_or(Errno::NOENT)?;
-        let who = Principal(thread.process.identity.principal);
+        let who = Principal(thread.process.identity().principal);
         let file_system = names.vfs.file_system(vnode.mount).map_err(Errno::from)?;
         Ok(file_system.access(who, vnode.node, access).map_err(Errno::from)?)
     }
@@ -102,7 +110,7 @@ impl<M: Machine> Kernel<M> {
         if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
             return Err(Errno::ACCES.into());
         }
-        let start = Self::start_of(thread, directory)?;
+        let (start, lease) = Self::start_of(thread, directory)?;
         let last = if flags.contains(OpenFlags::NO_FOLLOW) { LastLink::Keep } else { LastLink::Follow };
         let found = self.with_path(path, path_len, |path| self.resolve_path(thread, start, path, last));
         let found = match found {
@@ -139,7 +147,7 @@ impl<M: Machine> Kernel<M> {
         let state =
             OpenState { open: OpenFile::new(found.vnode, flags), read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
         let file = File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() };
-        self.install_with(thread, Object::File(Arc::new(file)), rights, on_exec(flags))
+        self.install_as(thread, Object::File(Arc::new(file)), rights, lease, on_exec(flags))
     }
 
     fn retain(&self, vnode: VnodeId) -> Result<(), Errno> {
@@ -275,7 +283,13 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         length: u64,
     ) -> CallResult {
-        match Self::object(thread, handle, Rights::WRITE)? {
+        let object = match Self::object(thread, handle, Rights::WRITE) {
+            Ok(object) => object,
+            // What was taken before the handle went was taken.
+            Err(_) if thread.progress.done() > 0 => return Ok(thread.progress.done()),
+            Err(stop) => return Err(stop),
+        };
+        match object {
             Object::Console(_) => {
                 let mut bytes = [0; CHUNK];
                 let count = length.min(CHUNK as u64);
@@ -350,39 +364,26 @@ impl<M: Machine> Kernel<M> {
         let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
         let flags = flags.ok_or(Errno::INVAL)?;
         let last = if flags.is_empty() { LastLink::Follow } else { LastLink::Keep };
-        let found = self.look_up_path(thread, directory, path, path_len, last)?;
+        let (found, _) = self.look_up_path(thread, directory, path, path_len, last)?;
         let stat = self.attributes(found.vnode)?.to_stat(found.vnode);
         self.write_record(record, size, &stat)
     }
 
-    fn look_up_path(
+    /// Finds what a path names; and from where, and by which loan.
+    pub(super) fn look_up_path(
         &self,
         thread: &Thread<M>,
         directory: Handle,
         path: u64,
         path_len: u64,
         last: LastLink,
-    ) -> Result<Resolved, Stop> {
+    ) -> Result<(Resolved, (View, Option<Lease>)), Stop> {
         if !thread.process.has(Capabilities::FS_READ) {
             return Err(Errno::ACCES.into());
         }
         let start = Self::start_of(thread, directory)?;
-        self.with_path(path, path_len, |path| self.resolve_path(thread, start, path, last))
-    }
-
-    pub(super) fn chdir(
-        &self,
-        thread: &Thread<M>,
-        directory: Handle,
-        path: u64,
-        path_len: u64,
-    ) -> CallResult {
-        let found = self.look_up_path(thread, directory, path, path_len, LastLink::Follow)?;
-        if found.kind != Kind::Directory {
-            return Err(Errno::NOTDIR.into());
-        }
-        *thread.process.directory.lock() = found.vnode;
-        Ok(0)
+        let found = self.with_path(path, path_len, |path| self.resolve_path(thread, start.0, path, last))?;
+        Ok((found, start))
     }
 
     pub(super) fn readlink(
@@ -394,7 +395,7 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         length: u64,
     ) -> CallResult {
-        let found = self.look_up_path(thread, directory, path, path_len, LastLink::Keep)?;
+        let (found, _) = self.look_up_path(thread, directory, path, path_len, LastLink::Keep)?;
         if found.kind != Kind::Symlink {
             return Err(Errno::INVAL.into());
         }

@@ -1,5 +1,6 @@
 //! The table of calls: each goes to the file of its subject.
 
+mod authority;
 mod files;
 mod handles;
 mod memory;
@@ -16,7 +17,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
-use swos_handles::OnExec;
+use swos_handles::{Grant, Lease, OnExec};
 use swos_sync::CpuToken;
 
 use crate::{
@@ -187,43 +188,64 @@ impl<M: Machine> Kernel<M> {
             Call::Power { action } => self.power(thread, action),
             Call::SecurityInfo { record, size } => self.security_info(thread, record, size),
             Call::CapabilitiesDrop { keep } => Self::capabilities_drop(thread, keep),
+            Call::Login { principal, capabilities } => self.login(thread, principal, capabilities),
+            Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),
+            Call::HandleLend { handle, rights } => self.handle_lend(thread, handle, rights),
+            Call::HandleRevoke { handle } => self.handle_revoke(thread, handle),
         }
     }
 
     /// The object behind a handle that has the needed rights.
     pub(crate) fn object(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Object<M>, Stop> {
+        Ok(Self::leased_object(thread, handle, needed)?.0)
+    }
+
+    /// The same, and the loan that the handle ends with.
+    #[inline]
+    pub(crate) fn leased_object(
+        thread: &Thread<M>,
+        handle: Handle,
+        needed: Rights,
+    ) -> Result<(Object<M>, Option<Lease>), Stop> {
         let handles = thread.process.handles.lock();
-        handles.get_with(handle, needed).cloned().map_err(|error| handle_errno(error).into())
+        let (object, lease) = handles.get_leased(handle, needed).map_err(handle_errno)?;
+        let lease = match lease {
+            None => None,
+            Some(lease) => {
+                thread.progress.lock().uses(lease)?;
+                Some(lease.clone())
+            }
+        };
+        Ok((object.clone(), lease))
     }
 
     /// Opens a handle to a new object, or drops the object.
     pub(crate) fn install(&self, thread: &Thread<M>, object: Object<M>, rights: Rights) -> CallResult {
-        self.install_with(thread, object, rights, OnExec::Keep)
+        self.install_as(thread, object, rights, None, OnExec::Keep)
     }
 
-    /// The same, with what becomes of the handle when its process starts another program in its own place.
-    pub(crate) fn install_with(
+    /// The same, for an object that was reached by a loan and ends with it; and with what becomes of the handle when its
+    /// process starts another program in its own place.
+    pub(crate) fn install_as(
         &self,
         thread: &Thread<M>,
         object: Object<M>,
         rights: Rights,
+        lease: Option<Lease>,
         on_exec: OnExec,
     ) -> CallResult {
-        let kept = object.clone();
-        let inserted = {
+        let accepted = {
             let mut handles = thread.process.handles.lock();
-            handles.insert(object, rights).and_then(|handle| {
-                handles.set_on_exec(handle, on_exec)?;
-                Ok(handle)
-            })
-        };
-        match inserted {
-            Ok(handle) => Ok(handle.0),
-            Err(error) => {
-                self.close_object(kept);
-                Err(handle_errno(error).into())
+            let accepted = handles.accept(Grant::new(object, rights).under(lease));
+            if let Ok(handle) = accepted {
+                handles.set_on_exec(handle, on_exec).map_err(handle_errno)?;
             }
-        }
+            accepted
+        };
+        accepted.map(|handle| handle.0).map_err(|refused| {
+            self.close_object(refused.grant.into_object());
+            handle_errno(refused.error).into()
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{
-    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SpawnArgs, SpawnHandle, WAIT_ANY,
-    WAIT_NO_HANG,
+    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SPAWN_ROOT, SpawnArgs,
+    SpawnHandle, WAIT_ANY, WAIT_NO_HANG,
 };
 use swos_handles::Grant;
 use swos_sched::Enter;
@@ -18,7 +18,7 @@ use crate::{
     load::{STRINGS_MAX, Strings},
     machine::Start,
     object::Object,
-    process::{Life, Limits, NAME_LEN, NewProcess, Process},
+    process::{Life, Limits, NAME_LEN, NewProcess, Process, View},
     thread::{Phase, Thread},
     user::user_range,
     wait::{CallResult, Stop, WaitKey, Woken},
@@ -37,8 +37,7 @@ pub(crate) struct Birth<M: Machine> {
     pub(crate) identity: crate::process::Identity,
     pub(crate) capabilities: Capabilities,
     pub(crate) limits: Limits,
-    pub(crate) root: VnodeId,
-    pub(crate) directory: VnodeId,
+    pub(crate) view: View,
     /// What it gets, and under which number.
     pub(crate) handles: Vec<Passed<M>>,
 }
@@ -55,9 +54,10 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let args: SpawnArgs = self.read_record(args, size)?;
-        if args.flags != 0 || args.reserved != 0 || u64::from(args.size) != size {
+        if args.flags & !SPAWN_ROOT != 0 || args.reserved != 0 || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
+        let view = self.child_view(thread, &args)?;
         let (vnode, name) = self.program(thread, &args)?;
         let plan = self.load_plan(Some(thread), vnode)?;
         let strings = Strings {
@@ -83,11 +83,10 @@ impl<M: Machine> Kernel<M> {
         let birth = Birth {
             parent: process.pid,
             name,
-            identity: process.identity,
+            identity: process.identity(),
             capabilities: process.capabilities() & Capabilities::from_bits_retain(args.capabilities),
             limits,
-            root: process.root,
-            directory: *process.directory.lock(),
+            view,
             handles,
         };
         Ok(u64::from(self.give_birth(birth, loaded)?))
@@ -102,6 +101,9 @@ impl<M: Machine> Kernel<M> {
                 *to = *from;
             }
             if args.program == Handle::NONE {
+                if !thread.process.has(Capabilities::FS_READ) {
+                    return Err(Errno::ACCES.into());
+                }
                 return self.resolve_program(thread, path);
             }
             let Object::File(file) = Self::object(thread, args.program, Rights::EXECUTE)? else {
@@ -124,13 +126,17 @@ impl<M: Machine> Kernel<M> {
 
     /// The objects that a child gets. All or none.
     fn pass_handles(&self, process: &Process<M>, specs: &[SpawnHandle]) -> Result<Vec<Passed<M>>, Errno> {
-        let table = process.handles.lock();
+        let mut table = process.handles.lock();
         let mut passed: Vec<Passed<M>> = Vec::new();
         passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
         for spec in specs {
-            let grant =
-                table.share(spec.source, Rights::from_bits_retain(spec.rights)).map_err(handle_errno)?;
-            if spec.flags != 0
+            let rights = Rights::from_bits_retain(spec.rights);
+            let grant = table.share(spec.source, rights).map_err(handle_errno)?;
+            let grant = match spec.flags {
+                SPAWN_LEND => table.lend(spec.source, rights).map_err(handle_errno)?,
+                _ => grant,
+            };
+            if spec.flags & !SPAWN_LEND != 0
                 || spec.reserved != 0
                 || u64::from(spec.target) >= SPAWN_HANDLES_MAX
                 || passed.iter().any(|(target, _)| *target == spec.target)
@@ -157,8 +163,7 @@ impl<M: Machine> Kernel<M> {
             limits: birth.limits,
             space: loaded.space,
             started,
-            root: birth.root,
-            directory: birth.directory,
+            view: birth.view,
         }));
         let has_room = room.is_ok();
         let mut refused = room.err();

@@ -42,7 +42,7 @@ impl<M: Machine> Kernel<M> {
         event: u64,
     ) -> CallResult {
         let set = Self::set_of(thread, set, Rights::WRITE)?;
-        let object = Self::object(thread, handle, Rights::empty())?;
+        let (object, lease) = Self::leased_object(thread, handle, Rights::empty())?;
         let watch = if operation == READY_REMOVE {
             None
         } else {
@@ -56,7 +56,7 @@ impl<M: Machine> Kernel<M> {
         };
         let watchers = self.watchers(&object).ok_or(Errno::PERM)?;
         match (operation, watch) {
-            (READY_ADD, Some(watch)) => self.watch(&set, &object, watch)?,
+            (READY_ADD, Some(watch)) => self.watch(&set, &object, lease, watch)?,
             (READY_MODIFY, Some(watch)) => {
                 let id = watchers.lock().find(&set).ok_or(Errno::NOENT)?;
                 set.inner.lock().modify(id, watch).map_err(|_| Errno::NOENT)?;
@@ -98,9 +98,13 @@ impl<M: Machine> Kernel<M> {
         let mut told = ArrayVec::<ReadyEvent, EVENTS_MAX>::new();
         let count = {
             let mut inner = set.inner.lock();
+            let mut revoked = false;
             let count = inner.collect(
                 capacity,
-                |object| self.readiness(object),
+                |source| {
+                    revoked |= source.is_revoked();
+                    self.source_readiness(source)
+                },
                 |event| {
                     // No more are told than there is capacity for.
                     let _ = told.try_push(ReadyEvent {
@@ -110,6 +114,9 @@ impl<M: Machine> Kernel<M> {
                     });
                 },
             );
+            if revoked {
+                Self::drop_revoked(&set, &mut inner, self);
+            }
             if count == 0 {
                 if expired {
                     return Ok(0);

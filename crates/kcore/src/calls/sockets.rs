@@ -13,6 +13,7 @@ use swos_abi::{
     SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM,
     SocketAddress,
 };
+use swos_handles::OnExec;
 use swos_netstack::{Direction, Error, OptionName, Push, SocketOption, Stack, Switch};
 use swos_units::{Duration, PAGE_SIZE};
 use swos_vfs::Kind;
@@ -127,7 +128,10 @@ impl<M: Machine> Kernel<M> {
             net.add(&socket);
             (socket, peer)
         };
-        let handle = self.install(thread, Object::Socket(accepted), socket_rights())?;
+        // A connection that came through a borrowed listener ends with the loan.
+        let lease = thread.progress.lease();
+        let handle =
+            self.install_as(thread, Object::Socket(accepted), socket_rights(), lease, OnExec::Keep)?;
         if address != 0 {
             // It was writable just now. If another thread unmapped it since, the connection is still good.
             let _ = self.write_record(address, size, &from_address(peer));

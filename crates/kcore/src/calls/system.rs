@@ -168,9 +168,10 @@ impl<M: Machine> Kernel<M> {
 
     pub(super) fn security_info(&self, thread: &Thread<M>, record: u64, size: u64) -> CallResult {
         let process = &thread.process;
+        let identity = process.identity();
         let info = SecurityInfo {
-            principal: process.identity.principal,
-            session: process.identity.session,
+            principal: identity.principal,
+            session: identity.session,
             capabilities: process.capabilities().bits(),
         };
         self.write_record(record, size, &info)
@@ -203,7 +204,7 @@ fn describe<M: Machine>(process: &Process<M>, parent: u32) -> ProcessInfo {
     ProcessInfo {
         pid: process.pid,
         parent,
-        principal: process.identity.principal,
+        principal: process.identity().principal,
         state: 1,
         threads: u32::try_from(threads).unwrap_or(u32::MAX),
         handles: u32::try_from(handles).unwrap_or(u32::MAX),

@@ -146,6 +146,7 @@ fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
         memory_limit: 0,
         handle_limit: 0,
         thread_limit: 0,
+        root: Handle::NONE,
     }
 }
 

@@ -41,23 +41,35 @@ pub fn spawn_limited(
     handles: &[u64],
     handle_limit: u32,
 ) -> Result<u64, Errno> {
+    let handles: Vec<SpawnHandle> = (0..)
+        .zip(handles)
+        .map(|(target, &source)| SpawnHandle {
+            source: Handle(source),
+            target,
+            rights: u32::MAX,
+            flags: 0,
+            reserved: 0,
+        })
+        .collect();
+    spawn_as(user, path, arg, &handles, |record| record.handle_limit = handle_limit)
+}
+
+/// Starts a program with all that `change` leaves of the caller's authority.
+pub fn spawn_as(
+    user: &mut User,
+    path: &str,
+    arg: &str,
+    handles: &[SpawnHandle],
+    change: impl FnOnce(&mut SpawnArgs),
+) -> Result<u64, Errno> {
     use zerocopy::IntoBytes as _;
     let at = user.stack() - 8192;
     let args = format!("{path}\0{arg}\0");
-    let handle_count = handles.len() as u32;
-    let handles: Vec<u8> = (0..)
-        .zip(handles)
-        .flat_map(|(target, &source)| {
-            SpawnHandle { source: Handle(source), target, rights: u32::MAX, flags: 0, reserved: 0 }
-                .as_bytes()
-                .to_vec()
-        })
-        .collect();
     user.store(at, path.as_bytes());
     user.store(at + 1024, args.as_bytes());
-    user.store(at + 2048, &handles);
-    let record = SpawnArgs {
-        size: 104,
+    user.store(at + 2048, handles.as_bytes());
+    let mut record = SpawnArgs {
+        size: size_of::<SpawnArgs>() as u32,
         flags: 0,
         program: Handle::NONE,
         path: at,
@@ -67,15 +79,17 @@ pub fn spawn_limited(
         env: 0,
         env_len: 0,
         handles: at + 2048,
-        handle_count,
+        handle_count: handles.len() as u32,
         reserved: 0,
         capabilities: u64::MAX,
         memory_limit: 0,
-        handle_limit,
+        handle_limit: 0,
         thread_limit: 0,
+        root: Handle::NONE,
     };
+    change(&mut record);
     user.store(at + 3072, record.as_bytes());
-    user.call(NR_SPAWN, &[at + 3072, 104])
+    user.call(NR_SPAWN, &[at + 3072, size_of::<SpawnArgs>() as u64])
 }
 
 pub fn wait(user: &mut User, pid: u64) -> (u32, i32) {
@@ -105,4 +119,47 @@ pub fn figures(user: &mut User) -> SystemInfo {
     let at = user.stack() - 4096;
     user.call(NR_SYSTEM_INFO, &[at, 112]).unwrap();
     SystemInfo::read_from_bytes(&user.load(at, 112)).unwrap()
+}
+
+/// Opens a path, relative to `directory`.
+pub fn open_at(user: &mut User, directory: Handle, path: &str, flags: OpenFlags) -> Result<u64, Errno> {
+    let at = user.stack() - 4096;
+    user.store(at, path.as_bytes());
+    user.call(NR_OPEN, &[directory.0, at, path.len() as u64, u64::from(flags.bits()), 0])
+}
+
+/// Opens a path for reading.
+pub fn open(user: &mut User, path: &str) -> Result<u64, Errno> {
+    open_at(user, Handle::CWD, path, OpenFlags::READ)
+}
+
+/// Makes a call that takes a directory and a path first.
+pub fn at_path(user: &mut User, number: u64, directory: Handle, path: &str) -> Result<u64, Errno> {
+    let at = user.stack() - 4096;
+    user.store(at, path.as_bytes());
+    user.call(number, &[directory.0, at, path.len() as u64, 0, at + 2048, 512])
+}
+
+/// A new pipe: reader, writer.
+pub fn pipe(user: &mut User, flags: u32) -> (u64, u64) {
+    let at = user.stack() - 2048;
+    user.call(NR_PIPE, &[at, 16, u64::from(flags)]).unwrap();
+    (user.load_u64(at), user.load_u64(at + 8))
+}
+
+/// What a process may do and for whom.
+pub fn security(user: &mut User) -> SecurityInfo {
+    use zerocopy::FromBytes as _;
+    let at = user.stack() - 4096;
+    user.call(NR_SECURITY_INFO, &[at, 16]).unwrap();
+    SecurityInfo::read_from_bytes(&user.load(at, 16)).unwrap()
+}
+
+/// What must be as before: free frames, open objects, processes, threads.
+pub fn left(user: &mut User) -> (u64, u32, u32, u32) {
+    for _ in 0..50 {
+        user.call(NR_SLEEP, &[1_000_000]).unwrap();
+    }
+    let info = figures(user);
+    (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads)
 }
