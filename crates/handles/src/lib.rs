@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+mod chunks;
 mod lease;
 mod slots;
 mod table;

@@ -1,10 +1,8 @@
 //! Slots: storage that gives each use of a place its own number.
 
-use alloc::vec::Vec;
-
 use swos_abi::Handle;
 
-use crate::Error;
+use crate::{Error, chunks::Chunks};
 
 /// Bits of a handle that are its slot. Tests use them up, so there they are fewer.
 const SLOT_BITS: u32 = if cfg!(test) { 19 } else { 24 };
@@ -38,7 +36,7 @@ enum Slot<T> {
 
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
-    slots: Vec<Slot<T>>,
+    slots: Chunks<Slot<T>>,
     /// First and last free slot. The one free for longest is used first, so that all wear evenly and a number
     /// returns as late as possible.
     free: Option<(u32, u32)>,
@@ -51,7 +49,7 @@ const fn slot_of(handle: Handle) -> usize {
 
 impl<T> Slots<T> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new(), free: None }
+        Self { slots: Chunks::new(), free: None }
     }
 
     #[inline]
@@ -156,7 +154,7 @@ impl<T> Slots<T> {
             return Err(Error::Full);
         }
         let more = (slot + 1).saturating_sub(self.slots.len());
-        self.slots.try_reserve(more).map_err(|_| Error::NoMemory)?;
+        self.slots.try_reserve(more)?;
         for _ in 0..more {
             let new = self.slots.len();
             self.slots.push(Slot::Reserved);

@@ -8,7 +8,7 @@ fn open<T>(slots: &mut Slots<T>, value: T) -> Handle {
 
 /// The free list holds every free slot once, linked both ways.
 fn check<T>(slots: &Slots<T>) {
-    let free = |at: u32| match slots.slots[at as usize] {
+    let free = |at: u32| match *slots.slots.get(at as usize).unwrap() {
         Slot::Free { previous, next, .. } => (previous, next),
         Slot::Open { .. } | Slot::Reserved | Slot::Retired => panic!("slot {at} on the free list"),
     };
