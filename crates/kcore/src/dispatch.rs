@@ -461,7 +461,9 @@ impl<M: Machine> Kernel<M> {
             return Dispatch::Again;
         }
         self.select_space(cpu, &thread.process);
-        self.unregister(&thread);
+        if !thread.progress.stays_registered() {
+            self.unregister(&thread);
+        }
         let result = match pending {
             Pending::Nothing => None,
             Pending::Result(raw) => Some(raw),

@@ -78,10 +78,24 @@ pub(crate) struct Progress {
     pub(crate) deadline: Option<Instant>,
     /// Bytes or items done.
     pub(crate) done: u64,
+    /// Of the items done, how many were what was looked for.
+    pub(crate) found: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
     /// The loans by which this try has its objects: their end is the end of its wait.
     pub(crate) leases: Vec<Lease>,
+    /// What the next slice finds of what its thread registered for.
+    registered: Registered,
+}
+
+/// Whether the next slice of a call goes on with what its thread is registered for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Registered {
+    /// It registers anew.
+    #[default]
+    TakenBack,
+    /// It goes on.
+    Stays,
 }
 
 impl Progress {
@@ -127,6 +141,26 @@ impl Kept {
         if self.is_used() { self.progress.lock().done } else { 0 }
     }
 
+    /// Items that earlier tries have done, and how many of them were what was looked for.
+    pub(crate) fn done_and_found(&self) -> (u64, u64) {
+        if !self.is_used() {
+            return (0, 0);
+        }
+        let progress = self.progress.lock();
+        (progress.done, progress.found)
+    }
+
+    /// Whether the next slice goes on with the registrations.
+    pub(crate) fn stays_registered(&self) -> bool {
+        self.is_used() && self.progress.lock().registered == Registered::Stays
+    }
+
+    /// Keeps how far a slice came.
+    pub(crate) fn note(&self, done: u64, found: u64, registered: Registered) {
+        let mut progress = self.lock();
+        (progress.done, progress.found, progress.registered) = (done, found, registered);
+    }
+
     /// Whether all that an earlier try waited for has happened.
     #[inline]
     pub(crate) fn fired(&self) -> bool {
@@ -149,8 +183,10 @@ impl Kept {
         debug_assert!(progress.waits.is_empty(), "registrations are taken back before the call is over");
         progress.deadline = None;
         progress.done = 0;
+        progress.found = 0;
         progress.fired = false;
         progress.leases.clear();
+        progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
     }
 }

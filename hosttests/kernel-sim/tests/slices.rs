@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn, wait};
+use common::{figures, map, power_off, spawn, spawn_with, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Plan, Program, Simulation, User};
 
@@ -153,4 +153,63 @@ fn a_process_of_many_threads_ends_by_itself_and_by_another() {
         user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
     }
     all_well(&[("init", init), ("crowd", program)]);
+}
+
+#[test]
+fn a_poll_of_many_hears_of_one_whenever_it_comes() {
+    const ITEMS: u64 = 300;
+    fn init(user: &mut User) {
+        let ends = user.stack() - 2048;
+        let list = map(user, 8192);
+        let mut pipe = || {
+            user.call(NR_PIPE, &[ends, 16, 0]).unwrap();
+            (user.load_u64(ends), user.load_u64(ends + 8))
+        };
+        let ((silent, _), (reader, writer)) = (pipe(), pipe());
+        let fill = |user: &mut User, place: u64, handle: u64| {
+            let mut items = Vec::new();
+            for number in 1..=ITEMS {
+                items.extend((if number == place { handle } else { silent }).to_le_bytes());
+                items.extend(u64::from(POLL_IN).to_le_bytes());
+            }
+            user.store(list, &items);
+        };
+        let ready = |user: &mut User| -> Vec<u64> {
+            let bytes = user.load(list, ITEMS as usize * 16);
+            let ready = |item: &[u8]| u16::from_le_bytes([item[10], item[11]]);
+            (1..)
+                .zip(bytes.chunks(16))
+                .filter(|(_, item)| ready(item) != 0)
+                .map(|(number, _)| number)
+                .collect()
+        };
+        fill(user, 1, silent);
+        assert_eq!(user.call(NR_POLL, &[list, ITEMS, 0]), Ok(0));
+        assert_eq!(user.call(NR_POLL, &[list, ITEMS, 2_000_000]), Ok(0));
+        assert_eq!(ready(user), []);
+        assert_eq!(user.call(NR_POLL, &[list, 1025, 0]), Err(Errno::INVAL));
+        for round in 0..30 {
+            // Registered for in the first slice of the second pass, in the middle, in the last.
+            let place = [1, ITEMS / 2, ITEMS][round as usize % 3];
+            fill(user, place, reader);
+            let pid = spawn_with(user, "/bin/writer", &(round * 700).to_string(), &[writer]).unwrap();
+            assert_eq!(user.call(NR_POLL, &[list, ITEMS, TIMEOUT_NEVER]), Ok(1));
+            assert_eq!(ready(user), [place]);
+            assert_eq!(user.call(NR_READ, &[reader, ends, 10]), Ok(1));
+            assert_eq!(wait(user, pid), (0, 0));
+        }
+        // A handle that is none is found in the first pass.
+        fill(user, ITEMS, 12_345);
+        assert_eq!(user.call(NR_POLL, &[list, ITEMS, TIMEOUT_NEVER]), Ok(1));
+        assert_eq!(ready(user), [ITEMS]);
+        power_off(user);
+    }
+    fn writer(user: &mut User) {
+        let wait: u64 = user.args()[1].parse().unwrap();
+        user.spin(wait * 4);
+        let at = user.stack() - 64;
+        user.store(at, b"x");
+        user.call(NR_WRITE, &[0, at, 1]).unwrap();
+    }
+    all_well(&[("init", init), ("writer", writer)]);
 }

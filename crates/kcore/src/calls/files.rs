@@ -3,10 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use swos_abi::{
-    Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, OpenFlags, POLL_ERR, POLL_HUP, POLL_INVALID,
-    PollItem, Rights, Stat,
-};
+use swos_abi::{Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, OpenFlags, Rights, Stat};
 use swos_blockio::ReadAhead;
 use swos_handles::Lease;
 use swos_path::Path;
@@ -24,13 +21,11 @@ use crate::{
     ranks,
     thread::Thread,
     user::CHUNK,
-    wait::{ANY_BITS, CallResult, Stop, WaitKey},
+    wait::{CallResult, Stop, WaitKey},
 };
 
 /// Bytes that one call moves at most; the caller asks again for more.
 const TRANSFER_MAX: u64 = 1 << 20;
-/// Handles that one poll looks at.
-const POLL_MAX: u64 = 1024;
 /// Pages read ahead of a sequential reader.
 const READ_AHEAD_MAX: u32 = 32;
 
@@ -454,49 +449,6 @@ impl<M: Machine> Kernel<M> {
         self.copy_out(buffer, &entries)?;
         file.open.lock().open.set_cursor(cursor);
         Ok(entries.len() as u64)
-    }
-
-    pub(super) fn poll(
-        &self,
-        thread: &Arc<Thread<M>>,
-        items: u64,
-        count: u64,
-        timeout_ns: u64,
-    ) -> CallResult {
-        let mut list: Vec<PollItem> = self.read_array(items, count, POLL_MAX)?;
-        let expired = self.time_is_up(thread, timeout_ns);
-        let look = |list: &mut [PollItem]| {
-            let mut ready = 0;
-            for item in list {
-                item.ready = match Self::object(thread, item.handle, Rights::empty()) {
-                    _ if item.handle == Handle::NONE => 0,
-                    Ok(object) => self.readiness(&object) & (item.events | POLL_ERR | POLL_HUP),
-                    Err(_) => POLL_INVALID,
-                };
-                ready += u64::from(item.ready != 0);
-            }
-            ready
-        };
-        let mut ready = look(&mut list);
-        if ready == 0 && !expired {
-            // Registered first, looked at once more after that: nothing falls between.
-            for item in &list {
-                if let Ok(object) = Self::object(thread, item.handle, Rights::empty())
-                    && let Some(key) = Self::wait_key(&object)
-                {
-                    self.register(thread, key, ANY_BITS)?;
-                }
-            }
-            ready = look(&mut list);
-            if ready == 0 {
-                return Err(Stop::Wait);
-            }
-        }
-        let size = size_of::<PollItem>() as u64;
-        for (index, item) in list.iter().enumerate() {
-            self.copy_out(items + size * index as u64, item.as_bytes())?;
-        }
-        Ok(ready)
     }
 
     /// A handle's worth of the console, for init.

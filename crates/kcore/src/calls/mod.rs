@@ -5,6 +5,7 @@ mod files;
 mod handles;
 mod memory;
 mod pipes;
+mod poll;
 mod process;
 mod ready;
 mod sockets;
