@@ -164,6 +164,11 @@ impl Machine for Metal {
         Context::new(start.entry.get(), start.stack.get(), start.argument, start.tls)
     }
 
+    fn fork_context(&self, context: &Context) -> Context {
+        // SAFETY: `kcore` copies the registers of the thread whose call it serves before it lets that run again.
+        unsafe { context.copy() }
+    }
+
     #[inline]
     fn alloc_frame(&self) -> Option<Frame> {
         cpu::alloc_frame()

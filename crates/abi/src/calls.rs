@@ -115,6 +115,7 @@ calls! {
     3 NR_SPAWN Spawn spawn(args: u64, size: u64) -> "pid", "SPAWN; FS_READ if the program is named by path, EXECUTE on its handle if not; TRANSFER on each handle, DUPLICATE too if it is lent", "Starts a program as described by `SpawnArgs`, with exactly the handles listed.";
     4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY` or its id) to end, fills an `ExitRecord` and forgets the child.";
     5 NR_KILL Kill kill(pid: u64, status: i32) -> "0", "own descendants", "Ends a child or a child's descendant; `wait` then reports `status` as the signal.";
+    6 NR_FORK Fork fork() -> "pid of the child, 0 in the child", "SPAWN; DUPLICATE on each handle that the child shall have", "Makes a second process that goes on from here, with a copy of the memory and the same numbers for its handles. Only the calling thread exists there.";
 
     8 NR_THREAD_CREATE ThreadCreate thread_create(entry: u64, stack: u64, argument: u64, tls: u64) -> "tid", "-", "Starts a thread at `entry` with `argument` in x0, its stack pointer and its TPIDR_EL0.";
     9 NR_THREAD_EXIT ThreadExit thread_exit(clear: u64) -> "never", "-", "Ends the thread; if `clear` is not 0, stores 0 to that u32 and wakes one futex waiter on it. The last thread ends the process with status 0.";
@@ -183,6 +184,10 @@ calls! {
 
     100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
     101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";
+
+    150 NR_LIMITS_GET LimitsGet limits_get(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessLimits` with what the process may use.";
+    151 NR_LIMITS_SET LimitsSet limits_set(record: u64, size: u64) -> "0", "-", "Lowers limits to those of a `ProcessLimits`; one that is 0 or higher stays as it is. What is open or mapped beyond stays.";
+    152 NR_USAGE Usage usage(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessUsage` with what the process uses and used.";
 }
 
 #[cfg(test)]

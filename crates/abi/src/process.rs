@@ -65,9 +65,15 @@ pub struct SpawnArgs {
     pub thread_limit: u32,
     /// With [`SPAWN_ROOT`]: a directory within the caller's root.
     pub root: Handle,
+    /// Limit of CPU time in nanoseconds, 0 = the caller's. A process that passes it is ended by signal 24.
+    pub cpu_limit_ns: u64,
+    /// How many processes it may be, together with all that it starts and that they start; 0 = no limit but the caller's.
+    pub process_limit: u32,
+    /// Zero.
+    pub reserved_limit: u32,
 }
 
-static_assertions::assert_eq_size!(SpawnArgs, [u8; 112]);
+static_assertions::assert_eq_size!(SpawnArgs, [u8; 128]);
 
 /// `wait`: any child.
 pub const WAIT_ANY: u64 = 0;
@@ -123,6 +129,9 @@ pub struct ProcessInfo {
 }
 
 static_assertions::assert_eq_size!(ProcessInfo, [u8; 80]);
+
+/// Bytes of a thread's name.
+pub const THREAD_NAME_LEN: usize = 16;
 
 /// Priority of a thread that did not ask for another: 0 (lowest) ..= 31.
 pub const THREAD_PRIORITY_NORMAL: u32 = 16;

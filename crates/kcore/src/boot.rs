@@ -207,7 +207,8 @@ impl<M: Machine> Kernel<M> {
         let mut strings = Strings { args: INIT.to_vec(), env: Vec::new() };
         strings.args.push(0);
         strings.args.extend_from_slice(&self.config.init_args);
-        let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX };
+        let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX, cpu_ns: u64::MAX };
+        let charge = self.account.charge().map_err(|errno| failed(&errno))?;
         let loaded = self.load(&plan, vnode, &strings, limits.memory).map_err(|errno| failed(&errno))?;
         let console = Self::console_object();
         let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
@@ -217,6 +218,7 @@ impl<M: Machine> Kernel<M> {
         }
         let birth = Birth {
             parent: 0,
+            charge,
             name,
             identity: Identity { principal: 1, session: FIRST_SESSION },
             capabilities: Capabilities::all(),

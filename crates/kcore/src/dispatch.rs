@@ -123,6 +123,9 @@ impl<M: Machine> Shared<M> {
     }
 }
 
+/// A process passes its limit of CPU time by so many nanoseconds on each CPU at most.
+const CPU_LIMIT_STEP: u64 = 1_000_000;
+
 impl<M: Machine> Kernel<M> {
     /// The answer of a call that needs nothing but the thread that makes it; `None` = not such a call. A trap entry may
     /// ask this first and save its registers only then.
@@ -314,7 +317,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Accounts for the time since the thread got the CPU; returns the time now.
-    fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
+    pub(crate) fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
         let now = self.machine.now();
         let ran = Self::ran(state, thread, now);
         self.shared(cpu.index()).queue.lock().charge(&mut state.entity, ran);
@@ -325,7 +328,7 @@ impl<M: Machine> Kernel<M> {
     fn ran(state: &mut State, thread: &Thread<M>, now: Instant) -> Duration {
         let ran = now.since(state.since);
         state.since = now;
-        thread.process.cpu_ns.fetch_add(ran.as_nanos(), Ordering::Relaxed);
+        thread.process.usage.add_cpu(ran.as_nanos());
         ran
     }
 
@@ -379,7 +382,13 @@ impl<M: Machine> Kernel<M> {
             self.end_thread(cpu, &thread);
             return Trap::Reschedule;
         }
-        if self.must_reschedule(cpu) {
+        let leaves = self.must_reschedule(cpu);
+        if thread.process.cpu_left() == Some(0) {
+            self.end_for_time(&thread.process);
+            self.end_thread(cpu, &thread);
+            return Trap::Reschedule;
+        }
+        if leaves {
             self.put_back(cpu, Enter::Preempted);
             return Trap::Reschedule;
         }
@@ -421,7 +430,7 @@ impl<M: Machine> Kernel<M> {
         };
         drop(state);
         if !preempted {
-            self.start_slice(cpu, now, slice);
+            self.start_slice(cpu, now, self.within_limit(thread, slice));
         }
         preempted
     }
@@ -455,6 +464,9 @@ impl<M: Machine> Kernel<M> {
             state.pending = Pending::Nothing;
             pending
         };
+        if thread.process.cpu_left() == Some(0) {
+            self.end_for_time(&thread.process);
+        }
         if thread.process.is_ending() {
             self.end_thread(cpu, &thread);
             // It may have left work behind, which comes before the next thread: that one might never pass here again.
@@ -476,7 +488,7 @@ impl<M: Machine> Kernel<M> {
             }
         };
         if !self.shared(cpu.index()).flags.reschedule.load(Ordering::Relaxed) {
-            self.start_slice(cpu, since, slice);
+            self.start_slice(cpu, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
             thread.state.lock().pending = result.map_or(Pending::Nothing, Pending::Result);
@@ -558,6 +570,15 @@ impl<M: Machine> Kernel<M> {
         self.shared(cpu.index()).flags.slice_end.store(end, Ordering::Relaxed);
         // A timer that is set too early costs an interrupt now and then; setting it anew would cost at each switch.
         self.set_timer_by(cpu.index(), end);
+    }
+
+    /// How long a thread may run with what is left of its process's CPU time.
+    #[inline]
+    fn within_limit(&self, thread: &Thread<M>, slice: Option<Duration>) -> Option<Duration> {
+        let Some(left) = thread.process.cpu_left() else { return slice };
+        // Its siblings may run at the same time. What is left to all is looked at again before it can be over.
+        let share = Duration::from_nanos((left / self.cpus.len() as u64).max(left.min(CPU_LIMIT_STEP)));
+        Some(slice.map_or(share, |slice| slice.min(share)))
     }
 
     fn slice_over(&self, cpu: &CpuToken) -> bool {

@@ -13,10 +13,10 @@ use crate::{
     dispatch::{Stopped, Trap},
     files::PageWanted,
     log::Level,
-    process::Process,
+    process::{Ending, Process},
     space::{Inner, TableFrames, Translation},
     thread::{Pending, Thread},
-    wait::Access,
+    wait::{ANY_BITS, Access, WaitKey},
 };
 
 /// An exception that a program caused at EL0.
@@ -62,6 +62,7 @@ const SIGNAL_TRAP: i32 = 5;
 const SIGNAL_BUS: i32 = 7;
 const SIGNAL_KILL: i32 = 9;
 const SIGNAL_SEGV: i32 = 11;
+const SIGNAL_XCPU: i32 = 24;
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -125,15 +126,9 @@ impl<M: Machine> Kernel<M> {
                 exception.pc.get()
             ),
         );
-        self.end_process(
-            &thread.process,
-            ExitRecord {
-                cause: EXIT_FAULT,
-                code: signal,
-                fault_address: address.get(),
-                ..ExitRecord::default()
-            },
-        );
+        let fault_address = address.get();
+        let record = ExitRecord { cause: EXIT_FAULT, code: signal, fault_address, ..ExitRecord::default() };
+        self.end_process(&thread.process, Ending::Ended(record));
         self.end_thread(cpu, &thread);
         Trap::Reschedule
     }
@@ -163,6 +158,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Resolution {
         let process = &thread.process;
         let mut inner = process.space.inner.lock();
+        if inner.copying {
+            return self.wait_for_copy(thread);
+        }
         let page = Page::containing(address);
         match inner.areas.fault(address, kind, cause) {
             Decision::MapZero { access } => {
@@ -241,6 +239,7 @@ impl<M: Machine> Kernel<M> {
         ) {
             Ok(()) => {
                 inner.resident += 1;
+                inner.faults += 1;
                 Resolution::Mapped
             }
             Err(swos_vm::Error::Mapped(_)) => {
@@ -286,7 +285,17 @@ impl<M: Machine> Kernel<M> {
                 return Resolution::Refused(Refusal::NoMemory);
             }
         }
+        inner.faults += 1;
         Resolution::Mapped
+    }
+
+    /// A fork copies the space: what changes it waits for its end (see `fork`).
+    #[cold]
+    fn wait_for_copy(&self, thread: &Arc<Thread<M>>) -> Resolution {
+        match self.register(thread, WaitKey::Space { pid: thread.process.pid }, ANY_BITS) {
+            Ok(()) => Resolution::Wait,
+            Err(_) => Resolution::Refused(Refusal::NoMemory),
+        }
     }
 
     /// Copies the first `bytes` bytes of a frame; the rest is zero.
@@ -298,6 +307,12 @@ impl<M: Machine> Kernel<M> {
             let source = self.machine.pin(from);
             self.machine.write_frame(to, 0, source.get(..bytes).unwrap_or(&[]));
         }
+    }
+
+    /// Ends a process that has used up its CPU time.
+    pub(crate) fn end_for_time(&self, process: &Arc<Process<M>>) {
+        let record = ExitRecord { cause: EXIT_FAULT, code: SIGNAL_XCPU, ..ExitRecord::default() };
+        self.end_process(process, Ending::Ended(record));
     }
 
     /// Tells the log how a process was ended from outside.

@@ -104,6 +104,9 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Makes the registers of a new thread.
     fn new_context(&self, start: Start) -> Self::Context;
 
+    /// The same registers once more, for a thread that goes on where this one is. No CPU runs that; it may be about to be saved.
+    fn fork_context(&self, context: &Self::Context) -> Self::Context;
+
     /// Takes a frame with one reference. Its contents are undefined.
     fn alloc_frame(&self) -> Option<Frame>;
 

@@ -6,7 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use swos_abi::{Call, Errno};
+use swos_abi::{Call, Errno, THREAD_NAME_LEN};
 use swos_futex::WaitId;
 use swos_handles::Lease;
 use swos_sched::{Entity, Weight};
@@ -14,7 +14,7 @@ use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
-use crate::{Machine, process::Process, ranks};
+use crate::{Machine, fork::Unborn, process::Process, ranks};
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
 pub struct Thread<M: Machine> {
@@ -26,7 +26,14 @@ pub struct Thread<M: Machine> {
     pub(crate) state: Lock<State>,
     /// How far its current call is. Touched by its own CPU only.
     pub(crate) progress: Kept,
+    /// What it is called, padded with zeros.
+    pub(crate) name: Lock<ThreadName>,
+    /// The child that its `fork` is making. Touched by its own CPU only.
+    pub(crate) making: Lock<Option<Unborn<M>>>,
 }
+
+/// A thread's name.
+pub(crate) type ThreadName = [u8; THREAD_NAME_LEN];
 
 /// What the scheduler knows.
 #[derive(Debug)]
@@ -116,11 +123,17 @@ pub(crate) struct Kept {
     progress: Lock<Progress>,
     /// The call may have left something. Written and read by the thread's own CPU only.
     used: AtomicBool,
+    /// The call is counted in [`Inner::changing`](crate::space::Inner::changing).
+    pub(crate) changing: AtomicBool,
 }
 
 impl Kept {
     fn new() -> Self {
-        Self { progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()), used: AtomicBool::new(false) }
+        Self {
+            progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()),
+            used: AtomicBool::new(false),
+            changing: AtomicBool::new(false),
+        }
     }
 
     /// The progress, to note something in it.
@@ -210,6 +223,8 @@ impl<M: Machine> Thread<M> {
                 },
             ),
             progress: Kept::new(),
+            name: Lock::new(ranks::THREAD_PRIVATE, [0; THREAD_NAME_LEN]),
+            making: Lock::new(ranks::THREAD_PRIVATE, None),
         })
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum WaitKey {
     Socket { id: u64 },
     /// A block of the system disk to arrive or to fail.
     Block { number: u64 },
+    /// A fork or a mapping call in this process to be over.
+    Space { pid: u32 },
     /// Input from the console.
     Console,
     /// A change of what holds of an end of a pipe.

@@ -20,6 +20,7 @@
 
 mod authority;
 mod files;
+mod limits;
 mod memory;
 mod process;
 pub mod raw;
@@ -35,9 +36,10 @@ pub use files::{
     handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,
     readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat, write,
 };
+pub use limits::{limits, lower_limits, usage};
 pub use memory::{map_anonymous, map_file, mmap, mprotect, munmap};
 pub use process::{
-    FUTEX_ANY, Spawn, exit, futex_wait, futex_wake, getpid, gettid, kill, set_thread_pointer, spawn,
+    FUTEX_ANY, Spawn, exit, fork, futex_wait, futex_wake, getpid, gettid, kill, set_thread_pointer, spawn,
     thread_create, thread_exit, thread_pointer, thread_priority, wait, yield_now,
 };
 pub use sockets::{

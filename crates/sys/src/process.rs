@@ -51,6 +51,10 @@ pub struct Spawn<'a> {
     pub thread_limit: u32,
     /// The child's root; `None` = the caller's.
     pub root: Option<Handle>,
+    /// Limit of CPU time in nanoseconds, 0 = the caller's.
+    pub cpu_limit_ns: u64,
+    /// Limit of processes, it and all that it starts, 0 = no other than the caller's.
+    pub process_limit: u32,
 }
 
 /// Starts a program; returns its process id.
@@ -60,7 +64,7 @@ pub struct Spawn<'a> {
 /// What the kernel answers; [`swos_abi::NR_SPAWN`].
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the record has 112 bytes; more than 2^32 handles do not exist"
+    reason = "the record has 128 bytes; more than 2^32 handles do not exist"
 )]
 pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
     let args = SpawnArgs {
@@ -81,9 +85,26 @@ pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
         handle_limit: what.handle_limit,
         thread_limit: what.thread_limit,
         root: what.root.unwrap_or(Handle::NONE),
+        cpu_limit_ns: what.cpu_limit_ns,
+        process_limit: what.process_limit,
+        reserved_limit: 0,
     };
     // SAFETY: the kernel reads the record and the slices that it names, each within its bounds.
     unsafe { raw::spawn(address(&raw const args), register(size_of_val(&args))) }.map(id)
+}
+
+/// Makes a second process that goes on from here: 0 there, its id here.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_FORK`].
+///
+/// Only the calling thread exists in the child. What other threads held at that moment (locks, the heap's too) is held there for
+/// ever: whoever needs it there waits for ever.
+pub fn fork() -> Result<u32, Errno> {
+    // SAFETY: no addresses. The child's memory is one that the process could have had with its other threads stopped somewhere
+    // (the kernel copies it as at one moment), and threads that are stopped break no promise of Rust's.
+    unsafe { raw::fork() }.map(id)
 }
 
 /// Waits for a child (`WAIT_ANY` or its id) to end; `None` only with `WAIT_NO_HANG`.

@@ -96,6 +96,7 @@ stubs! {
     NR_SPAWN spawn(args: u64, size: u64);
     NR_WAIT wait(pid: u64, flags: u32, record: u64);
     NR_KILL kill(pid: u64, status: i32);
+    NR_FORK fork();
     NR_THREAD_CREATE thread_create(entry: u64, stack: u64, argument: u64, tls: u64);
     NR_THREAD_EXIT thread_exit(clear: u64);
     NR_GETTID gettid();
@@ -157,4 +158,7 @@ stubs! {
     NR_HANDLE_REVOKE handle_revoke(handle: Handle);
     NR_HANDLE_FLAGS handle_flags(handle: Handle);
     NR_HANDLE_SET_FLAGS handle_set_flags(handle: Handle, mask: u32, flags: u32);
+    NR_LIMITS_GET limits_get(record: u64, size: u64);
+    NR_LIMITS_SET limits_set(record: u64, size: u64);
+    NR_USAGE usage(record: u64, size: u64);
 }

@@ -1,12 +1,14 @@
 //! Processes: started with exactly what they are given.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use swos_abi::{
     Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SpawnHandle, WAIT_ANY,
     WAIT_NO_HANG,
 };
-pub use swos_sys::exit;
+pub use swos_abi::{ProcessLimits, ProcessUsage};
+pub use swos_sys::{exit, limits, lower_limits, usage};
 
 /// Id of this process.
 #[must_use]
@@ -27,6 +29,8 @@ pub struct Command {
     handle_limit: u32,
     thread_limit: u32,
     root: Option<Handle>,
+    cpu_limit_ns: u64,
+    process_limit: u32,
 }
 
 impl Command {
@@ -44,6 +48,8 @@ impl Command {
             handle_limit: 0,
             thread_limit: 0,
             root: None,
+            cpu_limit_ns: 0,
+            process_limit: 0,
         };
         command.arg(&path);
         command.path = path;
@@ -115,6 +121,19 @@ impl Command {
         self
     }
 
+    /// Limits how many processes it may be, together with all that it starts; 0 = no limit but this process's own. Those
+    /// count that ended and were not waited for.
+    pub const fn process_limit(&mut self, processes: u32) -> &mut Self {
+        self.process_limit = processes;
+        self
+    }
+
+    /// Limits its CPU time: once it has used so much it is ended by signal 24. Zero = as this process.
+    pub fn cpu_limit(&mut self, time: Duration) -> &mut Self {
+        self.cpu_limit_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -132,6 +151,8 @@ impl Command {
             handle_limit: self.handle_limit,
             thread_limit: self.thread_limit,
             root: self.root,
+            cpu_limit_ns: self.cpu_limit_ns,
+            process_limit: self.process_limit,
         })?;
         Ok(Child { pid })
     }
@@ -165,6 +186,15 @@ impl Child {
         self.pid
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::CHILD`] if somebody else waited for it.
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>, Errno> {
+        Ok(swos_sys::wait(u64::from(self.pid), WAIT_NO_HANG)?.map(ExitStatus))
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -184,6 +214,32 @@ impl Child {
         const KILLED: i32 = 9;
         swos_sys::kill(u64::from(self.pid), KILLED)
     }
+}
+
+/// Which side of a fork.
+#[derive(Debug)]
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, with the new one.
+    Parent(Child),
+}
+
+/// Makes a second process that goes on from here, with a copy of the memory, and of the handles that have the right
+/// `DUPLICATE`, under the same numbers. [`Command::spawn`] is what most want instead.
+///
+/// Only the calling thread exists in the child. The heap works there, but a lock that another thread held at that moment is
+/// held for ever, and a thread that is joined never ends: a process with several threads does little there but [`exit`]
+/// or [`Command::exec`].
+///
+/// # Errors
+///
+/// [`Errno::ACCES`] without the capability `SPAWN`, [`Errno::AGAIN`] at the limit of processes, [`Errno::NOMEM`].
+pub fn fork() -> Result<Fork, Errno> {
+    Ok(match swos_rt::fork::fork()? {
+        0 => Fork::Child,
+        pid => Fork::Parent(Child { pid }),
+    })
 }
 
 /// How a process ended.

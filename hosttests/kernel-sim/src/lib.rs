@@ -276,20 +276,20 @@ impl Simulation {
     fn run_thread(&mut self, cpu: usize, thread: &Arc<Thread<SimMachine>>) {
         let context = thread.context();
         if !context.is_started() {
-            self.first_instruction(cpu, thread);
+            match context.forked {
+                Some(program) => context.begin(program),
+                None => self.first_instruction(cpu, thread),
+            }
             return;
         }
         let Some(request) = context.current() else {
             panic!("program of process {} failed; console: {}", thread.pid(), self.machine.console_text());
         };
         match request {
-            Request::Call(number, arguments) => {
-                let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
-                match trap {
-                    Trap::Return(raw) => context.reply(Reply::Value(raw)),
-                    Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,
-                    Trap::Resume => panic!("a call returns a value"),
-                }
+            Request::Call(number, arguments) => self.call(cpu, context, number, arguments),
+            Request::Fork(child) => {
+                context.set_child(child);
+                self.call(cpu, context, swos_abi::NR_FORK, [0; 6]);
             }
             Request::Load(at, len) => {
                 let mut bytes = vec![0; len];
@@ -321,10 +321,23 @@ impl Simulation {
                     context.put_back(Request::Spin(nanoseconds - part));
                 }
             }
+            Request::FailFrame(count) => {
+                let left = core::mem::replace(&mut self.machine.state().faults.frame_after, count);
+                context.reply(Reply::Value(left.cast_signed()));
+            }
             Request::Fault(kind) => {
                 context.reply(Reply::Value(0));
                 self.exception(cpu, kind);
             }
+        }
+    }
+
+    fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
+        let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
+        match trap {
+            Trap::Return(raw) => context.reply(Reply::Value(raw)),
+            Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,
+            Trap::Resume => panic!("a call returns a value"),
         }
     }
 

@@ -17,6 +17,8 @@ use crate::user::Context;
 pub struct Faults {
     /// One in so many frame allocations fails; 0 = none.
     pub frames: u64,
+    /// All frame allocations fail from this one on, counted from 1; 0 = none.
+    pub frame_after: u64,
     /// One in so many disk reads fails; 0 = none.
     pub disk: u64,
     /// Every disk read fails that touches this block.
@@ -297,11 +299,20 @@ impl Machine for SimMachine {
         Context::new(start)
     }
 
+    fn fork_context(&self, context: &Context) -> Context {
+        context.fork()
+    }
+
     fn alloc_frame(&self) -> Option<Frame> {
         let mut state = self.state();
         let odds = state.faults.frames;
         if odds != 0 && state.next_random().is_multiple_of(odds) {
             return None;
+        }
+        match state.faults.frame_after {
+            0 => {}
+            1 => return None,
+            _ => state.faults.frame_after -= 1,
         }
         let index = state.free.pop()?;
         // Rubbish, so that a page that nobody cleared shows.

@@ -14,9 +14,11 @@ pub type Program = fn(&mut User);
 /// What a program asks of the machine next.
 pub(crate) enum Request {
     Call(u64, [u64; 6]),
+    Fork(Program),
     Load(u64, usize),
     Store(u64, Vec<u8>),
     Spin(u64),
+    FailFrame(u64),
     Fault(ExceptionKind),
 }
 
@@ -60,6 +62,19 @@ impl User {
         }
     }
 
+    /// Forks. A copy of a function of the host can't be made; so the child runs another one, `child`, from its beginning, on the
+    /// copied memory: what it shall know lies there.
+    ///
+    /// # Errors
+    ///
+    /// The errno that the kernel put into x0.
+    pub fn fork(&mut self, child: Program) -> Result<u64, Errno> {
+        match self.ask(Request::Fork(child)) {
+            Reply::Value(raw) => result_from_raw(raw),
+            Reply::Bytes(_) => unreachable!("a call returns a value"),
+        }
+    }
+
     /// Loads bytes.
     pub fn load(&mut self, at: u64, len: usize) -> Vec<u8> {
         match self.ask(Request::Load(at, len)) {
@@ -86,6 +101,14 @@ impl User {
     /// Computes for so many nanoseconds.
     pub fn spin(&mut self, nanoseconds: u64) {
         self.ask(Request::Spin(nanoseconds));
+    }
+
+    /// Lets all frame allocations fail from this one on, counted from 1; 0 = none. Returns what was left of the last such count.
+    pub fn fail_frame_after(&mut self, count: u64) -> u64 {
+        match self.ask(Request::FailFrame(count)) {
+            Reply::Value(left) => left.cast_unsigned(),
+            Reply::Bytes(_) => unreachable!("a count is a number"),
+        }
     }
 
     /// Causes an exception. Does not return if the kernel ends the program for it.
@@ -135,6 +158,10 @@ impl User {
 #[derive(Debug)]
 pub struct Context {
     pub(crate) start: Start,
+    /// A forked thread runs this; others what is at their entry.
+    pub(crate) forked: Option<Program>,
+    /// What the child of the fork under way runs.
+    child: Mutex<Program>,
     line: Mutex<Line>,
 }
 
@@ -159,7 +186,16 @@ impl core::fmt::Debug for Reply {
 
 impl Context {
     pub(crate) fn new(start: Start) -> Self {
-        Self { start, line: Mutex::new(Line::default()) }
+        Self { start, forked: None, child: Mutex::new(|_| {}), line: Mutex::new(Line::default()) }
+    }
+
+    /// The registers of a child that runs what [`Self::set_child`] said; without that it ends at once.
+    pub(crate) fn fork(&self) -> Self {
+        Self { forked: Some(*self.child.lock().unwrap()), ..Self::new(self.start) }
+    }
+
+    pub(crate) fn set_child(&self, child: Program) {
+        *self.child.lock().unwrap() = child;
     }
 
     pub(crate) fn is_started(&self) -> bool {

@@ -55,6 +55,7 @@ const ATTEMPTS: &[(u64, Capabilities, Attempt)] = &[
     (NR_SPAWN, Capabilities::FS_READ, |user, present| {
         spawn(user, if present { "/bin/idle" } else { "/bin/nothing" }, "x")
     }),
+    (NR_FORK, Capabilities::SPAWN, |user, _| user.fork(|_| {})),
     (NR_OPEN, Capabilities::FS_READ, |user, present| open(user, path(present))),
     (NR_OPEN, Capabilities::FS_READ, |user, present| {
         let path = if present { "/bin/init" } else { path(present) };

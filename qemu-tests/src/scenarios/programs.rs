@@ -65,6 +65,7 @@ const AREAS: &[(&str, &[&str])] = &[
     ("authority", &["without-its-capability-each-call-is-refused", "a-loan-ends-when-its-source-says-so"]),
     ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
+    ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
 ];
 
 /// What an audit of the translation tables says when nothing is writable and executable.

@@ -3,6 +3,7 @@
 mod authority;
 mod files;
 mod handles;
+mod limits;
 mod memory;
 mod pipes;
 mod poll;
@@ -94,6 +95,7 @@ impl<M: Machine> Kernel<M> {
             Call::Spawn { args, size } => self.spawn(thread, args, size),
             Call::Wait { pid, flags, record } => self.wait(thread, pid, flags, record),
             Call::Kill { pid, status } => self.kill(thread, pid, status),
+            Call::Fork {} => self.fork(thread),
             Call::ThreadCreate { entry, stack, argument, tls } => {
                 self.thread_create(thread, entry, stack, argument, tls)
             }
@@ -108,11 +110,19 @@ impl<M: Machine> Kernel<M> {
             Call::Sleep { duration_ns } => self.sleep(thread, duration_ns),
             Call::ThreadPriority { priority } => Self::thread_priority(thread, priority),
             Call::Mmap { address, length, protection, flags, handle, offset } => {
-                self.mmap(thread, address, length, protection, flags, handle, offset)
+                self.begin_change(thread)?;
+                let result = self.mmap(thread, address, length, protection, flags, handle, offset);
+                self.end_change(thread, result)
             }
-            Call::Munmap { address, length } => self.munmap(thread, address, length),
+            Call::Munmap { address, length } => {
+                self.begin_change(thread)?;
+                let result = self.munmap(thread, address, length);
+                self.end_change(thread, result)
+            }
             Call::Mprotect { address, length, protection } => {
-                self.mprotect(thread, address, length, protection)
+                self.begin_change(thread)?;
+                let result = self.mprotect(thread, address, length, protection);
+                self.end_change(thread, result)
             }
             Call::Open { directory, path, path_len, flags, mode } => {
                 self.open(thread, directory, path, path_len, flags, mode)
@@ -188,6 +198,9 @@ impl<M: Machine> Kernel<M> {
             Call::NetConfigure { config, size } => self.net_configure(cpu.index(), thread, config, size),
             Call::Power { action } => self.power(thread, action),
             Call::SecurityInfo { record, size } => self.security_info(thread, record, size),
+            Call::LimitsGet { record, size } => self.limits_get(thread, record, size),
+            Call::LimitsSet { record, size } => self.limits_set(thread, record, size),
+            Call::Usage { record, size } => self.usage(cpu, thread, record, size),
             Call::CapabilitiesDrop { keep } => Self::capabilities_drop(thread, keep),
             Call::Login { principal, capabilities } => self.login(thread, principal, capabilities),
             Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),

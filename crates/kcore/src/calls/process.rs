@@ -15,11 +15,14 @@ use swos_vfs::{Access, VnodeId};
 use super::handle_errno;
 use crate::{
     Kernel, Machine,
+    account::{Account, Charge},
+    family::Sought,
     load::{STRINGS_MAX, Strings},
     machine::Start,
     object::Object,
-    process::{Life, Limits, NAME_LEN, NewProcess, Process, View},
+    process::{Ending, Limits, NAME_LEN, NewProcess, Process, View},
     thread::{Phase, Thread},
+    usage::Usage,
     user::user_range,
     wait::{CallResult, Stop, WaitKey, Woken},
 };
@@ -33,6 +36,7 @@ type Passed<M> = (u32, Grant<Object<M>>);
 /// What a new process starts with, besides its program.
 pub(crate) struct Birth<M: Machine> {
     pub(crate) parent: u32,
+    pub(crate) charge: Charge,
     pub(crate) name: [u8; NAME_LEN],
     pub(crate) identity: crate::process::Identity,
     pub(crate) capabilities: Capabilities,
@@ -44,7 +48,8 @@ pub(crate) struct Birth<M: Machine> {
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn exit(&self, thread: &Arc<Thread<M>>, status: i32) -> Stop {
-        self.end_process(&thread.process, ExitRecord { code: status, ..ExitRecord::default() });
+        let record = ExitRecord { code: status, ..ExitRecord::default() };
+        self.end_process(&thread.process, Ending::Ended(record));
         Stop::Exit
     }
 
@@ -54,7 +59,8 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let args: SpawnArgs = self.read_record(args, size)?;
-        if args.flags & !SPAWN_ROOT != 0 || args.reserved != 0 || u64::from(args.size) != size {
+        let reserved = args.flags & !SPAWN_ROOT | args.reserved | args.reserved_limit;
+        if reserved != 0 || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
         let view = self.child_view(thread, &args)?;
@@ -67,11 +73,8 @@ impl<M: Machine> Kernel<M> {
         let specs: Vec<SpawnHandle> =
             self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX)?;
         // Nothing was changed up to here, and nothing below can wait or fault.
-        let limits = Limits {
-            memory: lowered(args.memory_limit, process.limits.memory),
-            handles: lowered(args.handle_limit as usize, process.limits.handles),
-            threads: lowered(args.thread_limit as usize, process.limits.threads),
-        };
+        let limits = limits_of(&args, *process.limits.lock());
+        let charge = self.account_of(process.pid)?.limited(args.process_limit)?.charge()?;
         let loaded = self.load(&plan, vnode, &strings, limits.memory)?;
         let handles = match self.pass_handles(process, &specs) {
             Ok(handles) => handles,
@@ -82,6 +85,7 @@ impl<M: Machine> Kernel<M> {
         };
         let birth = Birth {
             parent: process.pid,
+            charge,
             name,
             identity: process.identity(),
             capabilities: process.capabilities() & Capabilities::from_bits_retain(args.capabilities),
@@ -161,6 +165,7 @@ impl<M: Machine> Kernel<M> {
             identity: birth.identity,
             capabilities: birth.capabilities,
             limits: birth.limits,
+            usage: Arc::new(Usage::default()),
             space: loaded.space,
             started,
             view: birth.view,
@@ -187,13 +192,13 @@ impl<M: Machine> Kernel<M> {
             while !self.free_space(&process.space) {}
             return Err(errno);
         }
-        self.processes.lock().add(process.clone(), birth.parent);
+        self.processes.lock().add(process.clone(), birth.parent, birth.charge);
         self.start_thread(&process, loaded.start);
         Ok(pid)
     }
 
     /// Counts one more thread and makes room for it in every run queue, so that no wake-up ever needs memory.
-    fn reserve_thread(&self) -> Result<(), Errno> {
+    pub(crate) fn reserve_thread(&self) -> Result<(), Errno> {
         let threads = self.threads_alive.fetch_add(1, Ordering::Relaxed) as usize + 1;
         for cpu in &self.cpus {
             if cpu.queue.lock().reserve(threads).is_err() {
@@ -205,14 +210,28 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
-        let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
-        let cpu = self.machine.cpu_index();
-        let thread = Thread::new(tid, process.clone(), self.machine.new_context(start), cpu);
-        process.threads.lock().list.push(thread.clone());
+        let thread = self.add_thread(process, self.machine.new_context(start));
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
         self.enqueue(&thread, state, Enter::New);
-        tid
+        thread.tid
+    }
+
+    /// Makes a thread that waits. It is counted already.
+    pub(crate) fn add_thread(&self, process: &Arc<Process<M>>, context: M::Context) -> Arc<Thread<M>> {
+        let cpu = self.machine.cpu_index();
+        let mut threads = process.threads.lock();
+        // With the list locked, so that it remains in order.
+        let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
+        let thread = Thread::new(tid, process.clone(), context, cpu);
+        threads.list.push(thread.clone());
+        thread
+    }
+
+    /// The account that a process is charged to.
+    pub(crate) fn account_of(&self, pid: u32) -> Result<Arc<Account>, Errno> {
+        let processes = self.processes.lock();
+        processes.table.get(&pid).map(|entry| entry.charge.account().clone()).ok_or(Errno::SRCH)
     }
 
     pub(super) fn thread_create(
@@ -230,13 +249,14 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         {
-            let threads = process.threads.lock();
-            if threads.list.len() >= process.limits.threads {
+            let mut threads = process.threads.lock();
+            if threads.list.len() >= process.limits.lock().threads {
                 return Err(Errno::AGAIN.into());
             }
             if threads.ending.is_some() {
                 return Err(Stop::Exit);
             }
+            threads.reserve()?;
         }
         self.reserve_thread()?;
         let start = Start { entry: VirtAddr::new(entry), stack: VirtAddr::new(stack), argument, tls };
@@ -261,35 +281,28 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         let parent = thread.process.pid;
+        let wanted = match pid {
+            WAIT_ANY => None,
+            // No child has a number that large.
+            pid => Some(u32::try_from(pid).map_err(|_| Errno::CHILD)?),
+        };
         loop {
             let found = {
                 let processes = self.processes.lock();
-                let own = processes.table.get(&parent).ok_or(Errno::CHILD)?;
-                let mut any = false;
-                let mut ended = None;
-                for &child in own.children.iter().filter(|&&child| pid == WAIT_ANY || u64::from(child) == pid)
-                {
-                    any = true;
-                    if let Some(Life::Ended(record)) = processes.table.get(&child).map(|entry| &entry.life) {
-                        ended = Some(*record);
-                        break;
-                    }
-                }
-                match (any, ended) {
-                    (false, _) => return Err(Errno::CHILD.into()),
-                    (true, Some(ended)) => ended,
-                    (true, None) if flags & WAIT_NO_HANG != 0 => return Ok(0),
-                    (true, None) => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                match processes.seek(parent, wanted) {
+                    Sought::Nobody => return Err(Errno::CHILD.into()),
+                    Sought::Ended(ended) => ended,
+                    Sought::Alive if flags & WAIT_NO_HANG != 0 => return Ok(0),
+                    Sought::Alive => return Err(self.wait_for(thread, WaitKey::Child { parent })),
                 }
             };
             if record != 0 {
                 self.write_record(record, size_of::<ExitRecord>() as u64, &found)?;
             }
             // Another thread of the parent may have been faster; then look again.
-            let mut processes = self.processes.lock();
-            let Some(entry) = processes.table.get(&found.pid) else { continue };
-            if entry.parent == parent && matches!(&entry.life, Life::Ended(_)) {
-                processes.forget(found.pid);
+            let reaped = self.processes.lock().reap(found.pid, parent);
+            if let Some(usage) = reaped {
+                thread.process.usage.add_child(&usage);
                 return Ok(u64::from(found.pid));
             }
         }
@@ -309,10 +322,8 @@ impl<M: Machine> Kernel<M> {
             processes.alive(pid).cloned()
         };
         if let Some(target) = target {
-            self.end_process(
-                &target,
-                ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() },
-            );
+            let record = ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() };
+            self.end_process(&target, Ending::Ended(record));
         }
         Ok(0)
     }
@@ -370,6 +381,16 @@ impl<M: Machine> Kernel<M> {
                 Err(Stop::Again)
             }
         }
+    }
+}
+
+/// The limits that a record asks for below `own`.
+pub(super) fn limits_of(args: &SpawnArgs, own: Limits) -> Limits {
+    Limits {
+        memory: lowered(args.memory_limit, own.memory),
+        handles: lowered(args.handle_limit as usize, own.handles),
+        threads: lowered(args.thread_limit as usize, own.threads),
+        cpu_ns: lowered(args.cpu_limit_ns, own.cpu_ns),
     }
 }
 

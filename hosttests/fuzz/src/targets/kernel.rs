@@ -147,6 +147,9 @@ fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
         handle_limit: 0,
         thread_limit: 0,
         root: Handle::NONE,
+        cpu_limit_ns: 0,
+        process_limit: 0,
+        reserved_limit: 0,
     }
 }
 

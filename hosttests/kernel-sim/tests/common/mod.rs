@@ -86,6 +86,9 @@ pub fn spawn_as(
         handle_limit: 0,
         thread_limit: 0,
         root: Handle::NONE,
+        cpu_limit_ns: 0,
+        process_limit: 0,
+        reserved_limit: 0,
     };
     change(&mut record);
     user.store(at + 3072, record.as_bytes());
