@@ -58,6 +58,7 @@ pub(crate) fn leave_user_half() {
             let Some(frame) = memory::alloc() else { return };
             memory::zero(frame);
             EMPTY.store(frame.number(), Ordering::Relaxed);
+            user::init();
             SHA256.store(arch_cpu::has_sha256() && instructions_agree(), Ordering::Relaxed);
             frame
         }

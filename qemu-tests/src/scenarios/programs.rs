@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::path::Path;
 
 /// What `/bin/hostile` must at least have tried; it knows more.
-const DEEDS: [&str; 23] = [
+const DEEDS: [&str; 24] = [
     "bystanders-start",
     "read-null",
     "write-null",
@@ -26,6 +26,7 @@ const DEEDS: [&str; 23] = [
     "brk",
     "hvc",
     "write-ttbr0",
+    "long-copies-keep-vector-registers",
     "unknown-calls",
     "bad-handles",
     "bad-buffers",
