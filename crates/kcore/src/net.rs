@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Received frames handled before interrupts get their turn.
-const FRAMES_PER_BATCH: usize = 256;
+const FRAMES_PER_BATCH: usize = 12;
 /// Between two words in the log about the same trouble with our address.
 const CONFLICT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -217,8 +217,15 @@ impl<M: Machine> Kernel<M> {
             net = self.on_conflict(now, net);
         }
         loop {
+            if self.wakes_left() == 0 {
+                // The others hear of theirs after interrupts had their turn.
+                self.net_timer.at.store(now.as_nanos(), Ordering::Relaxed);
+                self.set_timer_by(cpu, now.as_nanos());
+                break;
+            }
             let event = net.stack.as_mut().and_then(Stack::poll_event);
             let Some((id, bits)) = event else { break };
+            self.count_wakes(1);
             let Some(socket) = net.sockets.get(id.index()).and_then(Option::clone) else { continue };
             self.wake_all(WaitKey::Socket { id: socket.wait_id() });
             if !socket.watchers.lock().is_empty() {

@@ -21,8 +21,14 @@ const SEGMENTS_PER_TURN: usize = 16;
 
 impl<P: PageRef> Stack<P> {
     /// Sends what a connection has to send, then sees when it wants to be called again and whether it is over.
-    /// Returns `false` if the device was full before it was done.
-    pub(crate) fn serve(&mut self, now: Instant, index: u32, tx: &mut impl Transmit) -> bool {
+    /// Returns `false` if the device was full before it was done. Each segment but the first is taken off the budget.
+    pub(crate) fn serve(
+        &mut self,
+        now: Instant,
+        index: u32,
+        budget: &mut usize,
+        tx: &mut impl Transmit,
+    ) -> bool {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return true };
         let hop = self.link.hop(now, stream.flow.remote_ip());
         match hop {
@@ -43,7 +49,11 @@ impl<P: PageRef> Stack<P> {
         envelope.traffic_class = stream.options.traffic_class;
         let (local_port, remote_port) = (stream.flow.local_port(), stream.flow.remote_port());
         let mut queue = Borrowed { pool: &mut self.pool, queue: &mut stream.queue };
-        for _ in 0..SEGMENTS_PER_TURN {
+        for sent in 0..SEGMENTS_PER_TURN {
+            if sent > 0 {
+                let Some(left) = budget.checked_sub(1) else { break };
+                *budget = left;
+            }
             let full = match hop {
                 Hop::Local => !self.link.loopback_has_room(),
                 Hop::Station(_) => !tx.has_room(),

@@ -23,8 +23,14 @@ use crate::slab::{Slab, SlotQueue, SocketId};
 use crate::socket::{Owner, Socket};
 use crate::time_wait::TimeWaits;
 
-/// Connections served in one call of [`Stack::poll`], and packets to ourselves read in it.
-const TURNS: usize = 256;
+/// Segments sent in one call of [`Stack::poll`]: a connection with nothing to send counts, too.
+const BUDGET: usize = 32;
+/// What a packet to ourselves counts, which is read and answered.
+const LOOPBACK_COST: usize = 2;
+/// Connections whose time-outs are handled in one call.
+const DEADLINES_AT_ONCE: usize = 16;
+/// Sockets that hear in one call that they can send again.
+const UNBLOCKED_AT_ONCE: usize = 64;
 
 /// What is left to do after [`Stack::poll`].
 #[must_use]
@@ -133,18 +139,21 @@ impl<P: PageRef> Stack<P> {
         self.poll_neighbors(now, tx);
         self.poll_deadlines(now);
         self.poll_half_open(now, tx);
-        for turn in 0.. {
-            if turn == TURNS {
+        let mut budget = BUDGET;
+        loop {
+            if budget == 0 {
                 return Progress::More;
             }
+            budget -= 1;
             // Packets to ourselves are read when nothing else is to be done, or when no more of them fit.
             let next = if self.link.loopback_has_room() { self.ready.pop() } else { None };
             if let Some(index) = next {
-                if !self.serve(now, index, tx) {
+                if !self.serve(now, index, &mut budget, tx) {
                     self.ready.push(index);
                     return Progress::DeviceFull;
                 }
             } else if let Some(packet) = self.link.pop_loopback() {
+                budget = budget.saturating_sub(LOOPBACK_COST - 1);
                 self.on_loopback(now, &packet, tx);
                 self.link.recycle(packet);
             } else {
@@ -162,10 +171,15 @@ impl<P: PageRef> Stack<P> {
         {
             return Progress::DeviceFull;
         }
-        while let Some(index) = self.blocked.pop() {
+        for _ in 0..UNBLOCKED_AT_ONCE {
+            let Some(index) = self.blocked.pop() else { break };
             self.unblock(index);
         }
-        if self.ready.is_empty() && !self.link.has_loopback() { Progress::Done } else { Progress::More }
+        if self.ready.is_empty() && self.blocked.is_empty() && !self.link.has_loopback() {
+            Progress::Done
+        } else {
+            Progress::More
+        }
     }
 
     /// When [`Self::poll`] has something to do without any input. A moment that has passed means now.
@@ -244,14 +258,17 @@ impl<P: PageRef> Stack<P> {
     }
 
     fn poll_deadlines(&mut self, now: Instant) {
-        while let Some(index) = self.deadlines.pop_due(now) {
+        // What is due beyond these is the next deadline still.
+        for _ in 0..DEADLINES_AT_ONCE {
+            let Some(index) = self.deadlines.pop_due(now) else { break };
             if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
                 let events = stream.connection.on_timeout(now, &self.tcp);
                 self.ready.push(index);
                 self.after(index, events);
             }
         }
-        while let Some((flow, index)) = self.time_waits.pop_due(now) {
+        for _ in 0..DEADLINES_AT_ONCE {
+            let Some((flow, index)) = self.time_waits.pop_due(now) else { break };
             self.end_time_wait(&flow, index);
         }
         self.reassembly.on_timeout(now);

@@ -34,7 +34,11 @@ const STEP: usize = 2048;
 /// The same for short messages.
 const SHORT_STEP: usize = 512;
 /// Bytes that one call takes before interrupts get their turn.
-const SENT_AT_ONCE: u64 = 16 * STEP as u64;
+const SENT_AT_ONCE: u64 = 8 * STEP as u64;
+/// Bytes of a file that one call queues before that: they are copied later, with their segments.
+const QUEUED_AT_ONCE: u64 = 64 * 1024;
+/// Bytes that one call gives: whoever wants more asks again.
+const RECEIVED_AT_ONCE: u64 = 16 * STEP as u64;
 /// Bytes of receive window that opened before the peer is told: a segment.
 const WORTH_TELLING: u64 = 1460;
 /// Longest datagram.
@@ -348,6 +352,7 @@ impl<M: Machine> Kernel<M> {
         if socket.kind == SocketKind::Datagram {
             return self.receive_datagram(self.machine.cpu_index(), thread, socket, (buffer, length), (0, 0));
         }
+        let length = length.min(RECEIVED_AT_ONCE);
         let _reading = Reading::start(&socket.reading)?;
         // Most messages are short, and a short buffer on the stack is cheap to clear.
         let mut done = self.receive_step::<SHORT_STEP>(thread, socket, buffer, (0, length))?;
@@ -453,16 +458,24 @@ impl<M: Machine> Kernel<M> {
         let head_len = head.1;
         let length = head_len.saturating_add(length.min(attributes.size.saturating_sub(offset)));
         let mut done = thread.progress.done();
+        let pause = done + SENT_AT_ONCE;
         while done < head_len.min(length) {
+            if done >= pause {
+                return Err(Stop::Again);
+            }
             let push = if head_len == length { Push::Now } else { Push::More };
             match self.send_step(thread, &socket, head.0, (done, head_len), push)? {
                 0 => return self.stalled(cpu, thread, &socket, self.net.lock(), done),
                 taken => done += taken,
             }
         }
+        let pause = done + QUEUED_AT_ONCE;
         // What the stack takes for certain, less what it took.
         let mut room = 0;
         while done < length {
+            if done >= pause {
+                return Err(Stop::Again);
+            }
             let at = offset + (done - head_len);
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
             let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
