@@ -7,7 +7,7 @@ use swos_vm::Audit;
 
 use crate::{
     Kernel, Level, Machine,
-    family::Life,
+    process::Life,
     space::{TableFrames, Translation},
 };
 
@@ -23,7 +23,7 @@ impl<M: Machine> Kernel<M> {
                 let mut rest = processes.table.range(next..);
                 rest.find_map(|(&pid, entry)| match &entry.life {
                     Life::Alive(process) => Some((pid, process.clone())),
-                    Life::Ended(..) => None,
+                    Life::Ended(_) => None,
                 })
             };
             let Some((pid, process)) = found else { break };

@@ -60,7 +60,6 @@ mod asid;
 mod descriptor;
 mod memory;
 mod pages;
-mod share;
 mod tables;
 mod teardown;
 mod walk;

@@ -27,7 +27,8 @@ pub(super) const NAMES: &[&str] = &[
 ];
 
 pub(super) fn measure(workspace: &Workspace, subject: &Subject, names: &[&str]) -> Result<Vec<Figure>> {
-    let seen = run(&mut Guest::start(machine(workspace, subject, &names.join(" "))?)?)?;
+    let machine = machine(workspace, subject, &names.join(" "))?.extra(["-icount", "shift=0,sleep=off"]);
+    let seen = run(&mut Guest::start(machine)?)?;
     let figure = |name: &&str| {
         let Some(values) = seen.get(*name) else { bail!("/bin/bench does not measure {name}") };
         let each: Vec<f64> = values.iter().map(|run| run.total / run.operations).collect();
@@ -60,9 +61,7 @@ pub(super) fn profile(
 
 fn machine(workspace: &Workspace, subject: &Subject, arguments: &str) -> Result<Machine> {
     let image = image::with_tests(workspace)?;
-    let machine = Machine::new(&subject.kernel).disk(image).only(&format!("/bin/bench {arguments}"));
-    // Also under the profile: slices and time-outs come where they come when the figure is taken.
-    Ok(machine.extra(["-icount", "shift=0,sleep=off"]))
+    Ok(Machine::new(&subject.kernel).disk(image).only(&format!("/bin/bench {arguments}")))
 }
 
 /// One loop of the program.

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use arrayvec::ArrayVec;
 use swos_abi::{Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights};
 use swos_readiness::{Mode, Watch};
-use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
 use crate::{
@@ -92,11 +91,10 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         // Both ends are tried before an edge is taken that could not be told.
-        let last = events.saturating_add((capacity * size_of::<ReadyEvent>()) as u64 - 1);
+        let size = size_of::<ReadyEvent>();
         self.copy_out(events, &[0])?;
-        if last / PAGE_SIZE as u64 != events / PAGE_SIZE as u64 {
-            self.copy_out(last, &[0])?;
-        }
+        self.copy_out(events.saturating_add((capacity * size) as u64 - 1), &[0])?;
+        let expired = self.time_is_up(thread, timeout_ns);
         let mut told = ArrayVec::<ReadyEvent, EVENTS_MAX>::new();
         let count = {
             let mut inner = set.inner.lock();
@@ -120,7 +118,7 @@ impl<M: Machine> Kernel<M> {
                 Self::drop_revoked(&set, &mut inner, self);
             }
             if count == 0 {
-                if self.time_is_up(thread, timeout_ns) {
+                if expired {
                     return Ok(0);
                 }
                 self.register(thread, WaitKey::Ready { set: set.id }, ANY_BITS)?;
