@@ -22,6 +22,7 @@ mod authority;
 pub mod calls;
 mod errno;
 mod files;
+mod limits;
 mod memory;
 mod process;
 mod signals;
@@ -37,10 +38,11 @@ pub use files::{
     PIPE_NONBLOCK, POLL_ERR, POLL_HUP, POLL_IN, POLL_INVALID, POLL_OUT, PipeEnds, PollItem, READY_ADD,
     READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, SEEK_CUR, SEEK_END, SEEK_SET, Stat,
 };
+pub use limits::{ProcessLimits, ProcessUsage};
 pub use memory::{MapFlags, Protection};
 pub use process::{
     AUX_END, AUX_ENTRY, AUX_PAGE_SIZE, AUX_RANDOM, AUX_TIME_PAGE, CLOCK_MONOTONIC, CLOCK_REALTIME,
-    EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle,
+    EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle, THREAD_NAME_LEN,
     THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER, TimePage, WAIT_ANY, WAIT_NO_HANG,
 };
 pub use signals::*;

@@ -33,7 +33,7 @@ pub const SPAWN_ROOT: u32 = 0x100;
 pub struct SpawnArgs {
     /// Size of this record.
     pub size: u32,
-    /// [`SPAWN_ROOT`] and [`crate::SPAWN_GROUP`], or 0.
+    /// [`SPAWN_ROOT`] or 0.
     pub flags: u32,
     /// Open handle of the program with the right `EXECUTE`, or [`Handle::NONE`] to name it by path.
     pub program: Handle,
@@ -53,8 +53,8 @@ pub struct SpawnArgs {
     pub handles: u64,
     /// Their number.
     pub handle_count: u32,
-    /// Process group, with [`crate::SPAWN_GROUP`]; else zero.
-    pub group: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Capabilities to pass on at most.
     pub capabilities: u64,
     /// Limit of memory in bytes, 0 = the caller's.
@@ -65,9 +65,15 @@ pub struct SpawnArgs {
     pub thread_limit: u32,
     /// With [`SPAWN_ROOT`]: a directory within the caller's root.
     pub root: Handle,
+    /// Limit of CPU time in nanoseconds, 0 = the caller's. A process that passes it is ended by signal 24.
+    pub cpu_limit_ns: u64,
+    /// How many processes it may be, together with all that it starts and that they start; 0 = no limit but the caller's.
+    pub process_limit: u32,
+    /// Zero.
+    pub reserved_limit: u32,
 }
 
-static_assertions::assert_eq_size!(SpawnArgs, [u8; 112]);
+static_assertions::assert_eq_size!(SpawnArgs, [u8; 128]);
 
 /// `wait`: any child.
 pub const WAIT_ANY: u64 = 0;
@@ -82,7 +88,7 @@ pub const EXIT_FAULT: u32 = 1;
 pub struct ExitRecord {
     /// Which child.
     pub pid: u32,
-    /// 0 = it called `exit`, [`EXIT_FAULT`] = it was ended; [`crate::EXIT_STOPPED`], [`crate::EXIT_CONTINUED`].
+    /// 0 = it called `exit`, [`EXIT_FAULT`] = it was ended.
     pub cause: u32,
     /// Exit status, or the number of the signal.
     pub code: i32,
@@ -106,7 +112,7 @@ pub struct ProcessInfo {
     pub parent: u32,
     /// Principal that it acts for.
     pub principal: u32,
-    /// 1 = alive, 2 = ended and not waited for, 3 = stopped.
+    /// 1 = alive, 2 = ended and not waited for.
     pub state: u32,
     /// Threads.
     pub threads: u32,
@@ -123,6 +129,9 @@ pub struct ProcessInfo {
 }
 
 static_assertions::assert_eq_size!(ProcessInfo, [u8; 80]);
+
+/// Bytes of a thread's name.
+pub const THREAD_NAME_LEN: usize = 16;
 
 /// Priority of a thread that did not ask for another: 0 (lowest) ..= 31.
 pub const THREAD_PRIORITY_NORMAL: u32 = 16;

@@ -9,12 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone)]
 #[repr(C, align(16))]
 pub struct FpState {
-    /// v0 to v31.
-    pub vectors: [u128; 32],
-    /// FPCR.
-    pub fpcr: u64,
-    /// FPSR.
-    pub fpsr: u64,
+    vectors: [u128; 32],
+    fpcr: u64,
+    fpsr: u64,
 }
 
 /// General registers of an EL0 thread. The trap entry stores here by offset.
@@ -77,6 +74,23 @@ impl Context {
         Self { registers: UnsafeCell::new(registers), running: AtomicU64::new(0) }
     }
 
+    /// The same registers for another thread. Waits, as [`Self::take`] does, for the CPU that may still save them.
+    ///
+    /// # Safety
+    ///
+    /// No CPU takes this context meanwhile.
+    #[must_use]
+    pub unsafe fn copy(&self) -> Self {
+        while !self.is_saved() {
+            core::hint::spin_loop();
+        }
+        // SAFETY: whole, and nobody's: what ran the thread has put it back, and nobody takes it (the caller's promise).
+        let registers = unsafe { (*self.registers.get()).clone() };
+        // Its FP state is in memory, as always when no CPU runs it; no CPU's registers are this copy's.
+        let registers = UnsafeCell::new(Registers { fp_cpu: 0, ..registers });
+        Self { registers, running: AtomicU64::new(0) }
+    }
+
     /// Where the registers are. To dereference is for the CPU that took the context.
     #[must_use]
     #[inline]
@@ -104,17 +118,6 @@ impl Context {
     #[must_use]
     pub fn is_saved(&self) -> bool {
         self.running.load(Ordering::Acquire) == 0
-    }
-}
-
-/// The condition flags: all of PSTATE that a program may choose.
-const PSTATE_FLAGS: u64 = 0xF000_0000;
-
-impl Registers {
-    /// Sets what a program chose: any value but for PSTATE, of which the condition flags are taken. FP state comes from `fp` at the
-    /// next use, whatever a CPU still has of it.
-    pub const fn set_pstate(&mut self, pstate: u64) {
-        self.pstate = PSTATE_EL0 | (pstate & PSTATE_FLAGS);
     }
 }
 
@@ -169,6 +172,19 @@ mod tests {
         assert_eq!((registers.pc, registers.sp, registers.x[0], registers.tls), (1, 2, 3, 4));
         assert_eq!((registers.pstate, registers.fp_cpu), (0, 0));
         assert!(registers.x[1..].iter().all(|register| *register == 0));
+    }
+
+    #[test]
+    fn a_copy_has_all_registers_and_no_cpu() {
+        let context = Context::new(1, 2, 3, 4);
+        // SAFETY: nobody takes it.
+        unsafe { ((*context.registers()).x[20], (*context.registers()).fp_cpu) = (9, 2) };
+        // SAFETY: as above.
+        let copy = unsafe { context.copy() };
+        assert!(copy.is_saved());
+        // SAFETY: as above.
+        let registers = unsafe { &*copy.registers() };
+        assert_eq!((registers.pc, registers.x[20], registers.fp_cpu), (1, 9, 0));
     }
 
     #[test]

@@ -309,6 +309,11 @@ impl AddressSpace {
         self.limits
     }
 
+    /// Lowers the limit of pages; what is mapped beyond it stays mapped. A higher one changes nothing.
+    pub fn lower_limit(&mut self, pages: u64) {
+        self.limits.pages = self.limits.pages.min(pages);
+    }
+
     /// Index of the first area that ends after `page`.
     #[inline]
     fn first_ending_after(&self, page: Page) -> usize {

@@ -16,13 +16,19 @@ pub struct WaitId {
     generation: u32,
 }
 
-/// The waiters of one key, oldest first. Exists as long as it has any.
+/// Queues without waiters that stay in the table. Two threads that wait for each other empty a queue with every turn; making
+/// and removing it would cost more than the rest.
+const IDLE_MAX: usize = if cfg!(test) { 2 } else { 8 };
+
+/// The waiters of one key, oldest first. Exists as long as it has any, and for a while after.
 #[derive(Debug)]
 struct Queue<K> {
     key: K,
     hash: u64,
     ends: Option<(u32, u32)>,
     waiters: usize,
+    /// It is in the table's list of those that became empty; perhaps it no longer is.
+    listed: bool,
 }
 
 #[derive(Debug)]
@@ -43,13 +49,22 @@ pub struct FutexTable<K, W, S> {
     queues: Slab<Queue<K>>,
     nodes: Slab<Node<W>>,
     waiters: usize,
+    /// Those that became empty last, each once, and which place is overwritten next.
+    idle: ([Option<u32>; IDLE_MAX], usize),
 }
 
 impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Nobody waits.
     #[must_use]
     pub const fn new(hash: S) -> Self {
-        Self { hash, keys: HashTable::new(), queues: Slab::new(), nodes: Slab::new(), waiters: 0 }
+        Self {
+            hash,
+            keys: HashTable::new(),
+            queues: Slab::new(),
+            nodes: Slab::new(),
+            waiters: 0,
+            idle: ([None; IDLE_MAX], 0),
+        }
     }
 
     /// Number of waiters.
@@ -92,6 +107,21 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         Wake { table: self, cursor, left: count, bits }
     }
 
+    /// Wakes the first waiter of `key` that has one of `bits`; returns it, and how many the key has left.
+    pub fn wake_one(&mut self, key: &K, bits: u32) -> Option<(W, usize)> {
+        let queue = self.find(key)?;
+        let mut cursor = self.queues.get(queue)?.ends.map(|(head, _)| head);
+        while let Some(node) = cursor {
+            let entry = self.nodes.get(node)?;
+            if entry.bits & bits != 0 {
+                let waiter = self.take(node)?;
+                return Some((waiter, self.queues.get(queue).map_or(0, |queue| queue.waiters)));
+            }
+            cursor = entry.next;
+        }
+        None
+    }
+
     /// Moves up to `count` waiters of `from` behind those of `to`, oldest first, whatever their bits, and returns how many.
     /// Their ids stay valid. O(1) each.
     ///
@@ -102,7 +132,8 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         if *from == to || count == 0 {
             return Ok(0);
         }
-        let Some(source) = self.find(from) else {
+        let Some(source) = self.find(from).filter(|&at| self.queues.get(at).is_some_and(|q| q.waiters > 0))
+        else {
             return Ok(0);
         };
         let target = self.queue_for(to)?;
@@ -111,10 +142,12 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
             let Some((head, _)) = self.queues.get(source).and_then(|queue| queue.ends) else {
                 break;
             };
-            self.unlink(head);
+            self.detach(head);
             self.link(head, target);
             moved += 1;
         }
+        // Not before: room for it may be made by removing the target, as long as that is empty.
+        self.list_if_empty(source);
         Ok(moved)
     }
 
@@ -127,21 +160,24 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     }
 
     fn find(&self, key: &K) -> Option<u32> {
-        let hash = self.hash.hash_one(key);
+        self.find_hashed(key, self.hash.hash_one(key))
+    }
+
+    fn find_hashed(&self, key: &K, hash: u64) -> Option<u32> {
         let same = |&queue: &u32| self.queues.get(queue).is_some_and(|queue| queue.key == *key);
         self.keys.find(hash, same).copied()
     }
 
     /// The queue of `key`, made if there is none. A new one is empty: the caller links a node next.
     fn queue_for(&mut self, key: K) -> Result<u32, NoMemory> {
-        if let Some(queue) = self.find(&key) {
+        let hash = self.hash.hash_one(&key);
+        if let Some(queue) = self.find_hashed(&key, hash) {
             return Ok(queue);
         }
-        let Self { hash, keys, queues, .. } = self;
-        let hash = hash.hash_one(&key);
+        let Self { keys, queues, .. } = self;
         keys.try_reserve(1, |&queue| queues.get(queue).map_or(0, |queue| queue.hash))
             .map_err(|_| NoMemory)?;
-        let queue = queues.insert(Queue { key, hash, ends: None, waiters: 0 })?;
+        let queue = queues.insert(Queue { key, hash, ends: None, waiters: 0, listed: false })?;
         keys.insert_unique(hash, queue, |&queue| queues.get(queue).map_or(0, |queue| queue.hash));
         Ok(queue)
     }
@@ -165,37 +201,56 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     }
 
     /// Takes a node out of its queue, and the queue out of the table when it was the last.
-    fn unlink(&mut self, node: u32) {
-        let Some((queue, previous, next)) = self.nodes.get(node).map(|n| (n.queue, n.previous, n.next))
-        else {
-            return;
-        };
+    /// Takes a node out of its queue, which may be empty then; returns the queue.
+    fn detach(&mut self, node: u32) -> Option<u32> {
+        let (queue, previous, next) = self.nodes.get(node).map(|n| (n.queue, n.previous, n.next))?;
         if let Some(before) = previous.and_then(|at| self.nodes.get_mut(at)) {
             before.next = next;
         }
         if let Some(after) = next.and_then(|at| self.nodes.get_mut(at)) {
             after.previous = previous;
         }
-        let Some(list) = self.queues.get_mut(queue) else {
-            return;
-        };
+        let list = self.queues.get_mut(queue)?;
         list.ends = list.ends.and_then(|(head, tail)| {
             let head = if head == node { next } else { Some(head) };
             let tail = if tail == node { previous } else { Some(tail) };
             head.zip(tail)
         });
         list.waiters -= 1;
+        Some(queue)
+    }
+
+    fn list_if_empty(&mut self, queue: u32) {
+        if let Some(list) = self.queues.get_mut(queue)
+            && list.ends.is_none()
+            && !list.listed
+        {
+            list.listed = true;
+            self.list_idle(queue);
+        }
+    }
+
+    /// Keeps an empty queue for the next who waits there, in place of the one that was listed longest ago.
+    fn list_idle(&mut self, queue: u32) {
+        let (listed, next) = &mut self.idle;
+        let place = listed.get_mut(*next);
+        *next = (*next + 1) % IDLE_MAX;
+        let Some(oldest) = place.and_then(|place| place.replace(queue)) else { return };
+        let Some(list) = self.queues.get_mut(oldest) else { return };
+        list.listed = false;
         if list.ends.is_none() {
             let hash = list.hash;
-            if let Ok(entry) = self.keys.find_entry(hash, |&other| other == queue) {
+            if let Ok(entry) = self.keys.find_entry(hash, |&other| other == oldest) {
                 entry.remove();
             }
-            self.queues.remove(queue);
+            self.queues.remove(oldest);
         }
     }
 
     fn take(&mut self, node: u32) -> Option<W> {
-        self.unlink(node);
+        if let Some(queue) = self.detach(node) {
+            self.list_if_empty(queue);
+        }
         let node = self.nodes.remove(node)?;
         self.waiters -= 1;
         Some(node.waiter)

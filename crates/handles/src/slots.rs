@@ -138,6 +138,33 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Makes room for `more` slots.
+    pub(crate) fn reserve(&mut self, more: usize) -> Result<(), Error> {
+        self.slots.try_reserve(more).map_err(|_| Error::NoMemory)
+    }
+
+    /// Appends the next slot of a copy of `original`: open with `value` under the original's number, else empty. A number that
+    /// was open in the original names nothing in the copy, ever. Room was reserved.
+    pub(crate) fn append(&mut self, original: &Self, value: Option<T>) {
+        let slot = self.slots.len();
+        let copied = match (original.slots.get(slot), value) {
+            (Some(&Slot::Open { number, .. }), Some(value)) => Slot::Open { number, value },
+            (Some(Slot::Reserved), _) => Slot::Reserved,
+            _ => Slot::Retired,
+        };
+        let free = match original.slots.get(slot) {
+            Some(Slot::Open { number, .. }) if matches!(copied, Slot::Retired) && slot >= STREAMS => {
+                Some((number >> SLOT_BITS) + 1).filter(|next| *next < GENERATIONS)
+            }
+            Some(Slot::Free { generation, .. }) => Some(*generation),
+            _ => None,
+        };
+        self.slots.push(copied);
+        if let Some(generation) = free {
+            self.link(slot, generation);
+        }
+    }
+
     /// Removes the highest slot: `None` if there is none, `Some(None)` if it was not open. The free list is lost; only for
     /// the end of the table.
     pub(crate) fn pop(&mut self) -> Option<Option<T>> {

@@ -148,6 +148,11 @@ impl<O> HandleTable<O> {
         self.quota
     }
 
+    /// Lowers the quota; what is open beyond it stays open. A higher one changes nothing.
+    pub fn lower_quota(&mut self, quota: usize) {
+        self.quota = self.quota.min(quota);
+    }
+
     /// The object and rights of a handle. O(1).
     ///
     /// # Errors
@@ -386,6 +391,33 @@ impl<O: Clone> HandleTable<O> {
     /// [`Error::BadHandle`], [`Error::Revoked`], [`Error::MissingRights`].
     pub fn share(&self, handle: Handle, mask: Rights) -> Result<Grant<O>, Error> {
         self.copy(handle, Rights::TRANSFER, mask)
+    }
+
+    /// Copies the next `slots` slots of this table into `child`, which began empty and was filled by this alone: each
+    /// handle under its own number, if it is live and has [`Rights::DUPLICATE`]; the numbers of the others name nothing
+    /// there. As of [`duplicate`](Self::duplicate), the power to revoke stays here; the mark for `exec` goes along. `opened` counts each object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`]; `child` keeps what it has, for its [`teardown`](Self::teardown).
+    pub fn fork_into(
+        &self,
+        child: &mut Self,
+        slots: usize,
+        mut opened: impl FnMut(O) -> O,
+    ) -> Result<Progress, Error> {
+        let first = child.slots.len();
+        let end = self.slots.len().min(first.saturating_add(slots));
+        child.slots.reserve(self.slots.len().saturating_sub(first))?;
+        for slot in first..end {
+            let copy = self.slots.at(slot).and_then(|(handle, held)| {
+                let copy = self.copy(handle, Rights::DUPLICATE, Rights::all()).ok()?;
+                Some(Grant { on_exec: held.on_exec, ..copy })
+            });
+            child.open += usize::from(copy.is_some());
+            child.slots.append(&self.slots, copy.map(|grant| grant.map(&mut opened)));
+        }
+        Ok(if end == self.slots.len() { Progress::Done } else { Progress::More })
     }
 
     /// A loan of the handle, with the rights in `mask` at most: [`revoke`](Self::revoke) of this handle ends it and all that is

@@ -7,7 +7,7 @@ use swos_vm::Audit;
 
 use crate::{
     Kernel, Level, Machine,
-    process::Life,
+    family::Life,
     space::{TableFrames, Translation},
 };
 
@@ -23,7 +23,7 @@ impl<M: Machine> Kernel<M> {
                 let mut rest = processes.table.range(next..);
                 rest.find_map(|(&pid, entry)| match &entry.life {
                     Life::Alive(process) => Some((pid, process.clone())),
-                    Life::Ended(_) => None,
+                    Life::Ended(..) => None,
                 })
             };
             let Some((pid, process)) = found else { break };

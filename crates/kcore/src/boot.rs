@@ -10,7 +10,6 @@ use swos_abi::{Capabilities, ExitRecord, NetworkConfig, Rights};
 use swos_basefs::BaseFs;
 use swos_handles::Grant;
 use swos_path::Path;
-use swos_signals::ProcessSignals;
 use swos_swosbase::{
     Error as ImageError, PublicKey,
     v4::{Capacity, Mount, Progress},
@@ -208,7 +207,8 @@ impl<M: Machine> Kernel<M> {
         let mut strings = Strings { args: INIT.to_vec(), env: Vec::new() };
         strings.args.push(0);
         strings.args.extend_from_slice(&self.config.init_args);
-        let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX };
+        let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX, cpu_ns: u64::MAX };
+        let charge = self.account.charge().map_err(|errno| failed(&errno))?;
         let loaded = self.load(&plan, vnode, &strings, limits.memory).map_err(|errno| failed(&errno))?;
         let console = Self::console_object();
         let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
@@ -218,14 +218,12 @@ impl<M: Machine> Kernel<M> {
         }
         let birth = Birth {
             parent: 0,
+            charge,
             name,
             identity: Identity { principal: 1, session: FIRST_SESSION },
             capabilities: Capabilities::all(),
             limits,
             view: View { root, directory: root },
-            group: None,
-            // Who may signal it could end the machine otherwise.
-            signals: ProcessSignals::shielded(),
             handles: [0, 1, 2]
                 .into_iter()
                 .map(|slot| {

@@ -123,6 +123,9 @@ impl<M: Machine> Shared<M> {
     }
 }
 
+/// A process passes its limit of CPU time by so many nanoseconds on each CPU at most.
+const CPU_LIMIT_STEP: u64 = 1_000_000;
+
 impl<M: Machine> Kernel<M> {
     /// The answer of a call that needs nothing but the thread that makes it; `None` = not such a call. A trap entry may
     /// ask this first and save its registers only then.
@@ -232,18 +235,9 @@ impl<M: Machine> Kernel<M> {
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
                     Resolution::Mapped => false,
                     Resolution::Wait => true,
-                    Resolution::Refused(_) if matches!(call, Call::SignalReturn { .. }) => {
-                        self.bad_frame(thread);
-                        false
-                    }
                     Resolution::Refused(_) => return Some(self.complete(thread, Err(Errno::FAULT))),
                 },
-                Err(Stop::Wait) => {
-                    if thread.has_attention() && self.interrupt_call(cpu, thread, &call) {
-                        return None;
-                    }
-                    true
-                }
+                Err(Stop::Wait) => true,
             };
             let waits = waits
                 && match self.register_leases(thread) {
@@ -254,10 +248,7 @@ impl<M: Machine> Kernel<M> {
                 match self.stop(cpu, thread, Pending::Call(call)) {
                     Stopped::Waits => return None,
                     Stopped::Woken => {}
-                    Stopped::NoMemory => {
-                        Self::stop_wanting(thread);
-                        return Some(self.complete(thread, Err(Errno::NOMEM)));
-                    }
+                    Stopped::NoMemory => return Some(self.complete(thread, Err(Errno::NOMEM))),
                 }
             }
             self.unregister(thread);
@@ -277,7 +268,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    pub(crate) fn forget(&self, thread: &Thread<M>) {
+    fn forget(&self, thread: &Thread<M>) {
         self.unregister(thread);
         thread.progress.reset();
     }
@@ -286,17 +277,6 @@ impl<M: Machine> Kernel<M> {
     /// nothing, but none is lost.
     pub(crate) fn stop(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) -> Stopped {
         let deadline = thread.progress.deadline();
-        self.stop_until(cpu, thread, pending, deadline)
-    }
-
-    /// The same with an end of the wait, instead of the one that the call has set.
-    pub(crate) fn stop_until(
-        &self,
-        cpu: &mut CpuToken,
-        thread: &Arc<Thread<M>>,
-        pending: Pending,
-        deadline: Option<Instant>,
-    ) -> Stopped {
         let mut state = thread.state.lock();
         if state.woken || thread.process.is_ending() {
             state.woken = false;
@@ -337,7 +317,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Accounts for the time since the thread got the CPU; returns the time now.
-    fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
+    pub(crate) fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
         let now = self.machine.now();
         let ran = Self::ran(state, thread, now);
         self.shared(cpu.index()).queue.lock().charge(&mut state.entity, ran);
@@ -348,7 +328,7 @@ impl<M: Machine> Kernel<M> {
     fn ran(state: &mut State, thread: &Thread<M>, now: Instant) -> Duration {
         let ran = now.since(state.since);
         state.since = now;
-        thread.process.cpu_ns.fetch_add(ran.as_nanos(), Ordering::Relaxed);
+        thread.process.usage.add_cpu(ran.as_nanos());
         ran
     }
 
@@ -402,7 +382,13 @@ impl<M: Machine> Kernel<M> {
             self.end_thread(cpu, &thread);
             return Trap::Reschedule;
         }
-        if self.must_reschedule(cpu) {
+        let leaves = self.must_reschedule(cpu);
+        if thread.process.cpu_left() == Some(0) {
+            self.end_for_time(&thread.process);
+            self.end_thread(cpu, &thread);
+            return Trap::Reschedule;
+        }
+        if leaves {
             self.put_back(cpu, Enter::Preempted);
             return Trap::Reschedule;
         }
@@ -430,7 +416,7 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         let Some(thread) = &self.own.get(cpu).current else { return true };
-        if !self.works.is_empty() || thread.has_attention() || thread.process.is_stopped() {
+        if !self.works.is_empty() {
             return true;
         }
         let mut state = thread.state.lock();
@@ -444,7 +430,7 @@ impl<M: Machine> Kernel<M> {
         };
         drop(state);
         if !preempted {
-            self.start_slice(cpu, now, slice);
+            self.start_slice(cpu, now, self.within_limit(thread, slice));
         }
         preempted
     }
@@ -478,6 +464,9 @@ impl<M: Machine> Kernel<M> {
             state.pending = Pending::Nothing;
             pending
         };
+        if thread.process.cpu_left() == Some(0) {
+            self.end_for_time(&thread.process);
+        }
         if thread.process.is_ending() {
             self.end_thread(cpu, &thread);
             // It may have left work behind, which comes before the next thread: that one might never pass here again.
@@ -487,33 +476,25 @@ impl<M: Machine> Kernel<M> {
         if !thread.progress.stays_registered() {
             self.unregister(&thread);
         }
-        if thread.process.is_stopped() {
-            self.halt(cpu, &thread, pending);
-            return Dispatch::Again;
-        }
-        let mut done = pending;
-        if let Pending::Call(call) = pending {
-            let result = self.try_again(cpu, &thread, call);
-            match self.attempt(cpu, &thread, call, result) {
-                Some(raw) => done = Pending::Result(raw),
-                None => return Dispatch::Again,
+        let result = match pending {
+            Pending::Nothing => None,
+            Pending::Result(raw) => Some(raw),
+            Pending::Call(call) => {
+                let result = self.try_again(cpu, &thread, call);
+                match self.attempt(cpu, &thread, call, result) {
+                    Some(raw) => Some(raw),
+                    None => return Dispatch::Again,
+                }
             }
-        }
-        if thread.has_attention() {
-            match self.deliver(cpu, &thread, done) {
-                Some(left) => done = left,
-                None => return Dispatch::Again,
-            }
-        }
+        };
         if !self.shared(cpu.index()).flags.reschedule.load(Ordering::Relaxed) {
-            self.start_slice(cpu, since, slice);
+            self.start_slice(cpu, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
-            thread.state.lock().pending = done;
+            thread.state.lock().pending = result.map_or(Pending::Nothing, Pending::Result);
             self.put_back(cpu, Enter::Preempted);
             return Dispatch::Again;
         }
-        let result = if let Pending::Result(raw) = done { Some(raw) } else { None };
         Dispatch::Run { thread, result }
     }
 
@@ -589,6 +570,15 @@ impl<M: Machine> Kernel<M> {
         self.shared(cpu.index()).flags.slice_end.store(end, Ordering::Relaxed);
         // A timer that is set too early costs an interrupt now and then; setting it anew would cost at each switch.
         self.set_timer_by(cpu.index(), end);
+    }
+
+    /// How long a thread may run with what is left of its process's CPU time.
+    #[inline]
+    fn within_limit(&self, thread: &Thread<M>, slice: Option<Duration>) -> Option<Duration> {
+        let Some(left) = thread.process.cpu_left() else { return slice };
+        // Its siblings may run at the same time. What is left to all is looked at again before it can be over.
+        let share = Duration::from_nanos((left / self.cpus.len() as u64).max(left.min(CPU_LIMIT_STEP)));
+        Some(slice.map_or(share, |slice| slice.min(share)))
     }
 
     fn slice_over(&self, cpu: &CpuToken) -> bool {

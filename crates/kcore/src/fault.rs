@@ -2,10 +2,7 @@
 
 use alloc::sync::Arc;
 
-use swos_abi::{
-    BUS_ADRALN, BUS_ADRERR, EXIT_FAULT, ExitRecord, ILL_ILLOPC, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGILL,
-    SIGKILL, SIGSEGV, SIGTRAP, SignalInfo, TRAP_BRKPT,
-};
+use swos_abi::{EXIT_FAULT, ExitRecord};
 use swos_aspace::{AccessKind, Cause, Decision, Denied};
 use swos_sync::CpuToken;
 use swos_units::{Frame, PAGE_SIZE, Page, VirtAddr};
@@ -16,10 +13,10 @@ use crate::{
     dispatch::{Stopped, Trap},
     files::PageWanted,
     log::Level,
-    process::Process,
+    process::{Ending, Process},
     space::{Inner, TableFrames, Translation},
     thread::{Pending, Thread},
-    wait::Access,
+    wait::{ANY_BITS, Access, WaitKey},
 };
 
 /// An exception that a program caused at EL0.
@@ -59,6 +56,14 @@ pub enum ExceptionKind {
     },
 }
 
+/// Signal numbers that end a program after a fault, as customary.
+const SIGNAL_ILL: i32 = 4;
+const SIGNAL_TRAP: i32 = 5;
+const SIGNAL_BUS: i32 = 7;
+const SIGNAL_KILL: i32 = 9;
+const SIGNAL_SEGV: i32 = 11;
+const SIGNAL_XCPU: i32 = 24;
+
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Resolution {
@@ -85,7 +90,7 @@ impl<M: Machine> Kernel<M> {
     /// An exception of the thread that runs on this CPU.
     pub fn user_fault(&self, cpu: &mut CpuToken, exception: UserException) -> Trap {
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
-        let (signal, code, address, what) = match exception.kind {
+        let (signal, address, what) = match exception.kind {
             ExceptionKind::Memory { address, access, cause } => {
                 match self.resolve_cause(&thread, address, access, cause) {
                     Resolution::Mapped => return Trap::Resume,
@@ -97,23 +102,19 @@ impl<M: Machine> Kernel<M> {
                         return Trap::Resume;
                     }
                     Resolution::Refused(Refusal::Denied(denied)) => {
-                        (SIGSEGV, denied_code(denied), address, denied_text(denied, access))
+                        (SIGNAL_SEGV, address, denied_text(denied, access))
                     }
                     Resolution::Refused(Refusal::NoPage) => {
-                        (SIGBUS, BUS_ADRERR, address, "no page behind the mapping")
+                        (SIGNAL_BUS, address, "no page behind the mapping")
                     }
-                    Resolution::Refused(Refusal::NoMemory) => (SIGKILL, 0, address, "out of memory"),
+                    Resolution::Refused(Refusal::NoMemory) => (SIGNAL_KILL, address, "out of memory"),
                 }
             }
-            ExceptionKind::Instruction => (SIGILL, ILL_ILLOPC, exception.pc, "undefined instruction"),
-            ExceptionKind::Breakpoint => (SIGTRAP, TRAP_BRKPT, exception.pc, "breakpoint"),
-            ExceptionKind::Alignment { address } => (SIGBUS, BUS_ADRALN, address, "misaligned access"),
-            ExceptionKind::Other { .. } => (SIGILL, ILL_ILLOPC, exception.pc, "unexpected exception"),
+            ExceptionKind::Instruction => (SIGNAL_ILL, exception.pc, "undefined instruction"),
+            ExceptionKind::Breakpoint => (SIGNAL_TRAP, exception.pc, "breakpoint"),
+            ExceptionKind::Alignment { address } => (SIGNAL_BUS, address, "misaligned access"),
+            ExceptionKind::Other { .. } => (SIGNAL_ILL, exception.pc, "unexpected exception"),
         };
-        let info = SignalInfo { signal, code, address: address.get(), ..SignalInfo::default() };
-        if self.catches(cpu, &thread, info) {
-            return Trap::Reschedule;
-        }
         self.log(
             Level::Warning,
             "fault",
@@ -125,15 +126,9 @@ impl<M: Machine> Kernel<M> {
                 exception.pc.get()
             ),
         );
-        self.end_process(
-            &thread.process,
-            ExitRecord {
-                cause: EXIT_FAULT,
-                code: signal.cast_signed(),
-                fault_address: address.get(),
-                ..ExitRecord::default()
-            },
-        );
+        let fault_address = address.get();
+        let record = ExitRecord { cause: EXIT_FAULT, code: signal, fault_address, ..ExitRecord::default() };
+        self.end_process(&thread.process, Ending::Ended(record));
         self.end_thread(cpu, &thread);
         Trap::Reschedule
     }
@@ -163,6 +158,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Resolution {
         let process = &thread.process;
         let mut inner = process.space.inner.lock();
+        if inner.copying {
+            return self.wait_for_copy(thread);
+        }
         let page = Page::containing(address);
         match inner.areas.fault(address, kind, cause) {
             Decision::MapZero { access } => {
@@ -241,6 +239,7 @@ impl<M: Machine> Kernel<M> {
         ) {
             Ok(()) => {
                 inner.resident += 1;
+                inner.faults += 1;
                 Resolution::Mapped
             }
             Err(swos_vm::Error::Mapped(_)) => {
@@ -286,7 +285,17 @@ impl<M: Machine> Kernel<M> {
                 return Resolution::Refused(Refusal::NoMemory);
             }
         }
+        inner.faults += 1;
         Resolution::Mapped
+    }
+
+    /// A fork copies the space: what changes it waits for its end (see `fork`).
+    #[cold]
+    fn wait_for_copy(&self, thread: &Arc<Thread<M>>) -> Resolution {
+        match self.register(thread, WaitKey::Space { pid: thread.process.pid }, ANY_BITS) {
+            Ok(()) => Resolution::Wait,
+            Err(_) => Resolution::Refused(Refusal::NoMemory),
+        }
     }
 
     /// Copies the first `bytes` bytes of a frame; the rest is zero.
@@ -300,6 +309,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Ends a process that has used up its CPU time.
+    pub(crate) fn end_for_time(&self, process: &Arc<Process<M>>) {
+        let record = ExitRecord { cause: EXIT_FAULT, code: SIGNAL_XCPU, ..ExitRecord::default() };
+        self.end_process(process, Ending::Ended(record));
+    }
+
     /// Tells the log how a process was ended from outside.
     pub(crate) fn report_fault(&self, process: &Process<M>, record: &ExitRecord) {
         self.log(
@@ -307,13 +322,6 @@ impl<M: Machine> Kernel<M> {
             "process",
             format_args!("{} ({}) ended by signal {}", process.name(), process.pid, record.code),
         );
-    }
-}
-
-const fn denied_code(denied: Denied) -> i32 {
-    match denied {
-        Denied::Unmapped => SEGV_MAPERR,
-        Denied::Guard | Denied::Access => SEGV_ACCERR,
     }
 }
 

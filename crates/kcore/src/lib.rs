@@ -20,12 +20,15 @@
 
 extern crate alloc;
 
+mod account;
 mod audit;
 mod boot;
 mod calls;
 mod dispatch;
+mod family;
 mod fault;
 mod files;
+mod fork;
 mod load;
 mod log;
 mod machine;
@@ -36,14 +39,14 @@ mod process;
 mod random;
 mod ranks;
 mod ready;
-mod signals;
 mod space;
 mod thread;
+mod usage;
 mod user;
 mod wait;
 mod work;
 
-use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
 use core::{
     fmt,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -66,6 +69,9 @@ pub use process::Process;
 pub use swos_aspace::{AccessKind, Cause};
 pub use thread::Thread;
 
+/// Processes of the whole system, those included that ended and were not waited for.
+const PROCESSES_MAX: u32 = 65_536;
+
 /// Text that the log keeps, in bytes.
 const LOG_BYTES: usize = 64 * 1024;
 
@@ -75,7 +81,8 @@ pub struct Kernel<M: Machine> {
     config: Config,
     own: PerCpu<dispatch::Own<M>>,
     cpus: Box<[dispatch::Shared<M>]>,
-    processes: Lock<process::Processes<M>>,
+    processes: Lock<family::Processes<M>>,
+    account: Arc<account::Account>,
     teardown: Lock<VecDeque<process::Teardown<M>>>,
     /// Its length, for a look without the lock.
     teardown_len: AtomicUsize,
@@ -153,7 +160,8 @@ impl<M: Machine> Kernel<M> {
         Some(Self {
             own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, left_at: None }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
-            processes: Lock::new(ranks::PROCESSES, process::Processes::new()),
+            processes: Lock::new(ranks::PROCESSES, family::Processes::new()),
+            account: account::Account::root(PROCESSES_MAX),
             teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
             teardown_len: AtomicUsize::new(0),
             works: work::Works::new(),
@@ -247,14 +255,14 @@ impl<M: Machine> fmt::Debug for Kernel<M> {
         if let Some(processes) = self.processes.try_lock() {
             for (pid, entry) in &processes.table {
                 match &entry.life {
-                    process::Life::Alive(process) => {
+                    family::Life::Alive(process) => {
                         list.entry(&format_args!("{} ({pid})", process.name()));
                         for thread in process.threads.try_lock().iter().flat_map(|threads| &threads.list) {
                             let state = thread.state.try_lock();
                             list.entry(&format_args!("  thread {}: {:?}", thread.tid, state.as_deref()));
                         }
                     }
-                    process::Life::Ended(record) => {
+                    family::Life::Ended(record, _) => {
                         list.entry(&format_args!("({pid}) ended: {record:?}"));
                     }
                 }

@@ -3,25 +3,26 @@
 //! The end goes in steps, so that no step is long: all threads leave, the handles are closed and the memory is given
 //! back slice by slice, and only then can the parent wait for it. So a parent that waited finds every byte free again.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use swos_abi::{Capabilities, ExitRecord};
+use swos_abi::{Capabilities, Errno, ExitRecord};
 use swos_handles::HandleTable;
-use swos_signals::{Groups, Job, ProcessSignals, Refused};
 use swos_sync::{CpuToken, Lock};
-use swos_units::Instant;
+use swos_units::{Instant, page_count};
 use swos_vfs::VnodeId;
 
 use crate::{
     Kernel, Machine,
+    family::{INIT_PID, Moved},
     object::Object,
     ranks,
     space::Space,
     thread::{Phase, Thread},
+    usage::Usage,
     wait::WaitKey,
 };
 
@@ -53,19 +54,16 @@ impl Identity {
     }
 }
 
-/// What a process may use at most.
+/// What a process may use at most. How many processes it may be with all that it starts is its account's to say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
     /// Bytes of address space that may be backed.
     pub(crate) memory: u64,
     pub(crate) handles: usize,
     pub(crate) threads: usize,
+    /// CPU time, in nanoseconds; `u64::MAX` = none.
+    pub(crate) cpu_ns: u64,
 }
-
-/// Of a process: its threads are to leave.
-const ENDING: u8 = 1;
-/// Of a process: its threads are to halt.
-const STOPPED: u8 = 2;
 
 /// A process.
 pub struct Process<M: Machine> {
@@ -74,14 +72,15 @@ pub struct Process<M: Machine> {
     /// Principal above, session below, so that nobody sees half of a login.
     identity: AtomicU64,
     capabilities: AtomicU64,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Lock<Limits>,
+    /// [`Limits::cpu_ns`], for those who look at every interrupt.
+    cpu_limit: AtomicU64,
     pub(crate) space: Space,
     pub(crate) handles: Lock<HandleTable<Object<M>>>,
     pub(crate) threads: Lock<Threads<M>>,
-    pub(crate) signals: Lock<ProcessSignals>,
-    /// [`ENDING`] and [`STOPPED`].
-    condition: AtomicU8,
-    pub(crate) cpu_ns: AtomicU64,
+    ending: AtomicBool,
+    /// What it used up to now; the same before and after an `exec`.
+    pub(crate) usage: Arc<Usage>,
     pub(crate) started: Instant,
     pub(crate) view: Lock<View>,
 }
@@ -97,9 +96,33 @@ pub(crate) struct View {
 
 /// The threads of a process.
 pub(crate) struct Threads<M: Machine> {
+    /// By their ids, ascending.
     pub(crate) list: Vec<Arc<Thread<M>>>,
     /// How the process ends, from the first one who said so.
-    pub(crate) ending: Option<ExitRecord>,
+    pub(crate) ending: Option<Ending>,
+}
+
+/// What becomes of a process whose threads leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    /// It ended, and somebody may ask how.
+    Ended(ExitRecord),
+    /// Nobody will ask: another goes on under its id, or it never was in the table.
+    Silent,
+}
+
+impl<M: Machine> Threads<M> {
+    /// Makes room for one more.
+    pub(crate) fn reserve(&mut self) -> Result<(), Errno> {
+        self.list.try_reserve(1).map_err(|_| Errno::NOMEM)
+    }
+
+    /// Takes a thread out.
+    fn remove(&mut self, tid: u32) {
+        if let Ok(index) = self.list.binary_search_by_key(&tid, |thread| thread.tid) {
+            self.list.remove(index);
+        }
+    }
 }
 
 /// What makes a process.
@@ -109,10 +132,10 @@ pub(crate) struct NewProcess {
     pub(crate) identity: Identity,
     pub(crate) capabilities: Capabilities,
     pub(crate) limits: Limits,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) space: Space,
     pub(crate) started: Instant,
     pub(crate) view: View,
-    pub(crate) signals: ProcessSignals,
 }
 
 impl<M: Machine> Process<M> {
@@ -122,13 +145,13 @@ impl<M: Machine> Process<M> {
             name: new.name,
             identity: AtomicU64::new(new.identity.pack()),
             capabilities: AtomicU64::new(new.capabilities.bits()),
-            limits: new.limits,
+            limits: Lock::new(ranks::LIMITS, new.limits),
+            cpu_limit: AtomicU64::new(new.limits.cpu_ns),
             space: new.space,
             handles: Lock::new(ranks::HANDLES, HandleTable::new(new.limits.handles)),
             threads: Lock::new(ranks::THREADS, Threads { list: Vec::new(), ending: None }),
-            signals: Lock::new(ranks::PROCESS_SIGNALS, new.signals),
-            condition: AtomicU8::new(0),
-            cpu_ns: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+            usage: new.usage,
             started: new.started,
             view: Lock::new(ranks::FILE, new.view),
         }
@@ -161,21 +184,32 @@ impl<M: Machine> Process<M> {
     /// Whether its threads are to leave.
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
-        self.condition.load(Ordering::Relaxed) & ENDING != 0
+        self.ending.load(Ordering::Relaxed)
     }
 
-    /// Whether its threads are to halt.
-    #[inline]
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.condition.load(Ordering::Relaxed) & STOPPED != 0
+    /// CPU time that is left to it.
+    pub(crate) fn cpu_left(&self) -> Option<u64> {
+        match self.cpu_limit.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            limit => Some(limit.saturating_sub(self.usage.cpu_ns())),
+        }
     }
 
-    /// Lets others see whether it is stopped. Called with its signals locked, which say so.
-    pub(crate) fn note_job(&self, job: Job) {
-        match job {
-            Job::Stopped => self.condition.fetch_or(STOPPED, Ordering::SeqCst),
-            Job::Running => self.condition.fetch_and(!STOPPED, Ordering::SeqCst),
+    /// Lowers limits; what is above the old ones changes nothing.
+    pub(crate) fn lower(&self, to: Limits) {
+        let lowered = {
+            let mut limits = self.limits.lock();
+            *limits = Limits {
+                memory: limits.memory.min(to.memory),
+                handles: limits.handles.min(to.handles),
+                threads: limits.threads.min(to.threads),
+                cpu_ns: limits.cpu_ns.min(to.cpu_ns),
+            };
+            *limits
         };
+        self.cpu_limit.fetch_min(lowered.cpu_ns, Ordering::Relaxed);
+        self.handles.lock().lower_quota(lowered.handles);
+        self.space.inner.lock().areas.lower_limit(page_count(lowered.memory));
     }
 
     /// Its name as text.
@@ -191,163 +225,68 @@ impl<M: Machine> fmt::Debug for Process<M> {
     }
 }
 
-/// All processes, and who is whose child.
-pub(crate) struct Processes<M: Machine> {
-    pub(crate) table: BTreeMap<u32, Entry<M>>,
-    /// Who is in which process group and session.
-    pub(crate) groups: Groups,
-    last_pid: u32,
-}
-
-/// One process in the table.
-pub(crate) struct Entry<M: Machine> {
-    pub(crate) parent: u32,
-    pub(crate) children: Vec<u32>,
-    /// That it stopped or went on, until its parent has asked.
-    pub(crate) change: Option<ExitRecord>,
-    pub(crate) life: Life<M>,
-}
-
-/// Where a process is in its life.
-pub(crate) enum Life<M: Machine> {
-    /// It has threads, or is being taken apart.
-    Alive(Arc<Process<M>>),
-    /// Nothing is left but how it ended; its parent will ask.
-    Ended(ExitRecord),
-}
-
-impl<M: Machine> Processes<M> {
-    pub(crate) const fn new() -> Self {
-        Self { table: BTreeMap::new(), groups: Groups::new(), last_pid: 0 }
-    }
-
-    /// A number that no process, process group or session has. Numbers are not used again before 2^31 others were.
-    /// The child of `parent` that will have it enters a process group: its parent's, or `group` (0 = one of its own).
-    pub(crate) fn new_pid(&mut self, parent: u32, group: Option<u32>) -> Result<u32, Refused> {
-        loop {
-            self.last_pid = if self.last_pid >= u32::MAX / 2 { 1 } else { self.last_pid + 1 };
-            if !self.table.contains_key(&self.last_pid) && !self.groups.is_taken(self.last_pid) {
-                self.groups.add(self.last_pid, parent, group)?;
-                return Ok(self.last_pid);
-            }
-        }
-    }
-
-    pub(crate) fn add(&mut self, process: Arc<Process<M>>, parent: u32) {
-        let pid = process.pid;
-        self.table
-            .insert(pid, Entry { parent, children: Vec::new(), change: None, life: Life::Alive(process) });
-        if let Some(entry) = self.table.get_mut(&parent) {
-            entry.children.push(pid);
-        }
-    }
-
-    /// Marks a process as ended, gives its children to init, and returns whom to tell.
-    fn end(&mut self, pid: u32, record: ExitRecord) -> Vec<u32> {
-        let Some(entry) = self.table.get_mut(&pid) else { return Vec::new() };
-        entry.life = Life::Ended(record);
-        let parent = entry.parent;
-        let orphans = core::mem::take(&mut entry.children);
-        let mut tell = alloc::vec![parent];
-        for &orphan in &orphans {
-            if let Some(child) = self.table.get_mut(&orphan) {
-                child.parent = INIT_PID;
-            }
-        }
-        if let Some(init) = self.table.get_mut(&INIT_PID).filter(|_| !orphans.is_empty()) {
-            init.children.extend(orphans);
-            tell.push(INIT_PID);
-        }
-        // Nobody can ask for a process without a living parent, and some parents don't want to.
-        if self.alive(parent).is_none_or(|parent| parent.signals.lock().forgets_children()) {
-            self.forget(pid);
-        }
-        tell
-    }
-
-    /// Takes an ended process out of the table.
-    pub(crate) fn forget(&mut self, pid: u32) {
-        let Some(entry) = self.table.remove(&pid) else { return };
-        self.groups.remove(pid);
-        if let Some(parent) = self.table.get_mut(&entry.parent) {
-            parent.children.retain(|&child| child != pid);
-        }
-    }
-
-    /// The living process `pid`.
-    pub(crate) fn alive(&self, pid: u32) -> Option<&Arc<Process<M>>> {
-        match &self.table.get(&pid)?.life {
-            Life::Alive(process) => Some(process),
-            Life::Ended(_) => None,
-        }
-    }
-
-    /// Whether `pid` is `ancestor`'s child, or a child's descendant.
-    pub(crate) fn descends(&self, pid: u32, ancestor: u32) -> bool {
-        let mut at = pid;
-        while let Some(entry) = self.table.get(&at) {
-            if entry.parent == ancestor {
-                return true;
-            }
-            at = entry.parent;
-        }
-        false
-    }
-}
-
-/// Id of the first process.
-pub(crate) const INIT_PID: u32 = 1;
-
 /// A process that is being taken apart: slots and pages still to do.
 pub(crate) struct Teardown<M: Machine> {
     pub(crate) process: Arc<Process<M>>,
-    pub(crate) record: ExitRecord,
+    pub(crate) ending: Ending,
     pub(crate) handles_done: bool,
 }
 
-/// Handle slots closed, and pages freed, per slice.
+/// Handle slots closed, pages freed, and orphans given to init, per slice.
 const SLOTS_PER_SLICE: usize = 32;
 
+impl<M: Machine> Teardown<M> {
+    pub(crate) const fn new(process: Arc<Process<M>>, ending: Ending) -> Self {
+        Self { process, ending, handles_done: false }
+    }
+}
+
 impl<M: Machine> Kernel<M> {
-    /// Starts the end of a process: its threads leave as they come by.
-    pub(crate) fn end_process(&self, process: &Arc<Process<M>>, record: ExitRecord) {
+    /// Starts the end of a process: its threads leave as they come by. False = it was ending already, and remains so.
+    pub(crate) fn end_process(&self, process: &Arc<Process<M>>, ending: Ending) -> bool {
         {
             let mut threads = process.threads.lock();
             if threads.ending.is_some() {
-                return;
+                return false;
             }
-            threads.ending = Some(record);
-            process.condition.fetch_or(ENDING, Ordering::SeqCst);
+            threads.ending = Some(ending);
+            process.ending.store(true, Ordering::SeqCst);
         }
         self.rouse_all(process);
+        true
     }
 
     /// Ends the thread that runs on this CPU; with the last one, its process.
     #[inline(never)]
     pub(crate) fn end_thread(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
-        thread.state.lock().phase = Phase::Ended;
-        self.own.get_mut(cpu).current = None;
+        let now = {
+            let mut state = thread.state.lock();
+            state.phase = Phase::Ended;
+            self.charge(cpu, &mut state, thread)
+        };
+        let own = self.own.get_mut(cpu);
+        own.current = None;
+        own.left_at = Some(now);
         self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+        let unborn = thread.making.lock().take();
+        if let Some(unborn) = unborn {
+            self.give_up(&thread.process, unborn);
+        }
         let process = &thread.process;
-        let record = {
+        let ending = {
             let mut threads = process.threads.lock();
-            threads.list.retain(|other| !Arc::ptr_eq(other, thread));
+            threads.remove(thread.tid);
             if !threads.list.is_empty() {
-                let left = process.signals.lock().pending();
-                self.tell_others(&threads, left);
                 return;
             }
-            process.condition.fetch_or(ENDING, Ordering::SeqCst);
-            threads.ending.unwrap_or_default()
+            process.ending.store(true, Ordering::SeqCst);
+            *threads.ending.get_or_insert(Ending::Ended(ExitRecord::default()))
         };
-        let record =
-            ExitRecord { pid: process.pid, cpu_ns: process.cpu_ns.load(Ordering::Relaxed), ..record };
-        let teardown = Teardown { process: process.clone(), record, handles_done: false };
-        self.push_teardown(teardown);
+        self.push_teardown(Teardown::new(process.clone(), ending));
     }
 
-    fn push_teardown(&self, work: Teardown<M>) {
+    pub(crate) fn push_teardown(&self, work: Teardown<M>) {
         let mut queue = self.teardown.lock();
         queue.push_back(work);
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
@@ -373,38 +312,51 @@ impl<M: Machine> Kernel<M> {
     fn teardown_step(&self, cpu: &mut CpuToken) -> bool {
         let Some(mut work) = self.next_teardown() else { return false };
         self.leave_dead_space(cpu);
-        if !work.handles_done {
-            let mut closed = Vec::new();
-            let progress =
-                work.process.handles.lock().teardown(SLOTS_PER_SLICE, |object| closed.push(object));
-            for object in closed {
-                self.close_object(object);
-            }
-            work.handles_done = progress == swos_handles::Progress::Done;
-        } else if self.free_space(&work.process.space) {
+        if self.take_apart(&mut work) {
             self.finish(work);
-            return true;
+        } else {
+            self.push_teardown(work);
         }
-        self.push_teardown(work);
         true
     }
 
-    fn finish(&self, work: Teardown<M>) {
-        let Teardown { process, record, .. } = work;
-        let pid = process.pid;
-        if record.cause == swos_abi::EXIT_FAULT {
-            self.report_fault(&process, &record);
+    /// Does one slice of taking a process apart; true = neither handle nor frame is left.
+    pub(crate) fn take_apart(&self, work: &mut Teardown<M>) -> bool {
+        if work.handles_done {
+            return self.free_space(&work.process.space);
         }
-        drop(process);
-        let (parent, tell) = {
-            let mut processes = self.processes.lock();
-            let parent = processes.table.get(&pid).map(|entry| entry.parent);
-            (parent.and_then(|parent| processes.alive(parent).cloned()), processes.end(pid, record))
-        };
-        for parent in tell {
+        let mut closed = Vec::new();
+        let progress = work.process.handles.lock().teardown(SLOTS_PER_SLICE, |object| closed.push(object));
+        for object in closed {
+            self.close_object(object);
+        }
+        work.handles_done = progress == swos_handles::Progress::Done;
+        false
+    }
+
+    fn finish(&self, work: Teardown<M>) {
+        let process = &work.process;
+        let faults = process.space.inner.lock().faults;
+        let Ending::Ended(record) = work.ending else { return process.usage.add_faults(faults) };
+        let pid = process.pid;
+        let moved = self.processes.lock().orphan(pid, SLOTS_PER_SLICE);
+        if let Moved::Some { ended } = moved {
+            if ended {
+                self.wake_all(WaitKey::Child { parent: INIT_PID });
+            }
+            return self.push_teardown(work);
+        }
+        process.usage.add_faults(faults);
+        let record = ExitRecord { pid, cpu_ns: process.usage.cpu_ns(), ..record };
+        if record.cause == swos_abi::EXIT_FAULT {
+            self.report_fault(process, &record);
+        }
+        let usage = process.usage.clone();
+        drop(work);
+        let parent = self.processes.lock().end(pid, record, usage);
+        if let Some(parent) = parent {
             self.wake_all(WaitKey::Child { parent });
         }
-        self.tell_parent(parent, pid, &record);
         if pid == INIT_PID {
             self.init_ended(&record);
         }

@@ -8,10 +8,8 @@ pub(crate) const BOOT: &Rank = &Rank::new(5, "boot");
 pub(crate) const PROCESSES: &Rank = &Rank::new(10, "processes");
 /// The threads of one process and how it ended.
 pub(crate) const THREADS: &Rank = &Rank::new(15, "threads");
-/// The signals of one process.
-pub(crate) const PROCESS_SIGNALS: &Rank = &Rank::new(17, "signals of a process");
-/// The signals of one thread.
-pub(crate) const THREAD_SIGNALS: &Rank = &Rank::new(18, "signals of a thread");
+/// The limits of one process.
+pub(crate) const LIMITS: &Rank = &Rank::new(16, "limits");
 /// One address space.
 pub(crate) const SPACE: &Rank = &Rank::new(20, "address space");
 /// One process's handles.

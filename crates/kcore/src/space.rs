@@ -43,6 +43,14 @@ pub(crate) struct Inner {
     pub(crate) tables: Translation,
     /// Pages that have a frame.
     pub(crate) resident: u64,
+    /// Page faults resolved.
+    pub(crate) faults: u64,
+    /// A fork copies it: until that is over nothing here may change.
+    pub(crate) copying: bool,
+    /// Mapping calls that are under way, perhaps between two of their steps.
+    pub(crate) changing: u32,
+    /// A fork waits until there is none.
+    pub(crate) awaited: bool,
 }
 
 /// The tables, until they are taken apart.
@@ -134,25 +142,21 @@ impl Space {
     /// An empty space whose mappings are placed downwards from `base`; `None` if memory is short.
     pub(crate) fn new<M: Machine>(kernel: &Kernel<M>, base: VirtAddr, limits: Limits) -> Option<Self> {
         let tables = Tables::new(Half::User, &mut TableFrames(kernel))?;
-        Some(Self {
-            root: tables.root(),
-            inner: Lock::new(
-                ranks::SPACE,
-                Inner {
-                    areas: AddressSpace::new(Page::containing(base), limits),
-                    tables: Translation::Live(tables),
-                    resident: 0,
-                },
-            ),
+        Some(Self::of_parts(AddressSpace::new(Page::containing(base), limits), tables, 0))
+    }
+
+    /// A space with these areas, of which `resident` pages are in the tables.
+    pub(crate) fn of_parts(areas: AddressSpace, tables: Tables, resident: u64) -> Self {
+        let root = tables.root();
+        let tables = Translation::Live(tables);
+        let inner = Inner { areas, tables, resident, faults: 0, copying: false, changing: 0, awaited: false };
+        Self {
+            root,
+            inner: Lock::new(ranks::SPACE, inner),
             tag: Lock::new(ranks::SPACE_TAG, Tag::default()),
             ran: AtomicU64::new(0),
             selected: AtomicU64::new(0),
-        })
-    }
-
-    /// The CPUs on which it is selected, as bits.
-    pub(crate) fn selected(&self) -> u64 {
-        self.selected.load(Ordering::SeqCst)
+        }
     }
 
     /// TLB maintenance for this space, on the CPUs that may need it.

@@ -3,19 +3,18 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use swos_abi::{Call, Errno, SignalSet};
+use swos_abi::{Call, Errno, THREAD_NAME_LEN};
 use swos_futex::WaitId;
 use swos_handles::Lease;
 use swos_sched::{Entity, Weight};
-use swos_signals::ThreadSignals;
 use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
-use crate::{Machine, process::Process, ranks};
+use crate::{Machine, fork::Unborn, process::Process, ranks};
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
 pub struct Thread<M: Machine> {
@@ -27,12 +26,14 @@ pub struct Thread<M: Machine> {
     pub(crate) state: Lock<State>,
     /// How far its current call is. Touched by its own CPU only.
     pub(crate) progress: Kept,
-    pub(crate) signals: Lock<ThreadSignals>,
-    /// It looks at its signals before it next goes on at EL0. Whoever sets it sees to it that the thread passes by.
-    attention: AtomicBool,
-    /// What it blocks, for those who look for a thread that takes a signal.
-    blocked: AtomicU64,
+    /// What it is called, padded with zeros.
+    pub(crate) name: Lock<ThreadName>,
+    /// The child that its `fork` is making. Touched by its own CPU only.
+    pub(crate) making: Lock<Option<Unborn<M>>>,
 }
+
+/// A thread's name.
+pub(crate) type ThreadName = [u8; THREAD_NAME_LEN];
 
 /// What the scheduler knows.
 #[derive(Debug)]
@@ -71,8 +72,6 @@ pub(crate) enum Pending {
     Nothing,
     /// Goes on at EL0 with a result in x0.
     Result(i64),
-    /// Makes its call again, after a handler: x0 is untouched, the instruction is the one before.
-    Again,
     /// Restarts a call.
     Call(Call),
 }
@@ -90,8 +89,6 @@ pub(crate) struct Progress {
     pub(crate) found: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
-    /// It waits for the disk, which answers soon: signals don't interrupt that.
-    pub(crate) disk: bool,
     /// The loans by which this try has its objects: their end is the end of its wait.
     pub(crate) leases: Vec<Lease>,
     /// What the next slice finds of what its thread registered for.
@@ -126,11 +123,17 @@ pub(crate) struct Kept {
     progress: Lock<Progress>,
     /// The call may have left something. Written and read by the thread's own CPU only.
     used: AtomicBool,
+    /// The call is counted in [`Inner::changing`](crate::space::Inner::changing).
+    pub(crate) changing: AtomicBool,
 }
 
 impl Kept {
     fn new() -> Self {
-        Self { progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()), used: AtomicBool::new(false) }
+        Self {
+            progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()),
+            used: AtomicBool::new(false),
+            changing: AtomicBool::new(false),
+        }
     }
 
     /// The progress, to note something in it.
@@ -195,7 +198,6 @@ impl Kept {
         progress.done = 0;
         progress.found = 0;
         progress.fired = false;
-        progress.disk = false;
         progress.leases.clear();
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
@@ -203,13 +205,7 @@ impl Kept {
 }
 
 impl<M: Machine> Thread<M> {
-    pub(crate) fn new(
-        tid: u32,
-        process: Arc<Process<M>>,
-        context: M::Context,
-        cpu: usize,
-        signals: ThreadSignals,
-    ) -> Arc<Self> {
+    pub(crate) fn new(tid: u32, process: Arc<Process<M>>, context: M::Context, cpu: usize) -> Arc<Self> {
         Arc::new(Self {
             tid,
             process,
@@ -227,30 +223,9 @@ impl<M: Machine> Thread<M> {
                 },
             ),
             progress: Kept::new(),
-            attention: AtomicBool::new(false),
-            blocked: AtomicU64::new(signals.blocked().0),
-            signals: Lock::new(ranks::THREAD_SIGNALS, signals),
+            name: Lock::new(ranks::THREAD_PRIVATE, [0; THREAD_NAME_LEN]),
+            making: Lock::new(ranks::THREAD_PRIVATE, None),
         })
-    }
-
-    /// Whether it has signals to look at.
-    #[inline]
-    pub(crate) fn has_attention(&self) -> bool {
-        self.attention.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_attention(&self, attention: bool) {
-        self.attention.store(attention, Ordering::SeqCst);
-    }
-
-    /// What it blocks now.
-    pub(crate) fn blocked(&self) -> SignalSet {
-        SignalSet(self.blocked.load(Ordering::Relaxed))
-    }
-
-    /// Lets others see what it blocks. Called with its signals locked, after they changed.
-    pub(crate) fn note_blocked(&self, signals: &ThreadSignals) {
-        self.blocked.store(signals.blocked().0, Ordering::Relaxed);
     }
 
     /// Its registers. The CPU that dispatched it may use them, until it passes the thread back to the kernel.

@@ -31,6 +31,8 @@ pub(crate) enum WaitKey {
     Socket { id: u64 },
     /// A block of the system disk to arrive or to fail.
     Block { number: u64 },
+    /// A fork or a mapping call in this process to be over.
+    Space { pid: u32 },
     /// Input from the console.
     Console,
     /// A change of what holds of an end of a pipe.
@@ -103,9 +105,7 @@ impl<M: Machine> Kernel<M> {
     /// Registers the calling thread for `key`. The caller holds the lock under which `key` is woken.
     pub(crate) fn register(&self, thread: &Arc<Thread<M>>, key: WaitKey, bits: u32) -> Result<(), Stop> {
         let id = self.waits.lock().wait(key, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
-        let mut progress = thread.progress.lock();
-        progress.waits.push(id);
-        progress.disk |= matches!(key, WaitKey::Block { .. });
+        thread.progress.lock().waits.push(id);
         Ok(())
     }
 
@@ -162,19 +162,20 @@ impl<M: Machine> Kernel<M> {
             fired &= table.remove(id).is_none();
         }
         progress.fired = fired;
-        progress.disk = false;
     }
 
     /// Wakes up to `count` threads that wait for `key`, whatever their bits; returns how many. Those beyond what one slice
     /// allows are counted, and woken later.
     pub(crate) fn wake(&self, key: WaitKey, count: usize) -> usize {
-        // Who comes back while we are at it waits for the next time, or we might never end.
-        let count = count.min(self.waits.lock().waiting(&key));
         match self.wake_some(key, count, ANY_BITS) {
             Woken::All(woken) => woken,
             Woken::Some(woken) => {
-                self.do_later(Work::Wake { key, left: count - woken });
-                count
+                // Who comes back while we are at it waits for the next time, or we might never end.
+                let left = self.waits.lock().waiting(&key).min(count - woken);
+                if left > 0 {
+                    self.do_later(Work::Wake { key, left });
+                }
+                woken + left
             }
         }
     }
@@ -182,12 +183,21 @@ impl<M: Machine> Kernel<M> {
     /// Wakes as many of `count` threads that wait for `key` with one of `bits` as may be before interrupts have their turn.
     pub(crate) fn wake_some(&self, key: WaitKey, count: usize, bits: u32) -> Woken {
         let now = count.min(self.wakes_left());
-        let mut threads = ArrayVec::<_, WAKES_PER_SLICE>::new();
+        if now == 0 {
+            return if count == 0 { Woken::All(0) } else { Woken::Some(0) };
+        }
         // The table's lock is free while they enter their run queues, and those with other bits are passed over once.
-        threads.extend(self.waits.lock().wake(&key, now, bits));
-        let woken = threads.len();
+        let mut others = ArrayVec::<_, WAKES_PER_SLICE>::new();
+        let mut table = self.waits.lock();
+        let Some((first, left)) = table.wake_one(&key, bits) else { return Woken::All(0) };
+        if now > 1 && left > 0 {
+            others.extend(table.wake(&key, now - 1, bits));
+        }
+        drop(table);
+        let woken = 1 + others.len();
         self.count_wakes(woken);
-        for thread in &threads {
+        self.make_ready(&first);
+        for thread in &others {
             self.make_ready(thread);
         }
         if woken == count || woken < now { Woken::All(woken) } else { Woken::Some(woken) }
@@ -216,6 +226,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn time_is_up(&self, thread: &Thread<M>, timeout_ns: u64) -> bool {
         if timeout_ns == swos_abi::TIMEOUT_NEVER {
             return false;
+        }
+        if timeout_ns == 0 {
+            return true;
         }
         let now = self.machine.now();
         let mut progress = thread.progress.lock();

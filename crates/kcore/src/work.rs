@@ -13,6 +13,7 @@ use crate::{
     Kernel, Machine,
     process::Process,
     ranks,
+    thread::Phase,
     wait::{ANY_BITS, WaitKey, Woken},
 };
 
@@ -23,7 +24,7 @@ pub(crate) const WAKES_PER_SLICE: usize = 64;
 pub(crate) enum Work<M: Machine> {
     /// So many more of those that wait for a key are to be woken.
     Wake { key: WaitKey, left: usize },
-    /// The first so many threads of a process that ends or goes on have not been told yet.
+    /// The first so many threads of an ending process have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
 }
 
@@ -111,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         woken.store(woken.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
 
-    /// Makes the threads of a process look at what became of it, of the first `left` the last ones; returns how many
+    /// Makes the threads of an ending process look at what became of it, of the first `left` the last ones; returns how many
     /// that leaves. From the end, because those that leave the list meanwhile move others only towards its front.
     fn rouse(&self, process: &Process<M>, left: usize) -> usize {
         let mut left = left;
@@ -125,12 +126,20 @@ impl<M: Machine> Kernel<M> {
             };
             let Some(thread) = thread else { break };
             self.count_wakes(1);
-            self.attend(&thread);
+            let running = match thread.state.lock().phase {
+                Phase::Running { cpu } => Some(cpu),
+                Phase::Ready | Phase::Waiting | Phase::Ended => None,
+            };
+            match running {
+                Some(cpu) if cpu != self.machine.cpu_index() => self.machine.kick(cpu),
+                Some(_) => {}
+                None => self.make_ready(&thread),
+            }
         }
         left
     }
 
-    /// Makes all threads of a process that ends or goes on pass by the dispatcher.
+    /// Makes all threads of an ending process leave.
     pub(crate) fn rouse_all(&self, process: &Arc<Process<M>>) {
         let all = process.threads.lock().list.len();
         let left = self.rouse(process, all);

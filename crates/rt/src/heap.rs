@@ -158,5 +158,13 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
 #[global_allocator]
 static HEAP: Heap<Kernel> = Heap::new();
 
+/// Calls `act`, which allocates nothing, while no thread is in the heap.
+pub(crate) fn with_heap<R>(act: impl FnOnce() -> R) -> R {
+    #[cfg(target_os = "none")]
+    return HEAP.with_pool(|_| act());
+    #[cfg(not(target_os = "none"))]
+    act()
+}
+
 #[cfg(test)]
 mod tests;

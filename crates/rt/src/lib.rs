@@ -21,6 +21,8 @@ mod atomics;
 pub mod clock;
 pub mod end;
 #[cfg(not(loom))]
+pub mod fork;
+#[cfg(not(loom))]
 pub mod heap;
 pub mod lock;
 #[cfg(not(loom))]

@@ -199,15 +199,32 @@ const fn stack_top(block: usize) -> usize {
     block & !15
 }
 
-/// Id of the calling thread.
+/// Calls `act` while no thread is at the kept stacks.
+pub(crate) fn with_stacks<R>(act: impl FnOnce() -> R) -> R {
+    let _kept = KEPT_STACKS.lock();
+    act()
+}
+
+/// Where the calling thread keeps its id.
 ///
 /// The thread pointer of every thread but the first is its block; the first one gets a block when it asks.
-#[must_use]
-pub fn current_id() -> u32 {
+fn own_id() -> &'static AtomicU32 {
     static FIRST: AtomicU32 = AtomicU32::new(0);
     let block = with_exposed_provenance_mut::<Block>(swos_sys::thread_pointer());
-    // SAFETY: 0 on the first thread, else what `spawn` set: the block of this very thread, which lives as long as it.
-    let id = if block.is_null() { &FIRST } else { unsafe { &(*block).id } };
+    // SAFETY: 0 on the first thread, else what `spawn` set: the block of this very thread, which lives as long as it, and
+    // nobody but the thread itself gets the reference.
+    if block.is_null() { &FIRST } else { unsafe { &(*block).id } }
+}
+
+/// After a fork the calling thread is another one.
+pub(crate) fn forget_id() {
+    own_id().store(0, Relaxed);
+}
+
+/// Id of the calling thread.
+#[must_use]
+pub fn current_id() -> u32 {
+    let id = own_id();
     match id.load(Relaxed) {
         0 => {
             let asked = swos_sys::gettid().unwrap_or(0);

@@ -20,10 +20,10 @@
 
 mod authority;
 mod files;
+mod limits;
 mod memory;
 mod process;
 pub mod raw;
-mod signals;
 mod sockets;
 mod start;
 mod svc;
@@ -36,15 +36,11 @@ pub use files::{
     handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,
     readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat, write,
 };
+pub use limits::{limits, lower_limits, usage};
 pub use memory::{map_anonymous, map_file, mmap, mprotect, munmap};
 pub use process::{
-    FUTEX_ANY, Spawn, exit, futex_wait, futex_wake, getpid, gettid, set_thread_pointer, spawn, thread_create,
-    thread_exit, thread_pointer, thread_priority, wait, wait_until, yield_now,
-};
-pub use signals::{
-    SignalHandler, SignalHandlerMut, getpgid, getsid, kill, setpgid, setsid, signal_action, signal_default,
-    signal_handle, signal_handle_mut, signal_ignore, signal_mask, signal_pending, signal_queue, signal_stack,
-    signal_suspend, signal_wait, thread_kill,
+    FUTEX_ANY, Spawn, exit, fork, futex_wait, futex_wake, getpid, gettid, kill, set_thread_pointer, spawn,
+    thread_create, thread_exit, thread_pointer, thread_priority, wait, yield_now,
 };
 pub use sockets::{
     accept, accept_from, bind, connect, listen, receive, receive_from, send, send_to, shutdown, socket,

@@ -2,9 +2,7 @@
 
 use core::{mem::size_of_val, sync::atomic::AtomicU32};
 
-use swos_abi::{
-    Capabilities, Errno, ExitRecord, Handle, SPAWN_GROUP, SPAWN_ROOT, SpawnArgs, SpawnHandle, WAIT_TIMEOUT,
-};
+use swos_abi::{Capabilities, Errno, ExitRecord, Handle, SPAWN_ROOT, SpawnArgs, SpawnHandle};
 
 use crate::{ThreadEntry, address, raw, register};
 
@@ -45,8 +43,6 @@ pub struct Spawn<'a> {
     pub handles: &'a [SpawnHandle],
     /// Capabilities to give at most.
     pub capabilities: Capabilities,
-    /// Process group to enter, 0 = one of its own; `None` = the caller's.
-    pub group: Option<u32>,
     /// Limit of memory in bytes, 0 = the caller's.
     pub memory_limit: u64,
     /// Limit of open handles, 0 = the caller's.
@@ -55,6 +51,10 @@ pub struct Spawn<'a> {
     pub thread_limit: u32,
     /// The child's root; `None` = the caller's.
     pub root: Option<Handle>,
+    /// Limit of CPU time in nanoseconds, 0 = the caller's.
+    pub cpu_limit_ns: u64,
+    /// Limit of processes, it and all that it starts, 0 = no other than the caller's.
+    pub process_limit: u32,
 }
 
 /// Starts a program; returns its process id.
@@ -64,13 +64,12 @@ pub struct Spawn<'a> {
 /// What the kernel answers; [`swos_abi::NR_SPAWN`].
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the record has 112 bytes; more than 2^32 handles do not exist"
+    reason = "the record has 128 bytes; more than 2^32 handles do not exist"
 )]
 pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
     let args = SpawnArgs {
         size: size_of::<SpawnArgs>() as u32,
-        flags: (if what.root.is_some() { SPAWN_ROOT } else { 0 })
-            | (if what.group.is_some() { SPAWN_GROUP } else { 0 }),
+        flags: if what.root.is_some() { SPAWN_ROOT } else { 0 },
         program: what.program,
         path: address(what.path),
         path_len: register(what.path.len()),
@@ -80,36 +79,54 @@ pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
         env_len: register(what.env.len()),
         handles: address(what.handles),
         handle_count: what.handles.len() as u32,
-        group: what.group.unwrap_or(0),
+        reserved: 0,
         capabilities: what.capabilities.bits(),
         memory_limit: what.memory_limit,
         handle_limit: what.handle_limit,
         thread_limit: what.thread_limit,
         root: what.root.unwrap_or(Handle::NONE),
+        cpu_limit_ns: what.cpu_limit_ns,
+        process_limit: what.process_limit,
+        reserved_limit: 0,
     };
     // SAFETY: the kernel reads the record and the slices that it names, each within its bounds.
     unsafe { raw::spawn(address(&raw const args), register(size_of_val(&args))) }.map(id)
 }
 
-/// Waits for a child (`WAIT_ANY`, its id, or a process group) to end; `None` only with `WAIT_NO_HANG`.
+/// Makes a second process that goes on from here: 0 there, its id here.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_FORK`].
+///
+/// Only the calling thread exists in the child. What other threads held at that moment (locks, the heap's too) is held there for
+/// ever: whoever needs it there waits for ever.
+pub fn fork() -> Result<u32, Errno> {
+    // SAFETY: no addresses. The child's memory is one that the process could have had with its other threads stopped somewhere
+    // (the kernel copies it as at one moment), and threads that are stopped break no promise of Rust's.
+    unsafe { raw::fork() }.map(id)
+}
+
+/// Waits for a child (`WAIT_ANY` or its id) to end; `None` only with `WAIT_NO_HANG`.
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_WAIT`].
 pub fn wait(pid: u64, flags: u32) -> Result<Option<ExitRecord>, Errno> {
-    wait_until(pid, flags & !WAIT_TIMEOUT, 0)
+    let mut record = ExitRecord::default();
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    let ended = unsafe { raw::wait(pid, flags, address(&raw mut record)) }?;
+    Ok((ended != 0).then_some(record))
 }
 
-/// The same; with `WAIT_TIMEOUT` at most `timeout_ns`.
+/// Ends a child or a child's descendant.
 ///
 /// # Errors
 ///
-/// [`Errno::TIMEDOUT`], and as [`wait`].
-pub fn wait_until(pid: u64, flags: u32, timeout_ns: u64) -> Result<Option<ExitRecord>, Errno> {
-    let mut record = ExitRecord::default();
-    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
-    let ended = unsafe { raw::wait(pid, flags, address(&raw mut record), timeout_ns) }?;
-    Ok((ended != 0).then_some(record))
+/// What the kernel answers; [`swos_abi::NR_KILL`].
+pub fn kill(pid: u64, status: i32) -> Result<(), Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::kill(pid, status) }.map(drop)
 }
 
 /// Starts a thread at `entry` with `argument`, stack pointer `stack` and thread pointer `tls`.

@@ -94,8 +94,9 @@ stubs! {
     NR_EXIT exit(status: i32);
     NR_GETPID getpid();
     NR_SPAWN spawn(args: u64, size: u64);
-    NR_WAIT wait(pid: u64, flags: u32, record: u64, timeout_ns: u64);
-    NR_KILL kill(pid: u64, signal: u32);
+    NR_WAIT wait(pid: u64, flags: u32, record: u64);
+    NR_KILL kill(pid: u64, status: i32);
+    NR_FORK fork();
     NR_THREAD_CREATE thread_create(entry: u64, stack: u64, argument: u64, tls: u64);
     NR_THREAD_EXIT thread_exit(clear: u64);
     NR_GETTID gettid();
@@ -157,17 +158,7 @@ stubs! {
     NR_HANDLE_REVOKE handle_revoke(handle: Handle);
     NR_HANDLE_FLAGS handle_flags(handle: Handle);
     NR_HANDLE_SET_FLAGS handle_set_flags(handle: Handle, mask: u32, flags: u32);
-    NR_SIGNAL_ACTION signal_action(signal: u32, action: u64, old: u64, size: u64);
-    NR_SIGNAL_MASK signal_mask(how: u32, set: u64);
-    NR_SIGNAL_RETURN signal_return(frame: u64);
-    NR_SIGNAL_STACK signal_stack(stack: u64, old: u64, size: u64);
-    NR_SIGNAL_PENDING signal_pending();
-    NR_SIGNAL_SUSPEND signal_suspend(mask: u64);
-    NR_SIGNAL_WAIT signal_wait(set: u64, info: u64, size: u64, timeout_ns: u64);
-    NR_THREAD_KILL thread_kill(tid: u32, signal: u32);
-    NR_SIGNAL_QUEUE signal_queue(pid: u64, signal: u32, value: u64);
-    NR_SETPGID setpgid(pid: u32, group: u32);
-    NR_GETPGID getpgid(pid: u32);
-    NR_SETSID setsid();
-    NR_GETSID getsid(pid: u32);
+    NR_LIMITS_GET limits_get(record: u64, size: u64);
+    NR_LIMITS_SET limits_set(record: u64, size: u64);
+    NR_USAGE usage(record: u64, size: u64);
 }

@@ -39,8 +39,6 @@ mod print;
 pub mod process;
 #[cfg(not(loom))]
 pub mod ready;
-#[cfg(not(loom))]
-pub mod signal;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod system;

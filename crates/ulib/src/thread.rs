@@ -10,7 +10,7 @@ pub use swos_rt::{
 };
 pub use swos_sys::yield_now;
 
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 
 /// A started thread. Dropped, it goes on by itself.
 #[derive(Debug)]
@@ -44,11 +44,7 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Sleeps at least so long, also if handlers of signals run meanwhile.
+/// Sleeps at least so long.
 pub fn sleep(duration: Duration) {
-    let mut left = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let end = Instant::now().as_nanos().saturating_add(left);
-    while swos_sys::sleep(left) == Err(Errno::INTR) {
-        left = end.saturating_sub(Instant::now().as_nanos());
-    }
+    let _never_fails = swos_sys::sleep(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
 }

@@ -218,6 +218,13 @@ pub(crate) fn frame_of(entry: u64) -> Frame {
     PhysAddr::new(entry & ADDRESS).map_or(Frame::default(), Frame::containing)
 }
 
+/// A leaf as a copy of its space has it, and from then on the original too: what was private is read-only until somebody
+/// writes. What belongs to others stays as it is.
+#[inline]
+pub(crate) const fn shared_leaf(entry: u64) -> u64 {
+    if entry & (COPY_ON_WRITE | SHARED) == 0 { entry | COPY_ON_WRITE | READ_ONLY } else { entry }
+}
+
 /// Whether an entry at `level` points to a table.
 #[inline]
 pub(crate) const fn is_table(entry: u64, level: u32) -> bool {

@@ -60,6 +60,7 @@ mod asid;
 mod descriptor;
 mod memory;
 mod pages;
+mod share;
 mod tables;
 mod teardown;
 mod walk;

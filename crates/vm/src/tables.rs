@@ -115,16 +115,7 @@ impl Tables {
         attributes: Attributes,
     ) -> Result<(), Error> {
         let number = self.admit(page, attributes)?;
-        if self.recent.0 != group_of(number) {
-            self.find_recent(memory, tlb, number)?;
-        }
-        self.write_new(
-            memory,
-            self.recent.1,
-            number,
-            LAST_LEVEL,
-            encode_leaf(frame, attributes, LAST_LEVEL),
-        )?;
+        self.write_leaf(memory, tlb, number, encode_leaf(frame, attributes, LAST_LEVEL))?;
         tlb.publish();
         Ok(())
     }
@@ -349,7 +340,7 @@ impl Tables {
     }
 
     /// First and end number of `pages`; `None` if there are none.
-    fn bounds(&self, pages: PageRange) -> Result<Option<(u64, u64)>, Error> {
+    pub(crate) fn bounds(&self, pages: PageRange) -> Result<Option<(u64, u64)>, Error> {
         if pages.is_empty() {
             return Ok(None);
         }
@@ -357,6 +348,26 @@ impl Tables {
         let last = Page::from_number(pages.start().number() + (pages.count() - 1)).unwrap_or_default();
         let last = translated(self.half, last).ok_or(Error::OutOfRange(last))?;
         Ok(Some((start, last + 1)))
+    }
+
+    /// Which groups of the root are in use.
+    pub(crate) const fn summary(&self) -> u64 {
+        self.summary
+    }
+
+    /// Writes the leaf of a page, if its entry is empty.
+    #[inline]
+    pub(crate) fn write_leaf(
+        &mut self,
+        memory: &mut impl TableMemory,
+        tlb: &mut impl Tlb,
+        number: u64,
+        leaf: u64,
+    ) -> Result<(), Error> {
+        if self.recent.0 != group_of(number) {
+            self.find_recent(memory, tlb, number)?;
+        }
+        self.write_new(memory, self.recent.1, number, LAST_LEVEL, leaf)
     }
 
     /// Makes the table of page `number` the recent one. Apart from its caller, whose usual path needs no stack then.

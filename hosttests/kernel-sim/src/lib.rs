@@ -23,7 +23,8 @@ mod user;
 use std::sync::Arc;
 
 use swos_kcore::{
-    AccessKind, Cause, Config, Dispatch, Event, Kernel, Level, Machine as _, Thread, Trap, UserException,
+    AccessKind, Cause, Config, Dispatch, Event, ExceptionKind, Kernel, Level, Machine as _, Thread, Trap,
+    UserException,
 };
 use swos_swosbase::TEST_PUBLIC_KEY;
 use swos_sync::{CpuSet, CpuToken};
@@ -31,8 +32,7 @@ use swos_units::{PAGE_SIZE, VirtAddr};
 
 pub use image::{ImageFile, PROGRAM_SLOTS};
 pub use machine::{Faults, SimMachine, SimPinned};
-pub use swos_kcore::ExceptionKind;
-pub use user::{Context, Handler, Program, User};
+pub use user::{Context, Program, User};
 
 use crate::machine::Copy;
 use crate::user::{Reply, Request};
@@ -257,7 +257,9 @@ impl Simulation {
         let (token, place) = &mut self.cpus[cpu];
         match self.kernel.dispatch(token) {
             Dispatch::Run { thread, result } => {
-                thread.context().resume(result);
+                if let Some(raw) = result {
+                    thread.context().reply(Reply::Value(raw));
+                }
                 *place = Cpu::Running(thread);
             }
             Dispatch::Idle => *place = Cpu::Idle,
@@ -274,21 +276,20 @@ impl Simulation {
     fn run_thread(&mut self, cpu: usize, thread: &Arc<Thread<SimMachine>>) {
         let context = thread.context();
         if !context.is_started() {
-            self.first_instruction(cpu, thread);
+            match context.forked {
+                Some(program) => context.begin(program),
+                None => self.first_instruction(cpu, thread),
+            }
             return;
         }
         let Some(request) = context.current() else {
             panic!("program of process {} failed; console: {}", thread.pid(), self.machine.console_text());
         };
         match request {
-            Request::Call(number, arguments) => {
-                context.enter_call(arguments[0]);
-                let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
-                match trap {
-                    Trap::Return(raw) => context.reply(Reply::Value(raw)),
-                    Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,
-                    Trap::Resume => panic!("a call returns a value"),
-                }
+            Request::Call(number, arguments) => self.call(cpu, context, number, arguments),
+            Request::Fork(child) => {
+                context.set_child(child);
+                self.call(cpu, context, swos_abi::NR_FORK, [0; 6]);
             }
             Request::Load(at, len) => {
                 let mut bytes = vec![0; len];
@@ -320,13 +321,23 @@ impl Simulation {
                     context.put_back(Request::Spin(nanoseconds - part));
                 }
             }
-            Request::Fault(kind) => {
-                // As an instruction: done again until it goes through.
-                context.put_back(Request::Fault(kind));
-                if self.exception(cpu, kind) {
-                    context.reply(Reply::Value(0));
-                }
+            Request::FailFrame(count) => {
+                let left = core::mem::replace(&mut self.machine.state().faults.frame_after, count);
+                context.reply(Reply::Value(left.cast_signed()));
             }
+            Request::Fault(kind) => {
+                context.reply(Reply::Value(0));
+                self.exception(cpu, kind);
+            }
+        }
+    }
+
+    fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
+        let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
+        match trap {
+            Trap::Return(raw) => context.reply(Reply::Value(raw)),
+            Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,
+            Trap::Resume => panic!("a call returns a value"),
         }
     }
 
@@ -340,7 +351,7 @@ impl Simulation {
                 match self.programs.get(number) {
                     Some(program) => thread.context().begin(*program),
                     // Code that a program made itself, or a wrong entry.
-                    None => drop(self.exception(cpu, ExceptionKind::Instruction)),
+                    None => self.exception(cpu, ExceptionKind::Instruction),
                 }
             }
             Err(fault) => self.memory_fault(cpu, fault.address, AccessKind::Execute),
@@ -354,16 +365,12 @@ impl Simulation {
         self.exception(cpu, ExceptionKind::Memory { address, access, cause });
     }
 
-    /// Whether the thread goes on.
-    fn exception(&mut self, cpu: usize, kind: ExceptionKind) -> bool {
+    fn exception(&mut self, cpu: usize, kind: ExceptionKind) {
         let (token, place) = &mut self.cpus[cpu];
         let exception = UserException { kind, pc: VirtAddr::new(0) };
         match self.kernel.user_fault(token, exception) {
-            Trap::Resume => true,
-            Trap::Reschedule => {
-                *place = Cpu::Kernel;
-                false
-            }
+            Trap::Resume => {}
+            Trap::Reschedule => *place = Cpu::Kernel,
             Trap::Return(_) => panic!("an exception returns no value"),
         }
     }

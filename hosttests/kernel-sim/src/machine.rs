@@ -4,7 +4,7 @@ use core::ops::Deref;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use swos_abi::{SignalFrame, TimePage};
+use swos_abi::TimePage;
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
 use swos_swosbase::Sha256Blocks as _;
 use swos_units::{Frame, Instant, PAGE_SIZE, Page, VirtAddr};
@@ -17,6 +17,8 @@ use crate::user::Context;
 pub struct Faults {
     /// One in so many frame allocations fails; 0 = none.
     pub frames: u64,
+    /// All frame allocations fail from this one on, counted from 1; 0 = none.
+    pub frame_after: u64,
     /// One in so many disk reads fails; 0 = none.
     pub disk: u64,
     /// Every disk read fails that touches this block.
@@ -297,12 +299,8 @@ impl Machine for SimMachine {
         Context::new(start)
     }
 
-    fn save_context(&self, context: &Context, frame: &mut SignalFrame) {
-        context.save(frame);
-    }
-
-    fn restore_context(&self, context: &Context, frame: &SignalFrame) {
-        context.restore(frame);
+    fn fork_context(&self, context: &Context) -> Context {
+        context.fork()
     }
 
     fn alloc_frame(&self) -> Option<Frame> {
@@ -310,6 +308,11 @@ impl Machine for SimMachine {
         let odds = state.faults.frames;
         if odds != 0 && state.next_random().is_multiple_of(odds) {
             return None;
+        }
+        match state.faults.frame_after {
+            0 => {}
+            1 => return None,
+            _ => state.faults.frame_after -= 1,
         }
         let index = state.free.pop()?;
         // Rubbish, so that a page that nobody cleared shows.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::path::Path;
 
 /// What `/bin/hostile` must at least have tried; it knows more.
-const DEEDS: [&str; 23] = [
+const DEEDS: [&str; 24] = [
     "bystanders-start",
     "read-null",
     "write-null",
@@ -26,6 +26,7 @@ const DEEDS: [&str; 23] = [
     "brk",
     "hvc",
     "write-ttbr0",
+    "long-copies-keep-vector-registers",
     "unknown-calls",
     "bad-handles",
     "bad-buffers",
@@ -65,6 +66,7 @@ const AREAS: &[(&str, &[&str])] = &[
     ("authority", &["without-its-capability-each-call-is-refused", "a-loan-ends-when-its-source-says-so"]),
     ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
+    ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
 ];
 
 /// What an audit of the translation tables says when nothing is writable and executable.

@@ -10,6 +10,7 @@ extern crate alloc;
 mod authority;
 mod confine;
 mod pipes;
+mod processes;
 
 use alloc::string::String;
 
@@ -33,7 +34,7 @@ struct Area {
     child: fn(&str) -> i32,
 }
 
-const AREAS: &[&Area] = &[&authority::AREA, &confine::AREA, &pipes::AREA];
+const AREAS: &[&Area] = &[&authority::AREA, &confine::AREA, &pipes::AREA, &processes::AREA];
 
 /// A child that knew no such deed.
 const UNKNOWN: i32 = 127;

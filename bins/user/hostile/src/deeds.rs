@@ -3,7 +3,8 @@
 use core::{arch::asm, hint::black_box, ptr::with_exposed_provenance_mut};
 
 use swos_ulib::{
-    abi::{Errno, Handle, MapFlags, Protection},
+    abi::{self, Errno, Handle, MapFlags, NR_PREAD, Protection},
+    fs::File,
     sys, thread,
 };
 
@@ -93,6 +94,7 @@ deeds! {
     "code becomes writable" NONE text_writable;
     "floating point over switches" NONE floating_point;
     "registers over calls" NONE registers;
+    "long copies keep vector registers" NONE vectors;
     "fresh pages are zero" NONE fresh;
 }
 
@@ -286,6 +288,58 @@ fn registers() -> Result<(), &'static str> {
         );
     }
     if wrong == 0 { Ok(()) } else { Err("a register changed") }
+}
+
+/// Long copies keep the vector registers with which the kernel makes them: those that succeed, and those that fault halfway.
+fn vectors() -> Result<(), &'static str> {
+    let file = File::open("/bin/hostile").map_err(Errno::text)?;
+    let both = Protection::READ | Protection::WRITE;
+    let start = sys::map_anonymous(2 * 4096, both).map_err(Errno::text)?;
+    // SAFETY: the second page is ours and not used.
+    unsafe { sys::munmap(start.add(4096), 4096) }.map_err(Errno::text)?;
+    let mut small = [0; 100];
+    for (offset, length, fits) in [(0, 4096, true), (3, 256, true), (7, 385, true), (0, 4097, false)] {
+        let to = start.as_ptr() as u64 + if fits { 4096 - length } else { 0 };
+        let (result, wrong): (i64, u64);
+        // SAFETY: reads into pages that are ours, or fails; every register that is changed is declared.
+        unsafe {
+            asm!(
+                "fmov d0, #1.0", "fmov d1, #2.0", "fmov d2, #3.0", "fmov d3, #4.0", "fmov d4, #5.0", "fmov d5, #6.0",
+                "fmov d6, #7.0", "fmov d7, #8.0", "dup v7.2d, v7.d[0]", "svc #0", "mov x9, xzr",
+                "fmov d16, #1.0", "fcmp d0, d16", "cinc x9, x9, ne", "fmov d16, #2.0", "fcmp d1, d16", "cinc x9, x9, ne",
+                "fmov d16, #3.0", "fcmp d2, d16", "cinc x9, x9, ne", "fmov d16, #4.0", "fcmp d3, d16", "cinc x9, x9, ne",
+                "fmov d16, #5.0", "fcmp d4, d16", "cinc x9, x9, ne", "fmov d16, #6.0", "fcmp d5, d16", "cinc x9, x9, ne",
+                "fmov d16, #7.0", "fcmp d6, d16", "cinc x9, x9, ne", "fmov d16, #8.0", "fcmp d7, d16", "cinc x9, x9, ne",
+                "mov d7, v7.d[1]", "fcmp d7, d16", "cinc x9, x9, ne",
+                inlateout("x0") file.handle().0 => result, in("x1") to, in("x2") length, in("x3") offset,
+                in("x8") NR_PREAD, out("x9") wrong, clobber_abi("C")
+            );
+        }
+        if wrong != 0 {
+            return Err("a register changed");
+        }
+        if !fits {
+            // Nothing or the first page: both are answers.
+            if result != 4096 && abi::result_from_raw(result) != Err(Errno::FAULT) {
+                return Err("a read into a hole succeeded");
+            }
+            continue;
+        }
+        if result.cast_unsigned() != length {
+            return Err("a short read");
+        }
+        for at in (0..length).step_by(small.len()) {
+            let count = file.read_at(&mut small, offset + at).map_err(Errno::text)?;
+            let count = count.min(usize::try_from(length - at).unwrap_or(0));
+            // SAFETY: what was just read, within the mapped page.
+            let long = unsafe { core::slice::from_raw_parts((to + at) as *const u8, count) };
+            if small.get(..count) != Some(long) {
+                return Err("other bytes than a short copy brings");
+            }
+        }
+    }
+    // SAFETY: the page is ours and not used again.
+    unsafe { sys::munmap(start, 4096) }.map_err(Errno::text)
 }
 
 /// Pages that others have used come back zeroed.

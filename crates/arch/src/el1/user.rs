@@ -1,5 +1,7 @@
 //! Access to the memory of the program whose address space is selected, with that program's permissions.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use swos_units::VirtAddr;
 
 /// The address that EL0 could not have used so.
@@ -15,6 +17,7 @@ struct Outcome {
 unsafe extern "C" {
     fn swos_copy_from_user(to: *mut u8, from: u64, len: usize) -> Outcome;
     fn swos_copy_to_user(to: u64, from: *const u8, len: usize) -> Outcome;
+    fn swos_copy_wide(to: u64, from: u64, len: usize) -> Outcome;
     fn swos_load_user_u32(from: u64) -> Outcome;
     fn swos_store_user_u32(to: u64, value: u32) -> Outcome;
 }
@@ -32,6 +35,21 @@ impl Outcome {
     }
 }
 
+/// Whether long copies may go by vector registers: not where PAN keeps EL1's loads and stores out.
+static WIDE: AtomicBool = AtomicBool::new(false);
+/// From this length on the registers that must be saved are worth it.
+const LONG: usize = 256;
+
+/// Chooses how long copies are made. Once: all CPUs are of one kind.
+pub fn init() {
+    WIDE.store(!super::cpu::has_pan(), Ordering::Relaxed);
+}
+
+#[inline]
+fn is_wide(len: usize) -> bool {
+    len >= LONG && WIDE.load(Ordering::Relaxed)
+}
+
 /// Refuses what does not lie in the user half.
 #[inline]
 fn checked(start: VirtAddr, len: usize) -> Result<(), Fault> {
@@ -46,6 +64,10 @@ fn checked(start: VirtAddr, len: usize) -> Result<(), Fault> {
 #[inline]
 pub fn copy_in(from: VirtAddr, to: &mut [u8]) -> Result<(), Fault> {
     checked(from, to.len())?;
+    if is_wide(to.len()) {
+        // SAFETY: as below; the range is in the user half, where EL1's permissions are EL0's.
+        return unsafe { swos_copy_wide(to.as_mut_ptr() as u64, from.get(), to.len()) }.check().map(drop);
+    }
     // SAFETY: writes `to` alone; reads with EL0's permissions, and a fault there comes back as a value.
     unsafe { swos_copy_from_user(to.as_mut_ptr(), from.get(), to.len()) }.check().map(drop)
 }
@@ -58,6 +80,10 @@ pub fn copy_in(from: VirtAddr, to: &mut [u8]) -> Result<(), Fault> {
 #[inline]
 pub fn copy_out(to: VirtAddr, from: &[u8]) -> Result<(), Fault> {
     checked(to, from.len())?;
+    if is_wide(from.len()) {
+        // SAFETY: as below; the range is in the user half, where EL1's permissions are EL0's.
+        return unsafe { swos_copy_wide(to.get(), from.as_ptr() as u64, from.len()) }.check().map(drop);
+    }
     // SAFETY: reads `from` alone; writes with EL0's permissions, and no Rust object lies where EL0 may write.
     unsafe { swos_copy_to_user(to.get(), from.as_ptr(), from.len()) }.check().map(drop)
 }

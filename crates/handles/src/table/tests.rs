@@ -226,3 +226,78 @@ fn a_copy_goes_to_the_number_that_was_chosen() {
     assert_eq!(table.duplicate_to(tty, Handle::STDOUT, ALL), Err(Error::MissingRights));
     assert_eq!(table.len(), 2);
 }
+
+fn fork<O: Clone>(parent: &HandleTable<O>, slots: usize) -> HandleTable<O> {
+    let mut child = HandleTable::new(parent.quota());
+    while parent.fork_into(&mut child, slots, |object| object).unwrap() == Progress::More {}
+    child
+}
+
+#[test]
+fn a_fork_has_the_same_numbers_but_only_what_may_be_duplicated() {
+    for slots in [1, 2, 100] {
+        let mut parent = HandleTable::new(16);
+        let stream = parent.insert_at(Handle::STDOUT, "out", ALL).unwrap();
+        let closed = parent.insert("closed", ALL).unwrap();
+        let bound = parent.insert("bound", ALL - Rights::DUPLICATE).unwrap();
+        let reused = parent.insert("reused", ALL).unwrap();
+        parent.close(reused).unwrap();
+        parent.close(closed).unwrap();
+        let again = parent.insert("again", Rights::READ | Rights::DUPLICATE).unwrap();
+        let mut child = fork(&parent, slots);
+        assert_eq!(child.get(stream), Ok((&"out", ALL)));
+        assert_eq!(child.get(again), Ok((&"again", Rights::READ | Rights::DUPLICATE)));
+        for gone in [closed, bound, reused] {
+            assert_eq!(child.get(gone), Err(Error::BadHandle));
+        }
+        assert_eq!((child.len(), child.quota()), (2, 16));
+        // No number that the parent knows ever names something else in the child.
+        for _ in 0..8 {
+            let new = child.insert("new", ALL).unwrap();
+            assert!(![stream, closed, bound, reused, again].contains(&new), "{new:?}");
+        }
+        assert_eq!(child.insert_at(Handle::STDIN, "in", ALL), Ok(Handle::STDIN));
+        assert_eq!(child.close(stream), Ok("out"));
+        assert_eq!(child.insert_at(Handle::STDOUT, "out", ALL), Err(Error::SlotTaken));
+        assert_eq!(parent.get(stream), Ok((&"out", ALL)));
+    }
+}
+
+#[test]
+fn a_stream_that_may_not_be_duplicated_is_closed_in_the_fork() {
+    let mut parent = HandleTable::new(16);
+    parent.insert_at(Handle::STDERR, 'e', Rights::WRITE).unwrap();
+    let mut child = fork(&parent, 10);
+    assert_eq!(child.get(Handle::STDERR), Err(Error::BadHandle));
+    assert_eq!(child.insert_at(Handle::STDERR, 'x', ALL), Err(Error::SlotTaken));
+}
+
+#[test]
+fn a_forked_loan_ends_with_the_loan_and_can_not_revoke() {
+    let mut lender = HandleTable::new(16);
+    let root = lender.insert("object", ALL).unwrap();
+    let loan = lender.lend(root, ALL).unwrap();
+    let mut parent = HandleTable::new(16);
+    let lent = parent.accept(loan).unwrap();
+    let sublet = parent.lend(lent, ALL).unwrap();
+    let mut friend = HandleTable::new(16);
+    let sublet = friend.accept(sublet).unwrap();
+    let mut child = fork(&parent, 10);
+    child.revoke(lent).unwrap();
+    assert!(friend.get(sublet).is_ok(), "the power to revoke stays with the source");
+    lender.revoke(root).unwrap();
+    assert_eq!(child.get(lent), Err(Error::Revoked));
+    // A revoked handle is not copied.
+    assert_eq!(fork(&parent, 10).get(lent), Err(Error::BadHandle));
+}
+
+#[test]
+fn a_quota_is_only_lowered() {
+    let mut table = HandleTable::new(3);
+    table.insert('a', ALL).unwrap();
+    table.insert('b', ALL).unwrap();
+    table.lower_quota(1);
+    table.lower_quota(9);
+    assert_eq!((table.quota(), table.len()), (1, 2));
+    assert_eq!(table.insert('c', ALL), Err(Error::Full));
+}

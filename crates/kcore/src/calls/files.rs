@@ -215,8 +215,7 @@ impl<M: Machine> Kernel<M> {
             let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
             match self.node_page(Some(thread), vnode, index) {
                 PageWanted::Ready(frame) => {
-                    let bytes = self.machine.pin(frame);
-                    self.machine.release_frame(frame);
+                    let bytes = self.machine.adopt(frame);
                     let part = bytes.get(within..within + count).unwrap_or(&[]);
                     self.copy_out(buffer.saturating_add(done), part)?;
                 }

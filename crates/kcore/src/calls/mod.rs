@@ -3,12 +3,12 @@
 mod authority;
 mod files;
 mod handles;
+mod limits;
 mod memory;
 mod pipes;
 mod poll;
 mod process;
 mod ready;
-mod signals;
 mod sockets;
 mod system;
 
@@ -20,7 +20,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
 use swos_handles::{Grant, Lease, OnExec};
-use swos_signals::Groups;
 use swos_sync::CpuToken;
 
 use crate::{
@@ -94,10 +93,9 @@ impl<M: Machine> Kernel<M> {
             Call::Exit { status } => Err(self.exit(thread, status)),
             Call::Getpid {} => Ok(u64::from(thread.process.pid)),
             Call::Spawn { args, size } => self.spawn(thread, args, size),
-            Call::Wait { pid, flags, record, timeout_ns } => {
-                self.wait(thread, pid, flags, record, timeout_ns)
-            }
-            Call::Kill { pid, signal } => self.kill(thread, pid, signal),
+            Call::Wait { pid, flags, record } => self.wait(thread, pid, flags, record),
+            Call::Kill { pid, status } => self.kill(thread, pid, status),
+            Call::Fork {} => self.fork(thread),
             Call::ThreadCreate { entry, stack, argument, tls } => {
                 self.thread_create(thread, entry, stack, argument, tls)
             }
@@ -112,11 +110,19 @@ impl<M: Machine> Kernel<M> {
             Call::Sleep { duration_ns } => self.sleep(thread, duration_ns),
             Call::ThreadPriority { priority } => Self::thread_priority(thread, priority),
             Call::Mmap { address, length, protection, flags, handle, offset } => {
-                self.mmap(thread, address, length, protection, flags, handle, offset)
+                self.begin_change(thread)?;
+                let result = self.mmap(thread, address, length, protection, flags, handle, offset);
+                self.end_change(thread, result)
             }
-            Call::Munmap { address, length } => self.munmap(thread, address, length),
+            Call::Munmap { address, length } => {
+                self.begin_change(thread)?;
+                let result = self.munmap(thread, address, length);
+                self.end_change(thread, result)
+            }
             Call::Mprotect { address, length, protection } => {
-                self.mprotect(thread, address, length, protection)
+                self.begin_change(thread)?;
+                let result = self.mprotect(thread, address, length, protection);
+                self.end_change(thread, result)
             }
             Call::Open { directory, path, path_len, flags, mode } => {
                 self.open(thread, directory, path, path_len, flags, mode)
@@ -192,28 +198,14 @@ impl<M: Machine> Kernel<M> {
             Call::NetConfigure { config, size } => self.net_configure(cpu.index(), thread, config, size),
             Call::Power { action } => self.power(thread, action),
             Call::SecurityInfo { record, size } => self.security_info(thread, record, size),
+            Call::LimitsGet { record, size } => self.limits_get(thread, record, size),
+            Call::LimitsSet { record, size } => self.limits_set(thread, record, size),
+            Call::Usage { record, size } => self.usage(cpu, thread, record, size),
             Call::CapabilitiesDrop { keep } => Self::capabilities_drop(thread, keep),
             Call::Login { principal, capabilities } => self.login(thread, principal, capabilities),
             Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),
             Call::HandleLend { handle, rights } => self.handle_lend(thread, handle, rights),
             Call::HandleRevoke { handle } => self.handle_revoke(thread, handle),
-            Call::SignalAction { signal, action, old, size } => {
-                self.signal_action(thread, signal, action, old, size)
-            }
-            Call::SignalMask { how, set } => self.signal_mask(thread, how, set),
-            Call::SignalReturn { frame } => self.signal_return(thread, frame),
-            Call::SignalStack { stack, old, size } => self.signal_stack(thread, stack, old, size),
-            Call::SignalPending {} => Self::signal_pending(thread),
-            Call::SignalSuspend { mask } => self.signal_suspend(thread, mask),
-            Call::SignalWait { set, info, size, timeout_ns } => {
-                self.signal_wait(thread, set, info, size, timeout_ns)
-            }
-            Call::ThreadKill { tid, signal } => self.thread_kill(thread, tid, signal),
-            Call::SignalQueue { pid, signal, value } => self.signal_queue(thread, pid, signal, value),
-            Call::Setpgid { pid, group } => self.setpgid(thread, pid, group),
-            Call::Getpgid { pid } => self.place_of(thread, pid, Groups::group_of),
-            Call::Setsid {} => self.setsid(thread),
-            Call::Getsid { pid } => self.place_of(thread, pid, Groups::session_of),
         }
     }
 

@@ -21,6 +21,8 @@ use crate::{
 const STEP: usize = PIPE_BUF;
 /// The same for short messages: most are, and a short buffer on the stack is cheap to clear.
 const SHORT_STEP: usize = 512;
+/// And for those of a few words.
+const TINY_STEP: usize = 64;
 /// Bytes that one try of a call moves at most, however fast the other end is; then interrupts have their turn.
 const TURN: u64 = CAPACITY as u64;
 
@@ -151,7 +153,9 @@ impl<M: Machine> Kernel<M> {
             if done - before >= TURN {
                 break Some(Stop::Again);
             }
-            let step = if length - done <= SHORT_STEP as u64 {
+            let step = if length - done <= TINY_STEP as u64 {
+                self.write_pipe_step::<TINY_STEP>(thread, end, buffer, (done, length))
+            } else if length - done <= SHORT_STEP as u64 {
                 self.write_pipe_step::<SHORT_STEP>(thread, end, buffer, (done, length))
             } else {
                 self.write_pipe_step::<STEP>(thread, end, buffer, (done, length))
@@ -191,7 +195,9 @@ impl<M: Machine> Kernel<M> {
                 Err(error) => return Err(pipe_errno(error).into()),
             }
         };
-        thread.progress.lock().done = done + taken.count as u64;
+        if done + (taken.count as u64) < length {
+            thread.progress.lock().done = done + taken.count as u64;
+        }
         if taken.wake == Wake::OtherEnd {
             self.wake_pipe(&end.shared, End::Reader);
         }

@@ -4,24 +4,25 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{
-    Capabilities, EXIT_CONTINUED, EXIT_STOPPED, Errno, ExitRecord, Handle, PID_GROUP, Rights, SPAWN_GROUP,
-    SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT,
-    WAIT_UNTRACED,
+    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SPAWN_ROOT, SpawnArgs,
+    SpawnHandle, WAIT_ANY, WAIT_NO_HANG,
 };
 use swos_handles::Grant;
 use swos_sched::Enter;
-use swos_signals::{ProcessSignals, ThreadSignals};
 use swos_units::VirtAddr;
 use swos_vfs::{Access, VnodeId};
 
-use super::{handle_errno, signals::refused_errno};
+use super::handle_errno;
 use crate::{
     Kernel, Machine,
+    account::{Account, Charge},
+    family::Sought,
     load::{STRINGS_MAX, Strings},
     machine::Start,
     object::Object,
-    process::{Entry, Life, Limits, NAME_LEN, NewProcess, Process, Processes, View},
+    process::{Ending, Limits, NAME_LEN, NewProcess, Process, View},
     thread::{Phase, Thread},
+    usage::Usage,
     user::user_range,
     wait::{CallResult, Stop, WaitKey, Woken},
 };
@@ -35,21 +36,20 @@ type Passed<M> = (u32, Grant<Object<M>>);
 /// What a new process starts with, besides its program.
 pub(crate) struct Birth<M: Machine> {
     pub(crate) parent: u32,
+    pub(crate) charge: Charge,
     pub(crate) name: [u8; NAME_LEN],
     pub(crate) identity: crate::process::Identity,
     pub(crate) capabilities: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) view: View,
-    /// Process group that it enters, 0 = one of its own; without one, its parent's.
-    pub(crate) group: Option<u32>,
-    pub(crate) signals: ProcessSignals,
     /// What it gets, and under which number.
     pub(crate) handles: Vec<Passed<M>>,
 }
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn exit(&self, thread: &Arc<Thread<M>>, status: i32) -> Stop {
-        self.end_process(&thread.process, ExitRecord { code: status, ..ExitRecord::default() });
+        let record = ExitRecord { code: status, ..ExitRecord::default() };
+        self.end_process(&thread.process, Ending::Ended(record));
         Stop::Exit
     }
 
@@ -59,11 +59,8 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let args: SpawnArgs = self.read_record(args, size)?;
-        let group = (args.flags & SPAWN_GROUP != 0).then_some(args.group);
-        if args.flags & !(SPAWN_GROUP | SPAWN_ROOT) != 0
-            || (group.is_none() && args.group != 0)
-            || u64::from(args.size) != size
-        {
+        let reserved = args.flags & !SPAWN_ROOT | args.reserved | args.reserved_limit;
+        if reserved != 0 || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
         let view = self.child_view(thread, &args)?;
@@ -76,11 +73,8 @@ impl<M: Machine> Kernel<M> {
         let specs: Vec<SpawnHandle> =
             self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX)?;
         // Nothing was changed up to here, and nothing below can wait or fault.
-        let limits = Limits {
-            memory: lowered(args.memory_limit, process.limits.memory),
-            handles: lowered(args.handle_limit as usize, process.limits.handles),
-            threads: lowered(args.thread_limit as usize, process.limits.threads),
-        };
+        let limits = limits_of(&args, *process.limits.lock());
+        let charge = self.account_of(process.pid)?.limited(args.process_limit)?.charge()?;
         let loaded = self.load(&plan, vnode, &strings, limits.memory)?;
         let handles = match self.pass_handles(process, &specs) {
             Ok(handles) => handles,
@@ -91,13 +85,12 @@ impl<M: Machine> Kernel<M> {
         };
         let birth = Birth {
             parent: process.pid,
+            charge,
             name,
             identity: process.identity(),
             capabilities: process.capabilities() & Capabilities::from_bits_retain(args.capabilities),
             limits,
             view,
-            group,
-            signals: ProcessSignals::new(),
             handles,
         };
         Ok(u64::from(self.give_birth(birth, loaded)?))
@@ -165,21 +158,20 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn give_birth(&self, birth: Birth<M>, loaded: crate::load::Loaded) -> Result<u32, Errno> {
         let room = self.reserve_thread();
         let started = self.machine.now();
-        let placed = self.processes.lock().new_pid(birth.parent, birth.group);
-        let pid = placed.unwrap_or(0);
+        let pid = self.processes.lock().new_pid();
         let process = Arc::new(Process::new(NewProcess {
             pid,
             name: birth.name,
             identity: birth.identity,
             capabilities: birth.capabilities,
             limits: birth.limits,
+            usage: Arc::new(Usage::default()),
             space: loaded.space,
             started,
             view: birth.view,
-            signals: birth.signals,
         }));
         let has_room = room.is_ok();
-        let mut refused = room.err().or(placed.err().map(refused_errno));
+        let mut refused = room.err();
         for (target, grant) in birth.handles {
             let accepted = match refused {
                 None => process.handles.lock().accept_at(Handle(u64::from(target)), grant).map(|_| ()),
@@ -191,7 +183,6 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if let Some(errno) = refused {
-            self.processes.lock().groups.remove(pid);
             if has_room {
                 self.threads_alive.fetch_sub(1, Ordering::Relaxed);
             }
@@ -201,13 +192,13 @@ impl<M: Machine> Kernel<M> {
             while !self.free_space(&process.space) {}
             return Err(errno);
         }
-        self.processes.lock().add(process.clone(), birth.parent);
-        self.start_thread(&process, loaded.start, ThreadSignals::default());
+        self.processes.lock().add(process.clone(), birth.parent, birth.charge);
+        self.start_thread(&process, loaded.start);
         Ok(pid)
     }
 
     /// Counts one more thread and makes room for it in every run queue, so that no wake-up ever needs memory.
-    fn reserve_thread(&self) -> Result<(), Errno> {
+    pub(crate) fn reserve_thread(&self) -> Result<(), Errno> {
         let threads = self.threads_alive.fetch_add(1, Ordering::Relaxed) as usize + 1;
         for cpu in &self.cpus {
             if cpu.queue.lock().reserve(threads).is_err() {
@@ -218,15 +209,29 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn start_thread(&self, process: &Arc<Process<M>>, start: Start, signals: ThreadSignals) -> u32 {
-        let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
-        let cpu = self.machine.cpu_index();
-        let thread = Thread::new(tid, process.clone(), self.machine.new_context(start), cpu, signals);
-        process.threads.lock().list.push(thread.clone());
+    fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
+        let thread = self.add_thread(process, self.machine.new_context(start));
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
         self.enqueue(&thread, state, Enter::New);
-        tid
+        thread.tid
+    }
+
+    /// Makes a thread that waits. It is counted already.
+    pub(crate) fn add_thread(&self, process: &Arc<Process<M>>, context: M::Context) -> Arc<Thread<M>> {
+        let cpu = self.machine.cpu_index();
+        let mut threads = process.threads.lock();
+        // With the list locked, so that it remains in order.
+        let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
+        let thread = Thread::new(tid, process.clone(), context, cpu);
+        threads.list.push(thread.clone());
+        thread
+    }
+
+    /// The account that a process is charged to.
+    pub(crate) fn account_of(&self, pid: u32) -> Result<Arc<Account>, Errno> {
+        let processes = self.processes.lock();
+        processes.table.get(&pid).map(|entry| entry.charge.account().clone()).ok_or(Errno::SRCH)
     }
 
     pub(super) fn thread_create(
@@ -244,18 +249,18 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         {
-            let threads = process.threads.lock();
-            if threads.list.len() >= process.limits.threads {
+            let mut threads = process.threads.lock();
+            if threads.list.len() >= process.limits.lock().threads {
                 return Err(Errno::AGAIN.into());
             }
             if threads.ending.is_some() {
                 return Err(Stop::Exit);
             }
+            threads.reserve()?;
         }
         self.reserve_thread()?;
         let start = Start { entry: VirtAddr::new(entry), stack: VirtAddr::new(stack), argument, tls };
-        let signals = ThreadSignals::new(thread.signals.lock().mask());
-        Ok(u64::from(self.start_thread(process, start, signals)))
+        Ok(u64::from(self.start_thread(process, start)))
     }
 
     pub(super) fn thread_exit(&self, thread: &Arc<Thread<M>>, clear: u64) -> CallResult {
@@ -271,44 +276,56 @@ impl<M: Machine> Kernel<M> {
         Err(Stop::Exit)
     }
 
-    pub(super) fn wait(
-        &self,
-        thread: &Arc<Thread<M>>,
-        pid: u64,
-        flags: u32,
-        record: u64,
-        timeout_ns: u64,
-    ) -> CallResult {
-        if flags & !(WAIT_NO_HANG | WAIT_UNTRACED | WAIT_CONTINUED | WAIT_TIMEOUT) != 0 {
+    pub(super) fn wait(&self, thread: &Arc<Thread<M>>, pid: u64, flags: u32, record: u64) -> CallResult {
+        if flags & !WAIT_NO_HANG != 0 {
             return Err(Errno::INVAL.into());
         }
         let parent = thread.process.pid;
+        let wanted = match pid {
+            WAIT_ANY => None,
+            // No child has a number that large.
+            pid => Some(u32::try_from(pid).map_err(|_| Errno::CHILD)?),
+        };
         loop {
             let found = {
                 let processes = self.processes.lock();
-                match news_of_child(&processes, parent, pid, flags)? {
-                    Some(news) => news,
-                    None if flags & WAIT_NO_HANG != 0 => return Ok(0),
-                    None if flags & WAIT_TIMEOUT != 0 && self.time_is_up(thread, timeout_ns) => {
-                        return Err(Errno::TIMEDOUT.into());
-                    }
-                    None => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                match processes.seek(parent, wanted) {
+                    Sought::Nobody => return Err(Errno::CHILD.into()),
+                    Sought::Ended(ended) => ended,
+                    Sought::Alive if flags & WAIT_NO_HANG != 0 => return Ok(0),
+                    Sought::Alive => return Err(self.wait_for(thread, WaitKey::Child { parent })),
                 }
             };
             if record != 0 {
                 self.write_record(record, size_of::<ExitRecord>() as u64, &found)?;
             }
             // Another thread of the parent may have been faster; then look again.
-            let mut processes = self.processes.lock();
-            if news_of_child(&processes, parent, u64::from(found.pid), flags) != Ok(Some(found)) {
-                continue;
+            let reaped = self.processes.lock().reap(found.pid, parent);
+            if let Some(usage) = reaped {
+                thread.process.usage.add_child(&usage);
+                return Ok(u64::from(found.pid));
             }
-            match processes.table.get_mut(&found.pid) {
-                Some(Entry { life: Life::Alive(_), change, .. }) => *change = None,
-                Some(_) | None => processes.forget(found.pid),
-            }
-            return Ok(u64::from(found.pid));
         }
+    }
+
+    pub(super) fn kill(&self, thread: &Arc<Thread<M>>, pid: u64, status: i32) -> CallResult {
+        let pid = u32::try_from(pid).map_err(|_| Errno::SRCH)?;
+        if !(1..=64).contains(&status) {
+            return Err(Errno::INVAL.into());
+        }
+        let target = {
+            let processes = self.processes.lock();
+            if !processes.descends(pid, thread.process.pid) {
+                // The same answer for "is not" and "is not yours".
+                return Err(Errno::SRCH.into());
+            }
+            processes.alive(pid).cloned()
+        };
+        if let Some(target) = target {
+            let record = ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() };
+            self.end_process(&target, Ending::Ended(record));
+        }
+        Ok(0)
     }
 
     pub(super) fn futex_wait(
@@ -367,46 +384,14 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
-/// What a parent that waits for `pid` is told of a child, if there is something to tell. Children that ended come first.
-fn news_of_child<M: Machine>(
-    processes: &Processes<M>,
-    parent: u32,
-    pid: u64,
-    flags: u32,
-) -> Result<Option<ExitRecord>, Errno> {
-    let wanted = |change: &ExitRecord| match change.cause {
-        EXIT_STOPPED => flags & WAIT_UNTRACED != 0,
-        _ => flags & WAIT_CONTINUED != 0,
-    };
-    let news = |entry: &Entry<M>| match &entry.life {
-        Life::Ended(record) => Some(*record),
-        Life::Alive(_) => entry.change.filter(wanted),
-    };
-    if pid != WAIT_ANY && pid & PID_GROUP == 0 {
-        let child = u32::try_from(pid).ok().and_then(|pid| processes.table.get(&pid));
-        return child.filter(|entry| entry.parent == parent).map(news).ok_or(Errno::CHILD);
+/// The limits that a record asks for below `own`.
+pub(super) fn limits_of(args: &SpawnArgs, own: Limits) -> Limits {
+    Limits {
+        memory: lowered(args.memory_limit, own.memory),
+        handles: lowered(args.handle_limit as usize, own.handles),
+        threads: lowered(args.thread_limit as usize, own.threads),
+        cpu_ns: lowered(args.cpu_limit_ns, own.cpu_ns),
     }
-    let own = processes.table.get(&parent).ok_or(Errno::CHILD)?;
-    let group = match u32::try_from(pid & !PID_GROUP).map_err(|_| Errno::CHILD)? {
-        _ if pid == WAIT_ANY => None,
-        0 => processes.groups.group_of(parent),
-        group => Some(group),
-    };
-    let (mut any, mut changed) = (false, None);
-    for child in
-        own.children.iter().filter(|&&child| group.is_none() || processes.groups.group_of(child) == group)
-    {
-        any = true;
-        let found = processes.table.get(child).and_then(news);
-        match found {
-            Some(record) if record.cause == EXIT_STOPPED || record.cause == EXIT_CONTINUED => {
-                changed = changed.or(found);
-            }
-            Some(record) => return Ok(Some(record)),
-            None => {}
-        }
-    }
-    if any { Ok(changed) } else { Err(Errno::CHILD) }
 }
 
 /// A limit from a spawn: 0 = the parent's, and never above it.

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use arrayvec::ArrayVec;
 use swos_abi::{Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights};
 use swos_readiness::{Mode, Watch};
+use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
 use crate::{
@@ -91,10 +92,11 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         // Both ends are tried before an edge is taken that could not be told.
-        let size = size_of::<ReadyEvent>();
+        let last = events.saturating_add((capacity * size_of::<ReadyEvent>()) as u64 - 1);
         self.copy_out(events, &[0])?;
-        self.copy_out(events.saturating_add((capacity * size) as u64 - 1), &[0])?;
-        let expired = self.time_is_up(thread, timeout_ns);
+        if last / PAGE_SIZE as u64 != events / PAGE_SIZE as u64 {
+            self.copy_out(last, &[0])?;
+        }
         let mut told = ArrayVec::<ReadyEvent, EVENTS_MAX>::new();
         let count = {
             let mut inner = set.inner.lock();
@@ -118,7 +120,7 @@ impl<M: Machine> Kernel<M> {
                 Self::drop_revoked(&set, &mut inner, self);
             }
             if count == 0 {
-                if expired {
+                if self.time_is_up(thread, timeout_ns) {
                     return Ok(0);
                 }
                 self.register(thread, WaitKey::Ready { set: set.id }, ANY_BITS)?;

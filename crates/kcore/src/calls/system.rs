@@ -11,9 +11,10 @@ use swos_sched::Weight;
 
 use crate::{
     Kernel, Machine,
+    family::Life,
     log::{Level, TEXT_MAX},
     machine::Power,
-    process::{Life, Process},
+    process::Process,
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop},
@@ -152,7 +153,7 @@ impl<M: Machine> Kernel<M> {
             processes.table.range(from..).next().map(|(&pid, entry)| {
                 let alive = match &entry.life {
                     Life::Alive(process) => Some(process.clone()),
-                    Life::Ended(_) => None,
+                    Life::Ended(..) => None,
                 };
                 (pid, entry.parent, alive)
             })
@@ -205,10 +206,10 @@ fn describe<M: Machine>(process: &Process<M>, parent: u32) -> ProcessInfo {
         pid: process.pid,
         parent,
         principal: process.identity().principal,
-        state: if process.is_stopped() { 3 } else { 1 },
+        state: 1,
         threads: u32::try_from(threads).unwrap_or(u32::MAX),
         handles: u32::try_from(handles).unwrap_or(u32::MAX),
-        cpu_ns: process.cpu_ns.load(Ordering::Relaxed),
+        cpu_ns: process.usage.cpu_ns(),
         started_ns: process.started.as_nanos(),
         resident: process.space.inner.lock().resident * 4096,
         name: process.name,

@@ -249,3 +249,68 @@ fn teardown_of_a_small_space_reads_little() {
     assert_eq!((leaves, memory.tables()), (5, 0));
     assert!(entries < 9 * 64, "{entries} entries read of {}", 7 * 512);
 }
+
+#[test]
+fn a_copy_shares_frames_and_nobody_writes_them() {
+    for budget in [1, 7, 10_000] {
+        let (mut memory, mut tlb, mut tables) = user_space();
+        let shared = Attributes::user(Access::ReadWrite, Sharing::Shared);
+        let cases = [
+            (16, user(Access::ReadWrite), Attributes::user(Access::ReadWrite, Sharing::CopyOnWrite)),
+            (17, user(Access::ReadOnly), Attributes::user(Access::ReadOnly, Sharing::CopyOnWrite)),
+            (80, user(Access::ReadExecute), Attributes::user(Access::ReadExecute, Sharing::CopyOnWrite)),
+            (511, user(Access::None), Attributes::user(Access::None, Sharing::CopyOnWrite)),
+            (1 << 20, shared, shared),
+            (1 << 35, user(Access::ReadWrite), Attributes::user(Access::ReadWrite, Sharing::CopyOnWrite)),
+        ];
+        for (number, attributes, _) in cases {
+            tables.map_page(&mut memory, &mut tlb, page(number), frame(number), attributes).unwrap();
+        }
+        let mut child = Tables::new(Half::User, &mut memory).unwrap();
+        let mut told = Vec::new();
+        let mut rest = pages(0, 1 << 36);
+        while let Progress::More(next) = tables
+            .share_with(&mut memory, &mut tlb, &mut child, rest, budget, |frame| told.push(frame.number()))
+            .unwrap()
+        {
+            rest = PageRange::new(next, page(1 << 36)).unwrap();
+        }
+        assert_eq!(told, cases.map(|(number, ..)| number));
+        for (number, _, after) in cases {
+            for side in [&tables, &child] {
+                let mapping = side.walk(&memory, page(number).start()).unwrap();
+                assert_eq!((mapping.frame, mapping.attributes), (frame(number), after));
+            }
+        }
+        // Only now does every TLB forget: that is the caller's to do.
+        assert_eq!(memory.invalidations(), (0, 0));
+        swos_vm::Tlb::invalidate_space(&mut tlb);
+        swos_vm::Tlb::synchronize(&mut tlb);
+        memory.assert_quiet();
+        // A write of either side replaces its own entry alone.
+        child.replace_page(&mut memory, &mut tlb, page(16), frame(99), user(Access::ReadWrite)).unwrap();
+        assert_eq!(tables.walk(&memory, page(16).start()).unwrap().frame, frame(16));
+    }
+}
+
+#[test]
+fn a_copy_without_memory_tells_what_it_shared() {
+    let (mut memory, mut tlb, mut tables) = user_space();
+    let spread = [16, 17, 1 << 20, 1 << 30];
+    for number in spread {
+        tables.map_page(&mut memory, &mut tlb, page(number), frame(number), user(Access::ReadWrite)).unwrap();
+    }
+    let own = memory.tables();
+    for room in 1..10 {
+        let mut child = Tables::new(Half::User, &mut memory).unwrap();
+        memory.limit(own + room);
+        let mut told = 0;
+        let everything = pages(0, 1 << 36);
+        let outcome = tables.share_with(&mut memory, &mut tlb, &mut child, everything, 10_000, |_| told += 1);
+        assert_eq!(outcome.is_ok(), told == spread.len(), "{room} tables");
+        memory.limit(usize::MAX);
+        let mut freed = 0;
+        assert!(child.into_teardown().step(&mut memory, 100_000, |_, _, _| freed += 1));
+        assert_eq!((freed, memory.tables()), (told, own));
+    }
+}

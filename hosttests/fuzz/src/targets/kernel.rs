@@ -140,13 +140,16 @@ fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
         env_len: 0,
         handles: at + 512,
         handle_count: 3,
-        group: 0,
+        reserved: 0,
         // All but to switch the machine off: init has the last word.
         capabilities: !Capabilities::CONSOLE.bits(),
         memory_limit: 0,
         handle_limit: 0,
         thread_limit: 0,
         root: Handle::NONE,
+        cpu_limit_ns: 0,
+        process_limit: 0,
+        reserved_limit: 0,
     }
 }
 

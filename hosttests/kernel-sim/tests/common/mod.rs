@@ -80,12 +80,15 @@ pub fn spawn_as(
         env_len: 0,
         handles: at + 2048,
         handle_count: handles.len() as u32,
-        group: 0,
+        reserved: 0,
         capabilities: u64::MAX,
         memory_limit: 0,
         handle_limit: 0,
         thread_limit: 0,
         root: Handle::NONE,
+        cpu_limit_ns: 0,
+        process_limit: 0,
+        reserved_limit: 0,
     };
     change(&mut record);
     user.store(at + 3072, record.as_bytes());

@@ -1,0 +1,284 @@
+//! `fork`: a second process that goes on where the first one is.
+//!
+//! The child gets the areas and, page by page, the frames of its parent, copy-on-write on both sides; the handles that may be
+//! duplicated, under the same numbers; and the registers of the one thread that called. That goes in slices, between which the
+//! parent's other threads run. Yet the child sees its parent as at one moment:
+//!
+//! While the copy goes on, nothing may *change* the space: page faults of the other threads, and their mapping calls, wait for
+//! its end ([`Inner::copying`](crate::space::Inner)). A page that was copied is read-only, so a write to it faults and waits, or hits
+//! a translation that a CPU still has and so lands in the frame that both share. Either way a write is missing in the
+//! child only if it happens after the copy's end, and so does all that its thread does after it. What happens
+//! after something that is missing is therefore missing, too: no order that a program can observe is broken. The one
+//! invalidation of the whole space when all pages are copied ends the second case.
+//!
+//! Handles follow when memory stands still: a number that the child finds in its memory was opened before. Another thread can still
+//! close one meanwhile; then the child lacks it, as if that had come before the fork.
+//!
+//! Whatever fails, and if the thread is ended in between, what was made of the child is taken apart again, in slices as well;
+//! the call returns its error only when all of that is back.
+
+use alloc::{boxed::Box, sync::Arc};
+use core::sync::atomic::Ordering;
+
+use swos_abi::{Capabilities, Errno};
+use swos_aspace::AddressSpace;
+use swos_handles::HandleTable;
+use swos_sched::Enter;
+use swos_units::Page;
+use swos_vm::{Half, PageRange, Progress, Tables, Tlb as _};
+
+use crate::{
+    Kernel, Machine,
+    account::Charge,
+    object::Object,
+    process::{Ending, NewProcess, Process, Teardown},
+    space::{Space, TableFrames, Translation},
+    thread::{Pending, Phase, Thread},
+    usage::Usage,
+    wait::{CallResult, Stop, WaitKey},
+};
+
+/// Table entries read per slice.
+const ENTRIES_PER_SLICE: usize = 512;
+/// Handle slots copied per slice.
+const SLOTS_PER_SLICE: usize = 256;
+
+/// A child that nobody has seen yet.
+pub(crate) enum Unborn<M: Machine> {
+    /// Its parts are being copied.
+    Draft(Box<Draft<M>>),
+    /// It will never be; this is what the call answers when nothing is left of it.
+    Refused(Box<Teardown<M>>, Errno),
+}
+
+/// The parts that are there.
+pub(crate) struct Draft<M: Machine> {
+    charge: Charge,
+    areas: AddressSpace,
+    tables: Tables,
+    resident: u64,
+    /// The page to go on from; `None` = all are copied.
+    next: Option<Page>,
+    handles: HandleTable<Object<M>>,
+    handles_done: bool,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Does the next piece of a fork.
+    pub(crate) fn fork(&self, thread: &Arc<Thread<M>>) -> CallResult {
+        let unborn = thread.making.lock().take();
+        let Some(unborn) = unborn else { return self.begin_fork(thread) };
+        match unborn {
+            Unborn::Draft(draft) => self.go_on(thread, draft),
+            Unborn::Refused(mut teardown, errno) => {
+                if self.take_apart(&mut teardown) {
+                    return Err(errno.into());
+                }
+                self.keep(thread, Unborn::Refused(teardown, errno))
+            }
+        }
+    }
+
+    /// Keeps the child for the next slice.
+    fn keep(&self, thread: &Thread<M>, unborn: Unborn<M>) -> CallResult {
+        *thread.making.lock() = Some(unborn);
+        Err(Stop::Again)
+    }
+
+    fn begin_fork(&self, thread: &Arc<Thread<M>>) -> CallResult {
+        let process = &thread.process;
+        if !process.has(Capabilities::SPAWN) {
+            return Err(Errno::ACCES.into());
+        }
+        let account = self.account_of(process.pid)?;
+        let mut inner = process.space.inner.lock();
+        if inner.copying || inner.changing > 0 {
+            inner.awaited = true;
+            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+        }
+        let charge = account.charge()?;
+        let areas = inner.areas.duplicate().map_err(|_| Errno::NOMEM)?;
+        let tables = Tables::new(Half::User, &mut TableFrames(self)).ok_or(Errno::NOMEM)?;
+        inner.copying = true;
+        drop(inner);
+        let handles = HandleTable::new(process.limits.lock().handles);
+        let next = Some(Page::default());
+        let draft = Draft { charge, areas, tables, resident: 0, next, handles, handles_done: false };
+        self.go_on(thread, Box::new(draft))
+    }
+
+    fn go_on(&self, thread: &Arc<Thread<M>>, mut draft: Box<Draft<M>>) -> CallResult {
+        let complete = draft.next.is_none() && draft.handles_done;
+        let outcome = if complete {
+            self.bear(thread, draft)
+        } else {
+            match self.copy_slice(&thread.process, &mut draft) {
+                // Also when all is there now: the registers can be copied only when the thread is off its CPU.
+                Ok(()) => return self.keep(thread, Unborn::Draft(draft)),
+                Err(errno) => Err((draft, errno)),
+            }
+        };
+        match outcome {
+            Ok(pid) => {
+                self.end_copy(&thread.process);
+                Ok(u64::from(pid))
+            }
+            Err((draft, errno)) => {
+                let teardown = self.unmake(&thread.process, *draft);
+                self.keep(thread, Unborn::Refused(Box::new(teardown), errno))
+            }
+        }
+    }
+
+    /// Copies pages until all are there, then handles.
+    fn copy_slice(&self, parent: &Process<M>, draft: &mut Draft<M>) -> Result<(), Errno> {
+        if let Some(next) = draft.next {
+            draft.next = self.copy_pages(parent, draft, next)?;
+        }
+        if draft.next.is_none() {
+            let progress =
+                parent.handles.lock().fork_into(&mut draft.handles, SLOTS_PER_SLICE, Object::opened);
+            draft.handles_done =
+                progress.map_err(crate::calls::handle_errno)? == swos_handles::Progress::Done;
+        }
+        Ok(())
+    }
+
+    fn copy_pages(
+        &self,
+        parent: &Process<M>,
+        draft: &mut Draft<M>,
+        next: Page,
+    ) -> Result<Option<Page>, Errno> {
+        let mut inner = parent.space.inner.lock();
+        let Translation::Live(tables) = &mut inner.tables else { return Err(Errno::NOMEM) };
+        let rest = PageRange::new(next, Page::containing(swos_aspace::USER_END)).ok_or(Errno::INVAL)?;
+        let resident = &mut draft.resident;
+        let copied = tables.share_with(
+            &mut TableFrames(self),
+            &mut parent.space.tlb(&self.machine),
+            &mut draft.tables,
+            rest,
+            ENTRIES_PER_SLICE,
+            |frame| {
+                self.machine.share_frame(frame);
+                *resident += 1;
+            },
+        );
+        match copied {
+            Ok(Progress::More(next)) => return Ok(Some(next)),
+            Ok(Progress::Done) => {}
+            Err(_) => return Err(Errno::NOMEM),
+        }
+        self.forget_writable(parent);
+        Ok(None)
+    }
+
+    /// No CPU writes any more to what was copied.
+    fn forget_writable(&self, parent: &Process<M>) {
+        let mut tlb = parent.space.tlb(&self.machine);
+        tlb.invalidate_space();
+        tlb.synchronize();
+    }
+
+    /// All is copied: makes the process and lets it run.
+    fn bear(&self, thread: &Arc<Thread<M>>, draft: Box<Draft<M>>) -> Result<u32, (Box<Draft<M>>, Errno)> {
+        if let Err(errno) = self.reserve_thread() {
+            return Err((draft, errno));
+        }
+        let parent = &thread.process;
+        let pid = self.processes.lock().new_pid();
+        let Draft { charge, areas, tables, resident, handles, .. } = *draft;
+        let child = self.relative(parent, pid, Space::of_parts(areas, tables, resident), handles);
+        self.processes.lock().add(child.clone(), parent.pid, charge);
+        let context = self.machine.fork_context(thread.context());
+        let first = self.add_thread(&child, context);
+        let name = *thread.name.lock();
+        *first.name.lock() = name;
+        let mut state = first.state.lock();
+        state.phase = Phase::Ready;
+        state.pending = Pending::Result(0);
+        self.enqueue(&first, state, Enter::New);
+        Ok(pid)
+    }
+
+    /// A process like `parent`, but for its memory and handles.
+    fn relative(
+        &self,
+        parent: &Process<M>,
+        pid: u32,
+        space: Space,
+        handles: HandleTable<Object<M>>,
+    ) -> Arc<Process<M>> {
+        let process = Process::new(NewProcess {
+            pid,
+            name: parent.name,
+            identity: parent.identity(),
+            capabilities: parent.capabilities(),
+            limits: *parent.limits.lock(),
+            usage: Arc::new(Usage::default()),
+            space,
+            started: self.machine.now(),
+            view: *parent.view.lock(),
+        });
+        *process.handles.lock() = handles;
+        Arc::new(process)
+    }
+
+    /// The space may change again.
+    fn end_copy(&self, process: &Process<M>) {
+        process.space.inner.lock().copying = false;
+        self.wake_all(WaitKey::Space { pid: process.pid });
+    }
+
+    /// Ends the copy; what is there of the child, as something that can be taken apart.
+    fn unmake(&self, parent: &Process<M>, draft: Draft<M>) -> Teardown<M> {
+        let Draft { areas, tables, resident, handles, .. } = draft;
+        self.forget_writable(parent);
+        self.end_copy(parent);
+        let space = Space::of_parts(areas, tables, resident);
+        Teardown::new(self.relative(parent, 0, space, handles), Ending::Silent)
+    }
+
+    /// A mapping call begins, or goes on. It waits while the space is copied.
+    pub(crate) fn begin_change(&self, thread: &Arc<Thread<M>>) -> Result<(), Stop> {
+        let process = &thread.process;
+        let mut inner = process.space.inner.lock();
+        if thread.progress.changing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if inner.copying {
+            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+        }
+        inner.changing += 1;
+        thread.progress.changing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A mapping call stops: for good, unless it says that it comes again.
+    pub(crate) fn end_change(&self, thread: &Thread<M>, result: CallResult) -> CallResult {
+        if result == Err(Stop::Again) {
+            return result;
+        }
+        let process = &thread.process;
+        let awaited = {
+            let mut inner = process.space.inner.lock();
+            thread.progress.changing.store(false, Ordering::Relaxed);
+            inner.changing -= 1;
+            inner.changing == 0 && core::mem::take(&mut inner.awaited)
+        };
+        if awaited {
+            self.wake_all(WaitKey::Space { pid: process.pid });
+        }
+        result
+    }
+
+    /// The thread that made this child is at its end.
+    pub(crate) fn give_up(&self, parent: &Process<M>, unborn: Unborn<M>) {
+        let teardown = match unborn {
+            Unborn::Draft(draft) => self.unmake(parent, *draft),
+            Unborn::Refused(teardown, _) => *teardown,
+        };
+        self.push_teardown(teardown);
+    }
+}
