@@ -188,6 +188,13 @@ calls! {
     150 NR_LIMITS_GET LimitsGet limits_get(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessLimits` with what the process may use.";
     151 NR_LIMITS_SET LimitsSet limits_set(record: u64, size: u64) -> "0", "-", "Lowers limits to those of a `ProcessLimits`; one that is 0 or higher stays as it is. What is open or mapped beyond stays.";
     152 NR_USAGE Usage usage(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessUsage` with what the process uses and used.";
+    160 NR_ENDPOINT_CREATE EndpointCreate endpoint_create(config: u64, config_size: u64, ends: u64, size: u64) -> "0", "-", "Makes an endpoint as an `EndpointConfig` says and stores its two ends in an `EndpointEnds`.";
+    161 NR_ENDPOINT_MINT EndpointMint endpoint_mint(sender: Handle, badge: u64) -> "handle", "DUPLICATE on a sender without a badge", "Makes a further sender whose messages carry `badge`, which is not 0; it has the rights of the first.";
+    162 NR_ENDPOINT_SEND EndpointSend endpoint_send(sender: Handle, message: u64, timeout_ns: u64) -> "0", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut`; waits for room at most `timeout_ns` (TIMEDOUT). All or nothing: PIPE without a receiver, MSGSIZE if it is too long, DEADLK for a receiver that nobody could reach any more.";
+    163 NR_ENDPOINT_RECEIVE EndpointReceive endpoint_receive(receiver: Handle, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ", "Receives the oldest message into what a `MessageIn` names, or waits for one. PIPE when all were taken and no sender is left. RANGE (with its size told), MFILE, NOMEM and FAULT leave it the first.";
+    164 NR_ENDPOINT_CALL EndpointCall endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut` and waits for its answer, which goes into what a `MessageIn` names. PIPE if nobody will answer. Handles that it sent are gone unless nothing was sent.";
+    165 NR_ENDPOINT_REPLY EndpointReply endpoint_reply(receiver: Handle, token: u64, message: u64) -> "0", "READ; TRANSFER on each handle", "Answers a call that was received here, once. INVAL for any other token; PIPE if its caller gave up; MSGSIZE if its caller has less room, and the token stays good.";
+    166 NR_ENDPOINT_REPLY_RECEIVE EndpointReplyReceive endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ; TRANSFER on each handle", "Answers as `endpoint_reply`, and if that did not fail goes on as `endpoint_receive`.";
 }
 
 #[cfg(test)]

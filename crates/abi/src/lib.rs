@@ -24,6 +24,7 @@ mod errno;
 mod files;
 mod limits;
 mod memory;
+mod messages;
 mod process;
 mod signals;
 mod sockets;
@@ -40,6 +41,11 @@ pub use files::{
 };
 pub use limits::{ProcessLimits, ProcessUsage};
 pub use memory::{MapFlags, Protection};
+pub use messages::{
+    ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK, EVENT_MAX,
+    EVENT_NONBLOCK, EVENT_SEMAPHORE, EndpointConfig, EndpointEnds, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX,
+    MessageHandle, MessageIn, MessageOut, PairEnds, TIMER_ABSOLUTE, TIMER_NONBLOCK, TIMER_PERIOD_MIN_NS,
+};
 pub use process::{
     AUX_END, AUX_ENTRY, AUX_PAGE_SIZE, AUX_RANDOM, AUX_TIME_PAGE, CLOCK_MONOTONIC, CLOCK_REALTIME,
     EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle, THREAD_NAME_LEN,

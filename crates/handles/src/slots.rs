@@ -40,6 +40,8 @@ pub(crate) struct Slots<T> {
     /// First and last free slot. The one free for longest is used first, so that all wear evenly and a number
     /// returns as late as possible.
     free: Option<(u32, u32)>,
+    /// How many are free.
+    vacant: usize,
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "masked to the slot's bits")]
@@ -49,7 +51,7 @@ const fn slot_of(handle: Handle) -> usize {
 
 impl<T> Slots<T> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Chunks::new(), free: None }
+        Self { slots: Chunks::new(), free: None, vacant: 0 }
     }
 
     #[inline]
@@ -97,6 +99,15 @@ impl<T> Slots<T> {
         match self.slots.get(oldest as usize) {
             Some(Slot::Free { generation, .. }) => Ok(Handle(generation << SLOT_BITS | u64::from(oldest))),
             _ => Err(Error::Full),
+        }
+    }
+
+    /// Makes sure that the next `count` numbers are there.
+    pub(crate) fn reserve_vacant(&mut self, count: usize) -> Result<(), Error> {
+        match count.checked_sub(self.vacant) {
+            None | Some(0) => Ok(()),
+            // All slots below are made, so that the streams' are not taken for one of these.
+            Some(more) => self.grow((self.slots.len().max(STREAMS) + more).saturating_sub(1)),
         }
     }
 
@@ -169,6 +180,7 @@ impl<T> Slots<T> {
     /// the end of the table.
     pub(crate) fn pop(&mut self) -> Option<Option<T>> {
         self.free = None;
+        self.vacant = 0;
         Some(match self.slots.pop()? {
             Slot::Open { value, .. } => Some(value),
             Slot::Free { .. } | Slot::Reserved | Slot::Retired => None,
@@ -204,6 +216,7 @@ impl<T> Slots<T> {
         }
         if let Some(entry) = self.slots.get_mut(slot) {
             *entry = Slot::Free { generation, previous, next: None };
+            self.vacant += 1;
         }
         self.free = Some((self.free.map_or(at, |(oldest, _)| oldest), at));
     }
@@ -213,6 +226,7 @@ impl<T> Slots<T> {
         let Some(&Slot::Free { previous: before, next: after, .. }) = self.slots.get(slot) else {
             return;
         };
+        self.vacant -= 1;
         if let Some(Slot::Free { next, .. }) = before.and_then(|at| self.slots.get_mut(at as usize)) {
             *next = after;
         }

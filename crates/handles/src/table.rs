@@ -229,6 +229,27 @@ impl<O> HandleTable<O> {
         }
     }
 
+    /// Makes sure that the next `count` grants are accepted, if nothing else comes between.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`], [`Error::NoMemory`].
+    pub fn reserve(&mut self, count: usize) -> Result<(), Error> {
+        if count > self.quota.saturating_sub(self.open) {
+            return Err(Error::Full);
+        }
+        self.slots.reserve_vacant(count)
+    }
+
+    /// Takes back what was accepted just now and is not to stay; its number never returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadHandle`].
+    pub fn retract(&mut self, handle: Handle) -> Result<Grant<O>, Error> {
+        self.remove(handle)
+    }
+
     /// Puts what was granted in place of an open handle, which keeps its number, and returns what it held (`dup2`).
     /// Loans made from the old handle stay in what is returned.
     ///

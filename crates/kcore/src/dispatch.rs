@@ -257,7 +257,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The call is over: forget what it kept between its tries.
-    fn complete(&self, thread: &Thread<M>, result: Result<u64, Errno>) -> i64 {
+    fn complete(&self, thread: &Arc<Thread<M>>, result: Result<u64, Errno>) -> i64 {
         self.forget(thread);
         result_to_raw(result)
     }
@@ -268,9 +268,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn forget(&self, thread: &Thread<M>) {
+    fn forget(&self, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
-        thread.progress.reset();
+        if let Some(ipc) = thread.progress.reset() {
+            self.leave_endpoint(thread, ipc);
+        }
     }
 
     /// Takes the thread off the CPU to wait. A wake-up that came since it last stopped lets it go on instead: perhaps for
@@ -543,6 +545,7 @@ impl<M: Machine> Kernel<M> {
         if flags.reschedule.load(Ordering::SeqCst)
             || !self.teardown.lock().is_empty()
             || !self.works.is_empty()
+            || self.dead_endpoints.any()
         {
             return Dispatch::Again;
         }

@@ -25,6 +25,7 @@ mod audit;
 mod boot;
 mod calls;
 mod dispatch;
+mod endpoint;
 mod family;
 mod fault;
 mod files;
@@ -101,6 +102,8 @@ pub struct Kernel<M: Machine> {
     last_set: AtomicU64,
     last_pipe: AtomicU64,
     last_session: AtomicU32,
+    last_endpoint: AtomicU64,
+    dead_endpoints: endpoint::Dead<M>,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -179,6 +182,8 @@ impl<M: Machine> Kernel<M> {
             last_set: AtomicU64::new(0),
             last_pipe: AtomicU64::new(0),
             last_session: AtomicU32::new(process::FIRST_SESSION),
+            last_endpoint: AtomicU64::new(0),
+            dead_endpoints: endpoint::Dead::new(),
             random: Lock::new(ranks::RANDOM, random),
             log: Lock::new(ranks::LOG, log::Log::new(LOG_BYTES)),
             counters: Counters::default(),

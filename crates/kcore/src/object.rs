@@ -8,7 +8,9 @@ use swos_blockio::ReadAhead;
 use swos_sync::Lock;
 use swos_vfs::OpenFile;
 
-use crate::{Kernel, Machine, net::Socket, pipe::PipeEnd, ready::ReadySet, wait::WaitKey};
+use crate::{
+    Kernel, Machine, endpoint::EndpointEnd, net::Socket, pipe::PipeEnd, ready::ReadySet, wait::WaitKey,
+};
 
 /// An open object. Copies name the same object; the last handle closes it.
 pub(crate) enum Object<M: Machine> {
@@ -20,6 +22,8 @@ pub(crate) enum Object<M: Machine> {
     Socket(Arc<Socket<M>>),
     /// An end of a pipe.
     Pipe(Arc<PipeEnd<M>>),
+    /// An end of an endpoint.
+    Endpoint(Arc<EndpointEnd<M>>),
     /// A readiness set.
     Ready(Arc<ReadySet<M>>),
 }
@@ -31,6 +35,7 @@ impl<M: Machine> Clone for Object<M> {
             Self::Console(console) => Self::Console(console.clone()),
             Self::Socket(socket) => Self::Socket(socket.clone()),
             Self::Pipe(end) => Self::Pipe(end.clone()),
+            Self::Endpoint(end) => Self::Endpoint(end.clone()),
             Self::Ready(set) => Self::Ready(set.clone()),
         }
     }
@@ -83,6 +88,7 @@ impl<M: Machine> Object<M> {
             Self::Console(console) => &console.count,
             Self::Socket(socket) => &socket.count,
             Self::Pipe(end) => &end.count,
+            Self::Endpoint(end) => &end.count,
             Self::Ready(set) => &set.count,
         }
     }
@@ -93,6 +99,7 @@ impl<M: Machine> Object<M> {
             Self::Console(console) => console.nonblock.load(Ordering::Relaxed),
             Self::Socket(socket) => socket.nonblock.load(Ordering::Relaxed),
             Self::Pipe(end) => end.nonblock.load(Ordering::Relaxed),
+            Self::Endpoint(end) => end.nonblock.load(Ordering::Relaxed),
             Self::File(_) | Self::Ready(_) => false,
         }
     }
@@ -115,6 +122,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => {}
             Object::Socket(socket) => self.close_socket(&socket),
             Object::Pipe(end) => self.close_pipe_end(&end),
+            Object::Endpoint(end) => self.close_endpoint_end(&end),
             Object::Ready(set) => self.close_set(&set),
         }
     }
@@ -126,6 +134,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
             Object::Pipe(end) => end.readiness(),
+            Object::Endpoint(end) => end.readiness(),
             // A source that reported may be ready no more; then the wait that follows finds out.
             Object::Ready(set) => {
                 if set.inner.lock().has_reports() {
@@ -144,6 +153,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => Some(WaitKey::Console),
             Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
             Object::Pipe(end) => Some(end.wait_key()),
+            Object::Endpoint(end) => Some(end.wait_key()),
             Object::Ready(set) => Some(WaitKey::Ready { set: set.id }),
         }
     }
@@ -154,6 +164,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => console.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Pipe(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
+            Object::Endpoint(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
             Object::File(_) | Object::Ready(_) => return Err(Errno::NOTTY),
         }
         Ok(())

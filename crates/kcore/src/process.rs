@@ -260,6 +260,9 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn end_thread(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
+        if let Some(ipc) = thread.progress.take_ipc() {
+            self.leave_endpoint(thread, ipc);
+        }
         let now = {
             let mut state = thread.state.lock();
             state.phase = Phase::Ended;
@@ -305,6 +308,7 @@ impl<M: Machine> Kernel<M> {
         // Of what another CPU leaves at this moment, that one or the next to be idle takes care.
         self.boot_step()
             || (!self.works.is_empty() && self.work_step())
+            || self.bury()
             || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
     }
 

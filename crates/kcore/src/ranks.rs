@@ -26,6 +26,10 @@ pub(crate) const PAGES: &Rank = &Rank::new(45, "pages");
 pub(crate) const VERIFIER: &Rank = &Rank::new(47, "verifier");
 /// The network stack and its sockets.
 pub(crate) const NET: &Rank = &Rank::new(50, "network");
+/// Endpoints that are dead but not empty.
+pub(crate) const DEAD_ENDPOINTS: &Rank = &Rank::new(51, "dead endpoints");
+/// One endpoint.
+pub(crate) const ENDPOINT: &Rank = &Rank::new(52, "endpoint");
 /// One pipe.
 pub(crate) const PIPE: &Rank = &Rank::new(53, "pipe");
 /// Console input.

@@ -91,6 +91,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => Some(&self.console_watchers),
             Object::Socket(socket) => Some(&socket.watchers),
             Object::Pipe(end) => Some(end.watchers()),
+            Object::Endpoint(end) => Some(&end.watchers),
             Object::File(_) | Object::Ready(_) => None,
         }
     }
@@ -105,6 +106,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), Errno> {
         let watchers = self.watchers(object).ok_or(Errno::PERM)?;
         let source = Source { object: object.clone(), lease: lease.clone() };
+        if let Object::Endpoint(end) = object {
+            end.on_watched()?;
+        }
         let id = {
             let mut inner = set.inner.lock();
             let mut watchers = watchers.lock();

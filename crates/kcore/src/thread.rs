@@ -14,7 +14,7 @@ use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
-use crate::{Machine, fork::Unborn, process::Process, ranks};
+use crate::{Machine, endpoint::Ipc, fork::Unborn, process::Process, ranks};
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
 pub struct Thread<M: Machine> {
@@ -25,7 +25,7 @@ pub struct Thread<M: Machine> {
     context: M::Context,
     pub(crate) state: Lock<State>,
     /// How far its current call is. Touched by its own CPU only.
-    pub(crate) progress: Kept,
+    pub(crate) progress: Kept<M>,
     /// What it is called, padded with zeros.
     pub(crate) name: Lock<ThreadName>,
     /// The child that its `fork` is making. Touched by its own CPU only.
@@ -77,8 +77,8 @@ pub(crate) enum Pending {
 }
 
 /// What a restarted call knows of its earlier tries.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
+#[derive(Debug)]
+pub(crate) struct Progress<M: Machine> {
     /// What its thread is registered for.
     pub(crate) waits: Vec<WaitId>,
     /// When its time-out comes.
@@ -89,6 +89,8 @@ pub(crate) struct Progress {
     pub(crate) found: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
+    /// Where it is in a call on an endpoint.
+    pub(crate) ipc: Option<Ipc<M>>,
     /// The loans by which this try has its objects: their end is the end of its wait.
     pub(crate) leases: Vec<Lease>,
     /// What the next slice finds of what its thread registered for.
@@ -105,7 +107,7 @@ pub(crate) enum Registered {
     Stays,
 }
 
-impl Progress {
+impl<M: Machine> Progress<M> {
     /// The call goes on to use what it has by `lease`.
     #[cold]
     pub(crate) fn uses(&mut self, lease: &Lease) -> Result<(), Errno> {
@@ -119,25 +121,35 @@ impl Progress {
 
 /// The progress of a thread's call, most of which end at once and leave none.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    progress: Lock<Progress>,
+pub(crate) struct Kept<M: Machine> {
+    progress: Lock<Progress<M>>,
     /// The call may have left something. Written and read by the thread's own CPU only.
     used: AtomicBool,
     /// The call is counted in [`Inner::changing`](crate::space::Inner::changing).
     pub(crate) changing: AtomicBool,
 }
 
-impl Kept {
+impl<M: Machine> Kept<M> {
     fn new() -> Self {
+        let progress = Progress {
+            waits: Vec::new(),
+            deadline: None,
+            done: 0,
+            found: 0,
+            fired: false,
+            ipc: None,
+            leases: Vec::new(),
+            registered: Registered::TakenBack,
+        };
         Self {
-            progress: Lock::new(ranks::THREAD_PRIVATE, Progress::default()),
+            progress: Lock::new(ranks::THREAD_PRIVATE, progress),
             used: AtomicBool::new(false),
             changing: AtomicBool::new(false),
         }
     }
 
     /// The progress, to note something in it.
-    pub(crate) fn lock(&self) -> LockGuard<'_, Progress> {
+    pub(crate) fn lock(&self) -> LockGuard<'_, Progress<M>> {
         self.used.store(true, Ordering::Relaxed);
         self.progress.lock()
     }
@@ -190,8 +202,14 @@ impl Kept {
         if self.is_used() { self.progress.lock().deadline } else { None }
     }
 
-    /// Forgets all for the next call, but keeps the memory of the list.
-    pub(crate) fn reset(&self) {
+    /// Takes out where it is in a call on an endpoint.
+    #[inline]
+    pub(crate) fn take_ipc(&self) -> Option<Ipc<M>> {
+        if self.is_used() { self.progress.lock().ipc.take() } else { None }
+    }
+
+    /// Forgets all for the next call, but keeps the memory of the list. Returns what is to be left properly.
+    pub(crate) fn reset(&self) -> Option<Ipc<M>> {
         let mut progress = self.progress.lock();
         debug_assert!(progress.waits.is_empty(), "registrations are taken back before the call is over");
         progress.deadline = None;
@@ -201,6 +219,7 @@ impl Kept {
         progress.leases.clear();
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
+        progress.ipc.take()
     }
 }
 

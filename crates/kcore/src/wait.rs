@@ -37,6 +37,8 @@ pub(crate) enum WaitKey {
     Console,
     /// A change of what holds of an end of a pipe.
     Pipe { id: u64 },
+    /// A message, room, or a change of what holds of an end of an endpoint.
+    Endpoint { id: u64 },
     /// An event in a readiness set.
     Ready { set: u64 },
     /// The end of a loan.
@@ -151,7 +153,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn take_back(&self, progress: &mut Progress) {
+    fn take_back(&self, progress: &mut Progress<M>) {
         progress.leases.clear();
         if progress.waits.is_empty() {
             return;

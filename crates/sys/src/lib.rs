@@ -22,6 +22,7 @@ mod authority;
 mod files;
 mod limits;
 mod memory;
+mod messages;
 mod process;
 pub mod raw;
 mod sockets;
@@ -38,6 +39,10 @@ pub use files::{
 };
 pub use limits::{limits, lower_limits, usage};
 pub use memory::{map_anonymous, map_file, mmap, mprotect, munmap};
+pub use messages::{
+    Received, endpoint_call, endpoint_create, endpoint_mint, endpoint_receive, endpoint_reply,
+    endpoint_reply_receive, endpoint_send,
+};
 pub use process::{
     FUTEX_ANY, Spawn, exit, fork, futex_wait, futex_wake, getpid, gettid, kill, set_thread_pointer, spawn,
     thread_create, thread_exit, thread_pointer, thread_priority, wait, yield_now,

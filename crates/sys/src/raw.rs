@@ -161,4 +161,11 @@ stubs! {
     NR_LIMITS_GET limits_get(record: u64, size: u64);
     NR_LIMITS_SET limits_set(record: u64, size: u64);
     NR_USAGE usage(record: u64, size: u64);
+    NR_ENDPOINT_CREATE endpoint_create(config: u64, config_size: u64, ends: u64, size: u64);
+    NR_ENDPOINT_MINT endpoint_mint(sender: Handle, badge: u64);
+    NR_ENDPOINT_SEND endpoint_send(sender: Handle, message: u64, timeout_ns: u64);
+    NR_ENDPOINT_RECEIVE endpoint_receive(receiver: Handle, into: u64, timeout_ns: u64);
+    NR_ENDPOINT_CALL endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64);
+    NR_ENDPOINT_REPLY endpoint_reply(receiver: Handle, token: u64, message: u64);
+    NR_ENDPOINT_REPLY_RECEIVE endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64);
 }

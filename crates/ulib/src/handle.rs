@@ -19,6 +19,14 @@ impl OwnedHandle {
         self.0
     }
 
+    /// Gives the handle up without closing it, and returns its number.
+    #[must_use]
+    pub fn into_inner(self) -> Handle {
+        let handle = self.0;
+        core::mem::forget(self);
+        handle
+    }
+
     /// Makes a further handle to the same object, with at most `rights`.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub mod handle;
 #[cfg(not(loom))]
 pub mod io;
 #[cfg(not(loom))]
+pub mod ipc;
+#[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]
 pub mod net;

@@ -103,6 +103,18 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
+    /// Takes over a handle, for example one that a message brought.
+    #[must_use]
+    pub const fn from_handle(handle: Handle) -> Self {
+        Self { handle: OwnedHandle::new(handle) }
+    }
+
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
     /// Connects, waiting for the answer.
     ///
     /// # Errors
@@ -201,6 +213,18 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
+    /// Takes over a handle, for example one that a message brought.
+    #[must_use]
+    pub const fn from_handle(handle: Handle) -> Self {
+        Self { handle: OwnedHandle::new(handle) }
+    }
+
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
     /// Receives at `address`; port 0 lets the kernel choose.
     ///
     /// # Errors

@@ -32,6 +32,12 @@ pub struct PipeWriter {
 }
 
 impl PipeReader {
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
     /// Takes over a handle.
     #[must_use]
     pub const fn from_handle(handle: Handle) -> Self {
@@ -55,6 +61,12 @@ impl PipeReader {
 }
 
 impl PipeWriter {
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
     /// Takes over a handle.
     #[must_use]
     pub const fn from_handle(handle: Handle) -> Self {

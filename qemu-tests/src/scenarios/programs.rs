@@ -65,6 +65,8 @@ const LOADS: [&str; 22] = [
 const AREAS: &[(&str, &[&str])] = &[
     ("authority", &["without-its-capability-each-call-is-refused", "a-loan-ends-when-its-source-says-so"]),
     ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
+    ("endpoints", &["messages-arrive-in-order", "handles-move", "forged-tokens-are-refused"]),
+    ("messages", &["a-live-connection-moves-to-a-child", "each-of-ten-thousand-calls-gets-its-own-answer"]),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
 ];

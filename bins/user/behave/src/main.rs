@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod authority;
 mod confine;
+mod endpoints;
 mod pipes;
 mod processes;
 
@@ -34,7 +35,8 @@ struct Area {
     child: fn(&str) -> i32,
 }
 
-const AREAS: &[&Area] = &[&authority::AREA, &confine::AREA, &pipes::AREA, &processes::AREA];
+const AREAS: &[&Area] =
+    &[&authority::AREA, &confine::AREA, &endpoints::AREA, &endpoints::LIVE, &pipes::AREA, &processes::AREA];
 
 /// A child that knew no such deed.
 const UNKNOWN: i32 = 127;

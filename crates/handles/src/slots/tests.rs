@@ -19,6 +19,7 @@ fn check<T>(slots: &Slots<T>) {
         (previous, at, count) = (Some(slot), after, count + 1);
     }
     assert_eq!(previous, slots.free.map(|(_, newest)| newest));
+    assert_eq!(count, slots.vacant);
     assert_eq!(count, slots.slots.iter().filter(|slot| matches!(slot, Slot::Free { .. })).count());
 }
 

@@ -301,3 +301,25 @@ fn a_quota_is_only_lowered() {
     assert_eq!((table.quota(), table.len()), (1, 2));
     assert_eq!(table.insert('c', ALL), Err(Error::Full));
 }
+
+#[test]
+fn what_was_reserved_is_accepted() {
+    let mut table = HandleTable::new(6);
+    let first = table.insert(0, ALL).unwrap();
+    table.insert(1, ALL).unwrap();
+    table.close(first).unwrap();
+    assert_eq!(table.reserve(6), Err(Error::Full));
+    table.reserve(5).unwrap();
+    let slots = table.slots.reserve_vacant(5).map(|()| table.len());
+    assert_eq!(slots, Ok(1));
+    let accepted: Vec<_> = (2..7)
+        .map(|n| table.accept(Grant::new(n, Rights::READ)).map_err(|refused| refused.error).unwrap())
+        .collect();
+    assert_eq!(table.reserve(1), Err(Error::Full));
+    table.reserve(0).unwrap();
+    // The standard streams stay for who opens them by number.
+    assert!(accepted.iter().all(|handle| handle.0 >= 3));
+    // Taken back without the right to transfer; the number is used.
+    assert_eq!(table.retract(accepted[0]).unwrap().into_object(), 2);
+    assert_eq!(table.retract(accepted[0]).unwrap_err(), Error::BadHandle);
+}

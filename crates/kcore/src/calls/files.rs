@@ -59,9 +59,11 @@ impl<M: Machine> Kernel<M> {
                 let directory = file.open.lock().open.vnode;
                 Ok((View { directory, ..view }, lease))
             }
-            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
-                Err(Errno::NOTDIR.into())
-            }
+            Object::Console(_)
+            | Object::Socket(_)
+            | Object::Pipe(_)
+            | Object::Endpoint(_)
+            | Object::Ready(_) => Err(Errno::NOTDIR.into()),
         }
     }
 
@@ -169,7 +171,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
-            Object::Ready(_) => Err(Errno::NOTTY.into()),
+            Object::Endpoint(_) | Object::Ready(_) => Err(Errno::NOTTY.into()),
         }
     }
 
@@ -183,9 +185,11 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
-            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
-                Err(Errno::SPIPE.into())
-            }
+            Object::Console(_)
+            | Object::Socket(_)
+            | Object::Pipe(_)
+            | Object::Endpoint(_)
+            | Object::Ready(_) => Err(Errno::SPIPE.into()),
         }
     }
 
@@ -295,22 +299,31 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
             Object::Pipe(end) => self.write_pipe(thread, &end, buffer, length),
             Object::File(_) => Err(Errno::ROFS.into()),
-            Object::Ready(_) => Err(Errno::NOTTY.into()),
+            Object::Endpoint(_) | Object::Ready(_) => Err(Errno::NOTTY.into()),
         }
     }
 
     pub(super) fn pwrite(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
         match Self::object(thread, handle, Rights::WRITE)? {
             Object::File(_) => Err(Errno::ROFS.into()),
-            Object::Console(_) | Object::Socket(_) | Object::Pipe(_) | Object::Ready(_) => {
-                Err(Errno::SPIPE.into())
-            }
+            Object::Console(_)
+            | Object::Socket(_)
+            | Object::Pipe(_)
+            | Object::Endpoint(_)
+            | Object::Ready(_) => Err(Errno::SPIPE.into()),
         }
     }
 
     pub(super) fn close(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
-        let object = thread.process.handles.lock().close(handle).map_err(handle_errno)?;
-        self.close_object(object);
+        if thread.progress.done() == 0 {
+            let object = thread.process.handles.lock().close(handle).map_err(handle_errno)?;
+            self.close_object(object);
+        }
+        // What lay in an endpoint goes with it, now and not when this CPU has nothing else to do.
+        if self.bury() {
+            thread.progress.lock().done = 1;
+            return Err(Stop::Again);
+        }
         Ok(0)
     }
 
@@ -339,7 +352,7 @@ impl<M: Machine> Kernel<M> {
             }
             Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
             Object::Pipe(_) => Stat { mode: swos_abi::Node::FIFO.0 | 0o600, links: 1, ..Stat::default() },
-            Object::Ready(_) => return Err(Errno::NOTTY.into()),
+            Object::Endpoint(_) | Object::Ready(_) => return Err(Errno::NOTTY.into()),
         };
         self.write_record(record, size, &stat)
     }

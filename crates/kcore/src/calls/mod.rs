@@ -1,6 +1,7 @@
 //! The table of calls: each goes to the file of its subject.
 
 mod authority;
+mod endpoints;
 mod files;
 mod handles;
 mod limits;
@@ -190,6 +191,25 @@ impl<M: Machine> Kernel<M> {
             Call::ReadyWait { set, events, capacity, timeout_ns } => {
                 self.ready_wait(thread, set, events, capacity, timeout_ns)
             }
+            Call::EndpointCreate { config, config_size, ends, size } => {
+                self.endpoint_create(thread, config, config_size, ends, size)
+            }
+            Call::EndpointMint { sender, badge } => self.endpoint_mint(thread, sender, badge),
+            Call::EndpointSend { sender, message, timeout_ns } => {
+                self.endpoint_send(thread, sender, message, timeout_ns)
+            }
+            Call::EndpointReceive { receiver, into, timeout_ns } => {
+                self.endpoint_receive(thread, receiver, into, timeout_ns)
+            }
+            Call::EndpointCall { sender, message, into, timeout_ns } => {
+                self.endpoint_call(thread, sender, message, into, timeout_ns)
+            }
+            Call::EndpointReply { receiver, token, message } => {
+                self.endpoint_reply(thread, receiver, token, message)
+            }
+            Call::EndpointReplyReceive { receiver, token, message, into, timeout_ns } => {
+                self.endpoint_reply_receive(thread, receiver, token, message, into, timeout_ns)
+            }
             Call::LogWrite { level, buffer, length } => self.log_write(thread, level, buffer, length),
             Call::LogRead { cursor, buffer, length } => self.log_read(thread, cursor, buffer, length),
             Call::Random { buffer, length } => self.random_bytes(buffer, length),
@@ -231,6 +251,45 @@ impl<M: Machine> Kernel<M> {
             }
         };
         Ok((object.clone(), lease))
+    }
+
+    /// Opens handles to two new objects and tells their numbers, or drops both objects.
+    pub(crate) fn install_two(
+        &self,
+        thread: &Thread<M>,
+        objects: [(Object<M>, Rights); 2],
+        tell: impl FnOnce([Handle; 2]) -> Result<(), Stop>,
+    ) -> CallResult {
+        let [(first, first_rights), (second, second_rights)] = objects;
+        let first = match self.install(thread, first, first_rights) {
+            Ok(handle) => Handle(handle),
+            Err(stop) => {
+                self.close_object(second);
+                return Err(stop);
+            }
+        };
+        let made = self.install(thread, second, second_rights).and_then(|second| {
+            let second = Handle(second);
+            // The place was writable just now. If another thread unmapped it since, both go, and this is done again or fails.
+            tell([first, second]).inspect_err(|_| {
+                self.close_handle(thread, second);
+            })
+        });
+        match made {
+            Ok(()) => Ok(0),
+            Err(stop) => {
+                self.close_handle(thread, first);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Closes a handle that was opened just now.
+    fn close_handle(&self, thread: &Thread<M>, handle: Handle) {
+        let closed = thread.process.handles.lock().close(handle);
+        if let Ok(object) = closed {
+            self.close_object(object);
+        }
     }
 
     /// Opens a handle to a new object, or drops the object.

@@ -35,27 +35,11 @@ impl<M: Machine> Kernel<M> {
         self.copy_out(ends, PipeEnds::NONE.as_bytes())?;
         let [reader, writer] = self.new_pipe(flags & PIPE_NONBLOCK != 0);
         let common = Rights::GETATTR | Rights::DUPLICATE | Rights::TRANSFER;
-        let reader = match self.install(thread, Object::Pipe(reader), common | Rights::READ) {
-            Ok(handle) => Handle(handle),
-            Err(stop) => {
-                self.close_object(Object::Pipe(writer));
-                return Err(stop);
-            }
-        };
-        let made = self.install(thread, Object::Pipe(writer), common | Rights::WRITE).and_then(|writer| {
-            let writer = Handle(writer);
-            // It was writable just now. If another thread unmapped it since, the pipe goes, and this is done again or fails.
-            self.copy_out(ends, PipeEnds { reader, writer }.as_bytes()).inspect_err(|_| {
-                let _closed = self.close(thread, writer);
-            })
-        });
-        match made {
-            Ok(()) => Ok(0),
-            Err(stop) => {
-                let _closed = self.close(thread, reader);
-                Err(stop)
-            }
-        }
+        let tell =
+            |[reader, writer]: [Handle; 2]| self.copy_out(ends, PipeEnds { reader, writer }.as_bytes());
+        let pipe =
+            [(Object::Pipe(reader), common | Rights::READ), (Object::Pipe(writer), common | Rights::WRITE)];
+        self.install_two(thread, pipe, tell)
     }
 
     /// Waits at an end of a pipe, unless it never waits. The caller holds the pipe's lock.

@@ -28,9 +28,11 @@ impl<M: Machine> Kernel<M> {
     fn set_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<ReadySet<M>>, Stop> {
         match Self::object(thread, handle, needed)? {
             Object::Ready(set) => Ok(set),
-            Object::File(_) | Object::Console(_) | Object::Socket(_) | Object::Pipe(_) => {
-                Err(Errno::NOTTY.into())
-            }
+            Object::File(_)
+            | Object::Console(_)
+            | Object::Socket(_)
+            | Object::Pipe(_)
+            | Object::Endpoint(_) => Err(Errno::NOTTY.into()),
         }
     }
 

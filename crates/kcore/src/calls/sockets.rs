@@ -53,9 +53,11 @@ impl<M: Machine> Kernel<M> {
     fn socket_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<Socket<M>>, Stop> {
         match Self::object(thread, handle, needed)? {
             Object::Socket(socket) => Ok(socket),
-            Object::File(_) | Object::Console(_) | Object::Pipe(_) | Object::Ready(_) => {
-                Err(Errno::NOTSOCK.into())
-            }
+            Object::File(_)
+            | Object::Console(_)
+            | Object::Pipe(_)
+            | Object::Endpoint(_)
+            | Object::Ready(_) => Err(Errno::NOTSOCK.into()),
         }
     }
 

@@ -5,13 +5,18 @@
     unreachable_pub,
     clippy::allow_attributes,
     clippy::cast_possible_truncation,
+    unused_imports,
     clippy::unwrap_used,
     clippy::wildcard_imports,
     reason = "each test file uses its part"
 )]
 
+mod ipc;
+
 use swos_abi::*;
 use swos_kernel_sim::User;
+
+pub use ipc::{Got, call, endpoint, mint, receive, reply, reply_receive, send};
 
 pub fn say(user: &mut User, text: &str) {
     let at = user.stack() - 4096;
@@ -156,6 +161,13 @@ pub fn security(user: &mut User) -> SecurityInfo {
     let at = user.stack() - 4096;
     user.call(NR_SECURITY_INFO, &[at, 16]).unwrap();
     SecurityInfo::read_from_bytes(&user.load(at, 16)).unwrap()
+}
+
+/// Closes what is given.
+pub fn close(user: &mut User, handles: &[u64]) {
+    for &handle in handles {
+        user.call(NR_CLOSE, &[handle]).unwrap();
+    }
 }
 
 /// What must be as before: free frames, open objects, processes, threads.

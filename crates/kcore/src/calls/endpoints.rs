@@ -1,0 +1,681 @@
+//! Endpoints: the calls.
+//!
+//! A message is copied in whole, moved under the endpoint's lock, and copied out whole. Handles leave the sender's table in the step in
+//! which the message enters the queue, and are in the receiver's table before the message leaves the queue.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::Ordering;
+
+use arrayvec::ArrayVec;
+use swos_abi::{
+    ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK, EndpointConfig,
+    EndpointEnds, Errno, Handle, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle, MessageIn,
+    MessageOut, Rights,
+};
+use swos_endpoint::{Call, CallId, Error, IsCall, Limits, Message, Outcome, Room, Taken, Token};
+use swos_handles::{HandleTable, Lease, OnExec};
+use zerocopy::IntoBytes as _;
+
+use super::handle_errno;
+use crate::{
+    Kernel, Machine,
+    endpoint::{EndpointEnd, Inner, Ipc, Letter, Role, SharedEndpoint, Travelling, Who, receiver_in},
+    object::Object,
+    thread::Thread,
+    wait::{ANY_BITS, CallResult, Stop},
+};
+
+/// Handles to send, as the program listed them.
+type Listed = ArrayVec<MessageHandle, MESSAGE_HANDLES_MAX>;
+
+/// A message that was copied in, and the handles that are to go with it.
+struct Outgoing<M: Machine> {
+    letter: Letter<M>,
+    listed: Listed,
+}
+
+/// What a receipt or an answer leaves in the first half of a [`MessageIn`].
+const MESSAGE_IN_ASKED: usize = 24;
+
+impl<M: Machine> Kernel<M> {
+    pub(super) fn endpoint_create(
+        &self,
+        thread: &Thread<M>,
+        config: u64,
+        config_size: u64,
+        ends: u64,
+        size: u64,
+    ) -> CallResult {
+        let config: EndpointConfig = self.read_record(config, config_size)?;
+        let asked = |value: u32, usual: usize, most: u32| match value {
+            0 => Ok(usual),
+            value if value <= most => Ok(value as usize),
+            _ => Err(Errno::INVAL),
+        };
+        let usual = Limits::default();
+        let limits = Limits {
+            messages: asked(config.messages, usual.messages, ENDPOINT_MESSAGES_MAX)?,
+            bytes: asked(config.bytes, usual.bytes, ENDPOINT_BYTES_MAX)?,
+            calls: asked(config.calls, usual.calls, ENDPOINT_CALLS_MAX)?,
+        };
+        if config.flags & !ENDPOINT_NONBLOCK != 0 || size < size_of::<EndpointEnds>() as u64 {
+            return Err(Errno::INVAL.into());
+        }
+        // A bad pointer must not cost an endpoint: it is tried before there is one.
+        self.copy_out(ends, EndpointEnds::NONE.as_bytes())?;
+        let [sender, receiver] = self.new_endpoint(limits, config.flags & ENDPOINT_NONBLOCK != 0);
+        let common = Rights::GETATTR | Rights::DUPLICATE | Rights::TRANSFER;
+        let ends_of = |[sender, receiver]: [Handle; 2]| EndpointEnds { sender, receiver };
+        self.install_two(
+            thread,
+            [
+                (Object::Endpoint(sender), common | Rights::WRITE),
+                (Object::Endpoint(receiver), common | Rights::READ),
+            ],
+            |handles| self.copy_out(ends, ends_of(handles).as_bytes()),
+        )
+    }
+
+    pub(super) fn endpoint_mint(&self, thread: &Thread<M>, sender: Handle, badge: u64) -> CallResult {
+        let rights = thread.process.handles.lock().get(sender).map_err(handle_errno)?.1;
+        let end = Self::end_of(thread, sender, Rights::DUPLICATE)?;
+        match end.role {
+            Role::Sender { badge: 0 } if badge != 0 => {
+                let minted = self.new_sender(&end.shared, badge, end.nonblock.load(Ordering::Relaxed));
+                // What is made from a loan ends with it.
+                self.install_as(thread, minted, rights, thread.progress.lease(), OnExec::Keep)
+            }
+            Role::Sender { badge: 0 } => Err(Errno::INVAL.into()),
+            // Whom a badge names can't become somebody else.
+            Role::Sender { .. } => Err(Errno::PERM.into()),
+            Role::Receiver => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    pub(super) fn endpoint_send(
+        &self,
+        thread: &Arc<Thread<M>>,
+        sender: Handle,
+        message: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let (end, badge) = Self::sender_of(thread, sender)?;
+        let outgoing = self.read_outgoing(message)?;
+        self.post(thread, &end, badge, outgoing, None, timeout_ns)?;
+        Ok(0)
+    }
+
+    pub(super) fn endpoint_receive(
+        &self,
+        thread: &Arc<Thread<M>>,
+        receiver: Handle,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let (end, lease) = self.receiving(thread, receiver)?;
+        self.receive_from_end(thread, end, lease, into, timeout_ns)
+    }
+
+    pub(super) fn endpoint_call(
+        &self,
+        thread: &Arc<Thread<M>>,
+        sender: Handle,
+        message: u64,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        if let Some(under_way) = self.under_way(thread)?
+            && let Ipc::Calling(shared, id, lease) = under_way
+        {
+            return self.finish_call(thread, shared, id, lease, into, timeout_ns);
+        }
+        let (end, badge) = Self::sender_of(thread, sender)?;
+        let asked = self.read_asked(into)?;
+        let outgoing = self.read_outgoing(message)?;
+        let room = Room { bytes: asked.capacity as usize, handles: asked.handle_capacity as usize };
+        let call = Call { waiter: thread.clone(), room };
+        let lease = thread.progress.lease();
+        if let Some(id) = self.post(thread, &end, badge, outgoing, Some(call), timeout_ns)? {
+            thread.progress.lock().ipc = Some(Ipc::Calling(end.shared.clone(), id, lease));
+        }
+        Err(Stop::Wait)
+    }
+
+    pub(super) fn endpoint_reply(
+        &self,
+        thread: &Arc<Thread<M>>,
+        receiver: Handle,
+        token: u64,
+        message: u64,
+    ) -> CallResult {
+        let end = Self::receiver_of(thread, receiver)?;
+        let outgoing = self.read_outgoing(message)?;
+        self.answer(thread, &end.shared, Token::from_raw(token), outgoing)?;
+        Ok(0)
+    }
+
+    pub(super) fn endpoint_reply_receive(
+        &self,
+        thread: &Arc<Thread<M>>,
+        receiver: Handle,
+        token: u64,
+        message: u64,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let (end, lease) = self.receiving(thread, receiver)?;
+        if thread.progress.done() == 0 {
+            let outgoing = self.read_outgoing(message)?;
+            self.answer(thread, &end.shared, Token::from_raw(token), outgoing)?;
+            thread.progress.lock().done = 1;
+        }
+        self.receive_from_end(thread, end, lease, into, timeout_ns)
+    }
+
+    /// Where the thread is in its call, if it is tried again; not beyond the end of the loan by which it began.
+    #[inline]
+    fn under_way(&self, thread: &Arc<Thread<M>>) -> Result<Option<Ipc<M>>, Stop> {
+        match thread.progress.take_ipc() {
+            Some(ipc) if ipc.lease().is_some() => self.lent_still(thread, ipc).map(Some),
+            ipc => Ok(ipc),
+        }
+    }
+
+    #[cold]
+    fn lent_still(&self, thread: &Arc<Thread<M>>, ipc: Ipc<M>) -> Result<Ipc<M>, Stop> {
+        let alive = match ipc.lease() {
+            Some(lease) if !lease.is_alive() => Err(Errno::ACCES),
+            Some(lease) => thread.progress.lock().uses(lease),
+            None => Ok(()),
+        };
+        match alive {
+            Ok(()) => Ok(ipc),
+            Err(errno) => {
+                self.leave_endpoint(thread, ipc);
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// The end at which the thread receives, and the loan by which it has it. It had the right when it began.
+    #[inline]
+    fn receiving(
+        &self,
+        thread: &Arc<Thread<M>>,
+        receiver: Handle,
+    ) -> Result<(Arc<EndpointEnd<M>>, Option<Lease>), Stop> {
+        match self.under_way(thread)? {
+            Some(Ipc::Receiving(end, lease)) => Ok((end, lease)),
+            _ => Ok((Self::receiver_of(thread, receiver)?, thread.progress.lease())),
+        }
+    }
+
+    fn end_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<EndpointEnd<M>>, Stop> {
+        match Self::object(thread, handle, needed)? {
+            Object::Endpoint(end) => Ok(end),
+            _ => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    fn sender_of(thread: &Thread<M>, handle: Handle) -> Result<(Arc<EndpointEnd<M>>, u64), Stop> {
+        let end = Self::end_of(thread, handle, Rights::WRITE)?;
+        match end.role {
+            Role::Sender { badge } => Ok((end, badge)),
+            Role::Receiver => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    fn receiver_of(thread: &Thread<M>, handle: Handle) -> Result<Arc<EndpointEnd<M>>, Stop> {
+        let end = Self::end_of(thread, handle, Rights::READ)?;
+        if end.role == Role::Receiver { Ok(end) } else { Err(Errno::NOTTY.into()) }
+    }
+
+    /// Copies a message in. Its handles stay where they are.
+    fn read_outgoing(&self, from: u64) -> Result<Outgoing<M>, Stop> {
+        let mut record = MessageOut::default();
+        self.copy_in(from, record.as_mut_bytes())?;
+        let length = record.length as usize;
+        if length > MESSAGE_BYTES_MAX {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let mut letter = Message::zeroed(length).map_err(|_| Errno::NOMEM)?;
+        self.copy_in(record.bytes, letter.bytes_mut())?;
+        let mut listed = Listed::new_const();
+        if record.handle_count > 0 {
+            self.read_listed(&record, &mut listed)?;
+        }
+        Ok(Outgoing { letter, listed })
+    }
+
+    #[inline(never)]
+    fn read_listed(&self, record: &MessageOut, listed: &mut Listed) -> Result<(), Stop> {
+        if record.handle_count as usize > MESSAGE_HANDLES_MAX {
+            return Err(Errno::MSGSIZE.into());
+        }
+        for index in 0..u64::from(record.handle_count) {
+            let mut entry = MessageHandle::NONE;
+            let at = record.handles.saturating_add(index * size_of::<MessageHandle>() as u64);
+            self.copy_in(at, entry.as_mut_bytes())?;
+            if entry.reserved != 0 || listed.iter().any(|other| other.handle == entry.handle) {
+                return Err(Errno::INVAL.into());
+            }
+            // There is room, see above.
+            let _ = listed.try_push(entry);
+        }
+        Ok(())
+    }
+
+    /// What the program wants of a message that comes.
+    fn read_asked(&self, from: u64) -> Result<MessageIn, Stop> {
+        let mut asked = MessageIn::default();
+        let half = asked.as_mut_bytes().get_mut(..MESSAGE_IN_ASKED).unwrap_or(&mut []);
+        self.copy_in(from, half)?;
+        Ok(asked)
+    }
+
+    /// Puts a message into the queue, or waits for room.
+    fn post(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &EndpointEnd<M>,
+        badge: u64,
+        outgoing: Outgoing<M>,
+        call: Option<Call<Arc<Thread<M>>>>,
+        timeout_ns: u64,
+    ) -> Result<Option<CallId>, Stop> {
+        let expired = self.time_is_up(thread, timeout_ns);
+        let shared = &*end.shared;
+        let Outgoing { mut letter, listed } = outgoing;
+        let mut table = None;
+        let mut departed = Departed(ArrayVec::new_const());
+        if !listed.is_empty() {
+            let locked = thread.process.handles.lock();
+            departed = Self::may_move(&locked, &listed)?;
+            table = Some(locked);
+        }
+        let mut inner = shared.inner.lock();
+        let moved = match &mut table {
+            None => Ok(()),
+            Some(table) => {
+                let is_call = if call.is_some() { IsCall::Yes } else { IsCall::No };
+                let admitted = inner.core.admit(letter.len(), departed.0.len(), is_call);
+                admitted.and_then(|()| Self::move_out(table, &listed, &mut letter, departed.0.len()))
+            }
+        };
+        // With handles it is not refused any more: it was admitted.
+        let pushed =
+            moved.and_then(|()| inner.core.push(letter, badge, call).map_err(|refused| refused.error));
+        match pushed {
+            Ok(id) => {
+                let news = inner.news();
+                drop(inner);
+                drop(table);
+                self.announce(shared, news);
+                Ok(id)
+            }
+            Err(error) => {
+                let stop = match error {
+                    Error::WouldBlock if end.nonblock.load(Ordering::Relaxed) => Errno::AGAIN.into(),
+                    Error::WouldBlock if expired => Errno::TIMEDOUT.into(),
+                    Error::WouldBlock => self.wait_for(thread, shared.wait_key(Who::Senders)),
+                    other => errno(other).into(),
+                };
+                drop(inner);
+                departed.undo();
+                Err(stop)
+            }
+        }
+    }
+
+    /// Whether all these handles may leave, and marks those that are receivers as travelling.
+    #[inline(never)]
+    fn may_move(table: &HandleTable<Object<M>>, listed: &Listed) -> Result<Departed<M>, Errno> {
+        let mut departed = Departed(ArrayVec::new_const());
+        for entry in listed {
+            let refused = match table.get_with(entry.handle, Rights::TRANSFER) {
+                Err(error) => Some(handle_errno(error)),
+                Ok(Object::Endpoint(end)) if end.role == Role::Receiver => {
+                    let departs = end.shared.inner.lock().core.depart();
+                    match departs {
+                        Ok(()) => {
+                            // As many as are listed at most.
+                            let _ = departed.0.try_push(Some(end.shared.clone()));
+                            None
+                        }
+                        Err(error) => Some(errno(error)),
+                    }
+                }
+                Ok(_) => None,
+            };
+            if let Some(refused) = refused {
+                departed.undo();
+                return Err(refused);
+            }
+        }
+        Ok(departed)
+    }
+
+    /// Moves handles from the table into a message. All or none: that they may go was found out with the table locked since.
+    #[inline(never)]
+    fn move_out(
+        table: &mut HandleTable<Object<M>>,
+        listed: &Listed,
+        letter: &mut Letter<M>,
+        receivers: usize,
+    ) -> Result<(), Error> {
+        let mut handles = Vec::new();
+        handles.try_reserve_exact(listed.len()).map_err(|_| Error::NoMemory)?;
+        handles.extend(listed.iter().filter_map(|entry| {
+            let taken = table.take(entry.handle).ok()?;
+            Some(taken.restricted(Rights::from_bits_retain(entry.rights)))
+        }));
+        letter.replace_handles(handles, receivers);
+        Ok(())
+    }
+
+    /// Answers a call with what was copied in.
+    fn answer(
+        &self,
+        thread: &Thread<M>,
+        shared: &SharedEndpoint<M>,
+        token: Token,
+        outgoing: Outgoing<M>,
+    ) -> Result<(), Stop> {
+        let Outgoing { mut letter, listed } = outgoing;
+        let mut table = (!listed.is_empty()).then(|| thread.process.handles.lock());
+        if let Some(table) = &table {
+            for entry in &listed {
+                table.get_with(entry.handle, Rights::TRANSFER).map_err(handle_errno)?;
+            }
+        }
+        let answered = {
+            let mut inner = shared.inner.lock();
+            let size = Room { bytes: letter.len(), handles: listed.len() };
+            let admitted = inner.core.admit_reply(token, size);
+            let moved = match &mut table {
+                // An answer lies in no queue: its caller, who waits, can reach it.
+                Some(table) if admitted.is_ok() => Self::move_out(table, &listed, &mut letter, 0),
+                _ => admitted,
+            };
+            let wake = if moved == Err(Error::CallerGone) { Some(inner.core.call_over()) } else { None };
+            match moved {
+                Ok(()) => inner.core.reply(token, letter).map_err(|refused| (refused.error, None)),
+                Err(error) => Err((error, wake)),
+            }
+        };
+        drop(table);
+        match answered {
+            Ok(caller) => {
+                self.make_ready(&caller);
+                Ok(())
+            }
+            Err((error, wake)) => {
+                if let Some(wake) = wake {
+                    self.wake_senders(shared, wake);
+                }
+                Err(errno(error).into())
+            }
+        }
+    }
+
+    /// Receives a message, or waits for one. What waits or goes on later is kept in the thread's progress.
+    fn receive_from_end(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: Arc<EndpointEnd<M>>,
+        lease: Option<Lease>,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let received = self.receive_message(thread, &end, into, timeout_ns);
+        match received {
+            Ok(_) => {}
+            // If it fails or ends from here on, another receiver must hear of the message that woke it.
+            Err(_) => thread.progress.lock().ipc = Some(Ipc::Receiving(end, lease)),
+        }
+        received
+    }
+
+    fn receive_message(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &EndpointEnd<M>,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let asked = self.read_asked(into)?;
+        let expired = self.time_is_up(thread, timeout_ns);
+        let shared = &*end.shared;
+        let taken = {
+            let mut inner = shared.inner.lock();
+            inner.leave_idle(thread);
+            match inner.core.take() {
+                Ok(taken) => taken,
+                Err(Error::Busy) => return Err(Stop::Again),
+                // Another thread closed the handle.
+                Err(Error::NoReceiver) => return Err(Errno::BADF.into()),
+                Err(Error::WouldBlock) => {
+                    if end.nonblock.load(Ordering::Relaxed) {
+                        return Err(Errno::AGAIN.into());
+                    }
+                    if expired {
+                        return Err(Errno::TIMEDOUT.into());
+                    }
+                    return Err(self.park(thread, shared, &mut inner));
+                }
+                Err(error) => return Err(errno(error).into()),
+            }
+        };
+        self.hand_over(thread, shared, taken, into, &asked)
+    }
+
+    /// Waits for a message. The endpoint is locked.
+    fn park(&self, thread: &Arc<Thread<M>>, shared: &SharedEndpoint<M>, inner: &mut Inner<M>) -> Stop {
+        if inner.idle.is_none() {
+            inner.idle = Some(thread.clone());
+            return Stop::Wait;
+        }
+        inner.crowd = true;
+        match self.register(thread, shared.wait_key(Who::Receivers), ANY_BITS) {
+            Ok(()) => Stop::Wait,
+            Err(stop) => stop,
+        }
+    }
+
+    /// Gives a message that was taken to the program, or back to the queue.
+    fn hand_over(
+        &self,
+        thread: &Thread<M>,
+        shared: &SharedEndpoint<M>,
+        mut taken: Taken<Travelling<M>>,
+        into: u64,
+        asked: &MessageIn,
+    ) -> CallResult {
+        let length = taken.message.len();
+        let handle_count = taken.message.handles().len();
+        let result = MessageIn {
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            handle_count: u32::try_from(handle_count).unwrap_or(u32::MAX),
+            badge: taken.badge,
+            token: taken.token().map_or(0, Token::get),
+            ..MessageIn::default()
+        };
+        let told = result.as_bytes().get(MESSAGE_IN_ASKED..).unwrap_or(&[]);
+        let told_at = into.saturating_add(MESSAGE_IN_ASKED as u64);
+        let given = if length > asked.capacity as usize || handle_count > asked.handle_capacity as usize {
+            self.copy_out(told_at, told.get(..8).unwrap_or(told)).and(Err(Errno::RANGE.into()))
+        } else if handle_count == 0 {
+            self.copy_out(asked.bytes, taken.message.bytes()).and_then(|()| self.copy_out(told_at, told))
+        } else {
+            self.give_handles(thread, &mut taken.message, asked, (told_at, told))
+        };
+        let mut inner = shared.inner.lock();
+        match given {
+            Ok(()) => {
+                let receipt = inner.core.commit(&taken);
+                drop(inner);
+                self.wake_senders(shared, receipt.wake);
+                Ok(length as u64 | (handle_count as u64) << 32)
+            }
+            Err(stop) => {
+                let lost = inner.core.give_back(taken);
+                let news = inner.news();
+                drop(inner);
+                match lost {
+                    Ok(()) => self.announce(shared, news),
+                    Err(message) => self.dispose(message),
+                }
+                Err(stop)
+            }
+        }
+    }
+
+    /// Puts the handles of a message into the program's table and tells it all; or takes them back, as if nothing had been.
+    #[inline(never)]
+    fn give_handles(
+        &self,
+        thread: &Thread<M>,
+        letter: &mut Letter<M>,
+        asked: &MessageIn,
+        (told_at, told): (u64, &[u8]),
+    ) -> Result<(), Stop> {
+        let marked = letter.receivers() > 0;
+        let mut given = Listed::new_const();
+        let mut endpoints = Departed(ArrayVec::new_const());
+        let mut handles = {
+            let mut table = thread.process.handles.lock();
+            table.reserve(letter.handles().len()).map_err(handle_errno)?;
+            let mut handles = letter.replace_handles(Vec::new(), 0);
+            for grant in handles.drain(..) {
+                let rights = grant.rights().bits();
+                let receiver = receiver_in(&grant).filter(|_| marked).map(|end| end.shared.clone());
+                // It was reserved.
+                let handle = table.accept(grant).map_or(Handle::NONE, |handle| handle);
+                let _ = given.try_push(MessageHandle { handle, rights, reserved: 0 });
+                let _ = endpoints.0.try_push(receiver);
+            }
+            handles
+        };
+        let size = size_of::<MessageHandle>() as u64;
+        let told = self
+            .copy_out(asked.bytes, letter.bytes())
+            .and_then(|()| {
+                (0..).zip(&given).try_for_each(|(index, entry)| {
+                    self.copy_out(asked.handles.saturating_add(index * size), entry.as_bytes())
+                })
+            })
+            .and_then(|()| self.copy_out(told_at, told));
+        if told.is_ok() {
+            endpoints.undo();
+            return Ok(());
+        }
+        let mut lost = Departed(ArrayVec::new_const());
+        let mut receivers = 0;
+        {
+            let mut table = thread.process.handles.lock();
+            for (entry, endpoint) in given.iter().zip(endpoints.0) {
+                match table.retract(entry.handle) {
+                    Ok(grant) => {
+                        receivers += usize::from(endpoint.is_some());
+                        handles.push(grant);
+                    }
+                    // Another thread of the program was quick to use what it was not told yet.
+                    Err(_) => drop(lost.0.try_push(endpoint)),
+                }
+            }
+        }
+        letter.replace_handles(handles, receivers);
+        lost.undo();
+        told
+    }
+
+    /// Looks how a call stands that was sent, and takes its answer.
+    fn finish_call(
+        &self,
+        thread: &Thread<M>,
+        shared: Arc<SharedEndpoint<M>>,
+        id: CallId,
+        lease: Option<Lease>,
+        into: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        let asked = self.read_asked(into);
+        let outcome = match &asked {
+            Ok(_) => shared.inner.lock().core.outcome(id),
+            Err(_) => Outcome::Waiting,
+        };
+        match (outcome, asked) {
+            (Outcome::Answered(answer), Ok(asked)) => self.take_answer(thread, shared, lease, answer, &asked),
+            (Outcome::Died, _) => Err(Errno::PIPE.into()),
+            (_, asked) => {
+                // What it has of the call is left properly if it fails here.
+                thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease));
+                asked?;
+                if self.time_is_up(thread, timeout_ns) {
+                    Err(Errno::TIMEDOUT.into())
+                } else {
+                    Err(Stop::Wait)
+                }
+            }
+        }
+    }
+
+    fn take_answer(
+        &self,
+        thread: &Thread<M>,
+        shared: Arc<SharedEndpoint<M>>,
+        lease: Option<Lease>,
+        mut answer: Letter<M>,
+        asked: &MessageIn,
+    ) -> CallResult {
+        let length = answer.len();
+        let handle_count = answer.handles().len();
+        let given = if length > asked.capacity as usize || handle_count > asked.handle_capacity as usize {
+            Err(Errno::RANGE.into())
+        } else if handle_count == 0 {
+            self.copy_out(asked.bytes, answer.bytes())
+        } else {
+            self.give_handles(thread, &mut answer, asked, (asked.bytes, &[]))
+        };
+        let (kept, wake) = {
+            let mut inner = shared.inner.lock();
+            let kept = match given {
+                Err(Stop::Fault(_)) => Some(inner.core.keep_answer(answer)),
+                Err(_) => Some(Err(answer)),
+                Ok(()) => None,
+            };
+            (kept, inner.core.call_over())
+        };
+        self.wake_senders(&shared, wake);
+        match kept {
+            None => {}
+            Some(Ok(id)) => thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease)),
+            Some(Err(answer)) => self.dispose(answer),
+        }
+        given.map(|()| length as u64 | (handle_count as u64) << 32)
+    }
+}
+
+/// Endpoints whose receivers were marked as lying in a queue.
+struct Departed<M: Machine>(ArrayVec<Option<Arc<SharedEndpoint<M>>>, MESSAGE_HANDLES_MAX>);
+
+impl<M: Machine> Departed<M> {
+    /// They do not, or not any more.
+    fn undo(self) {
+        for shared in self.0.into_iter().flatten() {
+            shared.inner.lock().core.arrive();
+        }
+    }
+}
+
+/// What a program is told.
+const fn errno(error: Error) -> Errno {
+    match error {
+        Error::WouldBlock | Error::Busy => Errno::AGAIN,
+        Error::NoReceiver | Error::NoSender | Error::CallerGone => Errno::PIPE,
+        Error::TooLong => Errno::MSGSIZE,
+        Error::NoMemory => Errno::NOMEM,
+        Error::BadToken => Errno::INVAL,
+        Error::Cycle => Errno::DEADLK,
+    }
+}
