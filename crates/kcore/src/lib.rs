@@ -73,7 +73,7 @@ pub use thread::Thread;
 /// Processes of the whole system, those included that ended and were not waited for.
 const PROCESSES_MAX: u32 = 65_536;
 
-/// Text that the log keeps, in bytes.
+/// Memory of the log, in bytes.
 const LOG_BYTES: usize = 64 * 1024;
 
 /// The kernel of one machine.
@@ -160,6 +160,7 @@ impl<M: Machine> Kernel<M> {
         let seed = [random.next_or_time(&machine), random.next_or_time(&machine)];
         let asid_width = machine.asid_width();
         let net = net::Net::new(&machine, &mut random);
+        let log = log::Log::new(LOG_BYTES)?;
         Some(Self {
             own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, left_at: None }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
@@ -185,7 +186,7 @@ impl<M: Machine> Kernel<M> {
             last_endpoint: AtomicU64::new(0),
             dead_endpoints: endpoint::Dead::new(),
             random: Lock::new(ranks::RANDOM, random),
-            log: Lock::new(ranks::LOG, log::Log::new(LOG_BYTES)),
+            log: Lock::new(ranks::LOG, log),
             counters: Counters::default(),
             boot: Lock::new(ranks::BOOT, boot::Boot::new()),
             booted: AtomicBool::new(false),

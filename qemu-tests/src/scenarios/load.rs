@@ -20,11 +20,10 @@ use std::time::Instant;
 const TOGETHER: usize = 200;
 const ROUNDS: usize = 5;
 const IN_SEQUENCE: usize = 10_000;
-/// What the kernel's log may have grown by meanwhile. A leak of the smallest record per connection would be ten times that.
+/// By how much less may be available: how many of a thing there are at the same moment is a matter of timing, in the kernel, whose
+/// heap keeps a page or two of each size, and in the server. Less than a byte for each answer of the load generator, and than
+/// twenty for each of thousands of connections.
 const GROWTH_BYTES: u64 = 64 << 10;
-/// By how much it may grow until it is full: its text, and what goes with each record. Less than two bytes for each request of
-/// the load generator, and than a record for each of thousands of connections.
-const LOG_BYTES: u64 = 192 << 10;
 /// More than the buffers of guest, emulator and host hold together.
 const UNREAD_BYTES: usize = 32 << 20;
 
@@ -38,7 +37,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         // More would be idle for too long before they are asked: the emulator looks at all for each.
         Scenario::new("long/connections-4000", |bench| {
             with_site(bench, bench.probed()?.smp(4), |guest, port| {
-                leaves_nothing(guest, LOG_BYTES, |_| kept(port, 4_000, 1))
+                leaves_nothing(guest, |_| kept(port, 4_000, 1))
             })
         }),
         Scenario::new("long/wrk", wrk),
@@ -48,7 +47,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 /// All connections stay open, all ask in turn, all get the right page.
 fn keep_alive(bench: &Bench, cpus: u32) -> Result<()> {
     with_site(bench, bench.probed()?.smp(cpus), |guest, port| {
-        leaves_nothing(guest, GROWTH_BYTES, |_| kept(port, TOGETHER, ROUNDS))
+        leaves_nothing(guest, |_| kept(port, TOGETHER, ROUNDS))
     })
 }
 
@@ -162,13 +161,14 @@ function done(summary, latency, requests)
 end
 ";
 
-/// A minute of 64 connections that ask as fast as they can: every answer is the page, and nothing is left.
+/// Two minutes of 64 connections that ask as fast as they can: every answer is the page, and nothing is left. How the second
+/// minute compares with the first is told; a machine shared with others decides that as well, so it fails nothing.
 fn wrk(bench: &Bench) -> Result<()> {
     let script = bench.artefacts().scratch.join("wrk.lua");
     fs::write(&script, COUNT_WRONG).context("cannot write the load generator's script")?;
     let page = bench.artefacts().stage.join("www/index.html");
     with_site(bench, bench.probed()?.smp(4), |guest, port| {
-        let load = |seconds: u32| -> Result<()> {
+        let load = |seconds: u32| -> Result<f64> {
             let mut command = Command::new("wrk");
             command.args(["-t", "1", "-c", "64", "-d", &seconds.to_string(), "--timeout", "30", "-s"]);
             // One more, with which it looks whether anybody is there.
@@ -179,13 +179,17 @@ fn wrk(bench: &Bench) -> Result<()> {
             let line = text.lines().find(|line| line.starts_with("@wrk ")).with_context(|| text.clone())?;
             println!("        {line} in {seconds} s");
             let clean = line.ends_with("wrong=0 connect=0 read=0 write=0 status=0 timeout=0");
-            ensure!(clean && !line.contains("right=0 "), "{text}");
-            Ok(())
+            let right = line.split_once("right=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+            let right: f64 = right.context("how many were right")?;
+            ensure!(clean && right > 0.0, "{text}");
+            Ok(right)
         };
         load(5)?;
+        let first = load(60)?;
         let before = settled(guest, None)?;
-        load(60)?;
-        nothing_gone(guest, before, LOG_BYTES)
+        let second = load(60)?;
+        println!("        the second minute had {:.2} of the answers of the first", second / first);
+        nothing_gone(guest, before)
     })
 }
 
@@ -235,7 +239,7 @@ fn largest(bench: &Bench) -> Result<(String, Vec<u8>)> {
 fn sequential(bench: &Bench) -> Result<()> {
     with_site(bench, bench.probed()?.smp(4), |guest, port| {
         let expected = Client::connect(port)?.get("/swos.svg")?.body;
-        leaves_nothing(guest, GROWTH_BYTES, |_| {
+        leaves_nothing(guest, |_| {
             for number in 0..IN_SEQUENCE {
                 let answer = Client::connect(port).and_then(|mut client| client.get("/swos.svg"));
                 let answer = answer.with_context(|| format!("connection {number}"))?;
@@ -247,19 +251,19 @@ fn sequential(bench: &Bench) -> Result<()> {
 }
 
 /// Runs `work` and waits until sockets and objects are as few, and memory is as much, as before.
-fn leaves_nothing(guest: &mut Guest, growth: u64, work: impl Fn(&mut Guest) -> Result<()>) -> Result<()> {
+fn leaves_nothing(guest: &mut Guest, work: impl Fn(&mut Guest) -> Result<()>) -> Result<()> {
     // Once before, so that what is allocated once and kept is there.
     work(guest)?;
     let before = settled(guest, None)?;
     work(guest)?;
-    nothing_gone(guest, before, growth)
+    nothing_gone(guest, before)
 }
 
-/// Waits until sockets and objects are as few as before; at most `growth` bytes less may be available.
-fn nothing_gone(guest: &mut Guest, before: Figures, growth: u64) -> Result<()> {
+/// Waits until sockets and objects are as few as before; at most [`GROWTH_BYTES`] less may be available.
+fn nothing_gone(guest: &mut Guest, before: Figures) -> Result<()> {
     let after = settled(guest, Some(before))?;
     let lost = before.available.saturating_sub(after.available);
-    ensure!(lost <= growth, "{lost} bytes are gone: {before:?}, then {after:?}");
+    ensure!(lost <= GROWTH_BYTES, "{lost} bytes are gone: {before:?}, then {after:?}");
     Ok(())
 }
 

@@ -20,7 +20,6 @@ const KNOWN: &[(&str, u64)] = &[
     ("map-over-4000-areas", 194_000),
     ("unmap-4000-areas", 194_000),
     ("read-file", 93_000),
-    ("log-long-after-short", 111_000),
     ("long-path", 330_000),
     ("ready-set-of-many", 440_000),
     ("watched-by-many-sets", 640_000),

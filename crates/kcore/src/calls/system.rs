@@ -93,7 +93,7 @@ impl<M: Machine> Kernel<M> {
         let room = usize::try_from(length).unwrap_or(usize::MAX).min(16 * CHUNK);
         let mut text = String::new();
         let (next, left) = {
-            let log = self.log.lock();
+            let mut log = self.log.lock();
             let next = log.read(u64::from_le_bytes(at), room, &mut text);
             (next, log.stats().written - next)
         };
