@@ -23,6 +23,12 @@ impl Permitted {
     /// Everything, one after the other: code that is written first and executed later.
     pub const ALL: Self = Self(1 | 2 | 4);
 
+    /// What either allows.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether `access` is within.
     #[must_use]
     pub const fn allows(self, access: Access) -> bool {
@@ -66,7 +72,8 @@ pub enum Backing {
     File(FileWindow),
     /// An object, shared.
     Shared(ObjectWindow),
-    /// Nothing: the range is kept free for a later fixed mapping.
+    /// Nothing yet: the range is kept free for a later fixed mapping, or until an access is given to it; then it is anonymous memory.
+    /// Only what the area is permitted can be given; [`Permitted::NONE`] keeps it as it is.
     Reserved,
     /// Nothing, ever: running into it is an error worth naming.
     Guard,
@@ -118,6 +125,28 @@ impl Backing {
             | (Self::Guard, Self::Guard) => Some(self),
             _ => None,
         }
+    }
+
+    /// The object whose pages these are.
+    #[must_use]
+    pub const fn object(self) -> Option<ObjectId> {
+        match self {
+            Self::File(window) => Some(window.object),
+            Self::Shared(window) => Some(window.object),
+            Self::Anonymous | Self::Reserved | Self::Guard => None,
+        }
+    }
+
+    /// How many pages from the start on show pages of `object` before its page `page`; `None` = it shows another object or
+    /// none.
+    #[must_use]
+    pub fn pages_before(self, object: ObjectId, page: u64) -> Option<u64> {
+        let first = match self {
+            Self::File(window) if window.object == object => window.first,
+            Self::Shared(window) if window.object == object => window.first,
+            _ => return None,
+        };
+        Some(page.saturating_sub(first))
     }
 
     /// Whether pages of it can exist.

@@ -6,6 +6,7 @@
 //! **Invariant:** areas never overlap, are sorted, lie in `USER_START..USER_END`, and no two neighbours could be one.
 //! **Invariant:** an area's access never exceeds what it is [`Permitted`]. **Invariant:** a refused request changes
 //! nothing. **Invariant:** a fault is decided without allocation, in time logarithmic in the number of areas.
+//! **Invariant:** [`Objects`] has an object as long as pages of areas are counted to it, however those are split and merged.
 //!
 //! Deliberately absent: growing stacks (a stack is demand-zero memory of its full size), a break, randomness (the
 //! caller's base decides), and any notion of which pages are present.
@@ -40,9 +41,11 @@ extern crate alloc;
 
 mod area;
 mod fault;
+mod objects;
 mod space;
 
 pub use area::{Area, Backing, FileWindow, ObjectId, ObjectWindow, Permitted};
 pub use fault::{AccessKind, Cause, Decision, Denied};
+pub use objects::Objects;
 pub use space::{AddressSpace, Error, Limits, Placement, Request, Stack, USER_END, USER_START};
 pub use swos_vm::{Access, PageRange};

@@ -217,15 +217,17 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Changes the access of all pages in `pages`, which must all be mapped.
+    /// Changes the access of all pages in `pages`, which must all be mapped. Reserved pages that get an access become anonymous
+    /// memory, and count from then on.
     ///
     /// # Errors
     ///
-    /// [`Error::Empty`], [`Error::OutOfRange`], [`Error::Unmapped`], [`Error::NotPermitted`], and when areas are cut
-    /// [`Error::TooManyAreas`], [`Error::NoMemory`].
+    /// [`Error::Empty`], [`Error::OutOfRange`], [`Error::Unmapped`], [`Error::NotPermitted`], [`Error::TooManyPages`], and when
+    /// areas are cut [`Error::TooManyAreas`], [`Error::NoMemory`].
     pub fn protect(&mut self, pages: PageRange, access: Access) -> Result<(), Error> {
         check_user(pages)?;
         let mut next = pages.start();
+        let mut committed = 0;
         for area in self.overlapping(pages) {
             if area.pages.start() > next {
                 return Err(Error::Unmapped);
@@ -233,11 +235,15 @@ impl AddressSpace {
             if !area.permitted.allows(access) || area.backing == Backing::Guard {
                 return Err(Error::NotPermitted);
             }
+            if area.backing == Backing::Reserved && access != Access::None {
+                committed += area.pages.intersection(pages).map_or(0, PageRange::count);
+            }
             next = area.pages.end();
         }
         if next < pages.end() {
             return Err(Error::Unmapped);
         }
+        self.check_pages(committed, 0)?;
         self.reserve(self.cuts(pages))?;
         self.split_at(pages.start());
         self.split_at(pages.end());
@@ -245,7 +251,11 @@ impl AddressSpace {
         let last = self.first_starting_at_or_after(pages.end());
         for area in &mut self.areas[first..last] {
             area.access = access;
+            if area.backing == Backing::Reserved && access != Access::None {
+                area.backing = Backing::Anonymous;
+            }
         }
+        self.pages += committed;
         self.join(first.saturating_sub(1), last + 1);
         Ok(())
     }
@@ -278,6 +288,11 @@ impl AddressSpace {
         let start = below.map_or(Page::default(), |area| area.pages.end().min(pages.start()));
         let inside = self.overlapping(pages).any(|area| area.pages.end() > pages.end());
         PageRange::new(start, if inside { pages.end() } else { end }).unwrap_or(pages)
+    }
+
+    /// The areas that end after `page`, lowest first: to go through all of them in steps.
+    pub fn areas_from(&self, page: Page) -> impl Iterator<Item = &Area> {
+        self.areas[self.first_ending_after(page)..].iter()
     }
 
     /// All areas, lowest first.
@@ -453,8 +468,8 @@ fn counted(area: &Area) -> u64 {
 }
 
 fn new_area(pages: PageRange, request: Request) -> Result<Area, Error> {
-    let permitted = if request.backing.has_pages() { request.permitted } else { Permitted::NONE };
-    if !permitted.allows(request.access) {
+    let permitted = if request.backing == Backing::Guard { Permitted::NONE } else { request.permitted };
+    if !permitted.allows(request.access) || request.access != Access::None && !request.backing.has_pages() {
         return Err(Error::NotPermitted);
     }
     let first = match request.backing {

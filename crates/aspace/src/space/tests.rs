@@ -124,11 +124,41 @@ fn access_never_exceeds_the_permission() {
         let request = Request { backing, ..anonymous(Placement::Anywhere, 1) };
         assert_eq!(space.map(request), Err(Error::NotPermitted));
     }
-    let reserved =
-        Request { backing: Backing::Reserved, access: Access::None, ..anonymous(Placement::Anywhere, 1) };
+    let reserved = Request {
+        backing: Backing::Reserved,
+        access: Access::None,
+        permitted: Permitted::NONE,
+        ..anonymous(Placement::Anywhere, 1)
+    };
     let pages = space.map(reserved).unwrap();
     assert_eq!(space.protect(pages, Access::ReadWrite), Err(Error::NotPermitted));
     assert_eq!(write(&space, pages.start().number()), Decision::Deny(Denied::Access));
+}
+
+#[test]
+fn a_reservation_becomes_memory_where_an_access_is_given_and_counts_from_then_on() {
+    let mut space = AddressSpace::new(page(TOP), Limits { pages: 6, ..Limits::default() });
+    let reserved = Request {
+        backing: Backing::Reserved,
+        access: Access::None,
+        ..anonymous(Placement::At(page(0x20)), 100)
+    };
+    space.map(reserved).unwrap();
+    assert_eq!(space.pages(), 0);
+    assert_eq!(space.protect(range(0x20, 100), Access::None), Ok(()));
+    assert_eq!(space.protect(range(0x28, 4), Access::ReadWrite), Ok(()));
+    assert_eq!((space.pages(), space.areas().len()), (4, 3));
+    assert_eq!(write(&space, 0x28), Decision::MapZero { access: Access::ReadWrite });
+    assert_eq!(write(&space, 0x2C), Decision::Deny(Denied::Access));
+    // Two of these are counted already: two more are the limit.
+    assert_eq!(space.protect(range(0x2A, 5), Access::ReadWrite), Err(Error::TooManyPages));
+    assert_eq!(write(&space, 0x2C), Decision::Deny(Denied::Access));
+    assert_eq!(space.protect(range(0x2A, 4), Access::ReadWrite), Ok(()));
+    // What was memory stays memory, without access.
+    assert_eq!(space.protect(range(0x28, 6), Access::None), Ok(()));
+    assert_eq!(space.pages(), 6);
+    space.map_over(Request { placement: Placement::At(page(0x28)), pages: 6, ..reserved }, |_| {}).unwrap();
+    assert_eq!((space.pages(), space.areas().len()), (0, 1));
 }
 
 #[test]
@@ -320,7 +350,7 @@ impl Model {
         permitted: Permitted,
         backing: Backing,
     ) -> Vec<(u64, PageModel)> {
-        let permitted = if backing.has_pages() { permitted } else { Permitted::NONE };
+        let permitted = if backing == Backing::Guard { Permitted::NONE } else { permitted };
         (0..pages.count())
             .map(|offset| {
                 let backing = backing.clipped(pages.count()).advanced(offset).clipped(1);
@@ -347,8 +377,8 @@ impl Model {
     }
 
     fn admits(request: &Request) -> bool {
-        let permitted = if request.backing.has_pages() { request.permitted } else { Permitted::NONE };
-        permitted.allows(request.access)
+        request.access == Access::None
+            || request.backing.has_pages() && request.permitted.allows(request.access)
     }
 
     fn insert(&mut self, pages: PageRange, request: &Request) {
@@ -502,7 +532,12 @@ fn apply(space: &mut AddressSpace, model: &mut Model, op: &Op) {
                 });
             assert_eq!(space.protect(range(*start, *count), *access).is_ok(), good);
             if good {
-                model.pages.range_mut(*start..start + count).for_each(|(_, page)| page.0 = *access);
+                for (_, page) in model.pages.range_mut(*start..start + count) {
+                    page.0 = *access;
+                    if page.2 == Backing::Reserved && *access != Access::None {
+                        page.2 = Backing::Anonymous;
+                    }
+                }
             }
         }
     }
