@@ -204,6 +204,14 @@ impl Machine for Metal {
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), memory::linear(frame).add(offset), len) };
     }
 
+    fn read_frame(&self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        let offset = offset.min(PAGE_SIZE);
+        let len = bytes.len().min(PAGE_SIZE - offset);
+        // SAFETY: RAM in the linear map that `kcore` owns; inside the frame. `bytes` is Rust memory of its own. Programs may write
+        // the frame meanwhile, as they may while their memory is copied in: the bytes have no meaning to the kernel.
+        unsafe { core::ptr::copy_nonoverlapping(memory::linear(frame).add(offset), bytes.as_mut_ptr(), len) };
+    }
+
     fn copy_frame(&self, from: Frame, to: Frame) {
         // SAFETY: two frames of RAM that `kcore` owns; it copies between different ones.
         unsafe { translation::copy_page(memory::linear(to), memory::linear(from)) };

@@ -129,7 +129,12 @@ calls! {
 
     20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory or a file. Protection 0 reserves addresses.";
     21 NR_MUNMAP Munmap munmap(address: u64, length: u64) -> "0", "-", "Unmaps pages.";
-    22 NR_MPROTECT Mprotect mprotect(address: u64, length: u64, protection: u32) -> "0", "-", "Changes how pages may be used; never writable and executable at once.";
+    22 NR_MPROTECT Mprotect mprotect(address: u64, length: u64, protection: u32) -> "0", "-", "Changes how pages may be used; never writable and executable at once. Reserved addresses that get an access become zeroed memory.";
+    23 NR_MEMORY_CREATE MemoryCreate memory_create(size: u64, flags: u32) -> "handle", "-", "Makes a memory object of `size` zeroed bytes, which processes that get the handle can map. `MEMORY_EXECUTE` lets it be mapped executable.";
+    24 NR_MEMORY_RESIZE MemoryResize memory_resize(object: Handle, size: u64) -> "0", "SETATTR", "Grows or shrinks a memory object. Pages beyond the new end are gone, also where they are mapped.";
+    25 NR_MEMORY_ADVISE MemoryAdvise memory_advise(address: u64, length: u64, advice: u32) -> "0", "-", "Tells what pages are needed for. `ADVISE_DISCARD` gives back what they hold: private memory is zero when next touched.";
+    26 NR_FUTEX_REQUEUE FutexRequeue futex_requeue(address: u64, expected: u32, wake: u32, target: u64, requeue: u32) -> "number woken and moved", "-", "Wakes up to `wake` waiters on `address`, and lets up to `requeue` more wait on `target` instead. AGAIN if the u32 at `address` is not `expected`.";
+    27 NR_FUTEX_WAIT_UNTIL FutexWaitUntil futex_wait_until(address: u64, expected: u32, deadline_ns: u64, bitset: u32) -> "0", "-", "As `futex_wait`, until the monotonic clock shows `deadline_ns`.";
 
     30 NR_OPEN Open open(directory: Handle, path: u64, path_len: u64, flags: u32, mode: u32) -> "handle", "FS_READ; TMP_WRITE to write or create", "Opens a file or directory by its path, relative to `directory` or `Handle::CWD`.";
     31 NR_READ Read read(handle: Handle, buffer: u64, length: u64) -> "bytes read, 0 = end", "READ", "Reads at the position and advances it.";

@@ -40,7 +40,7 @@ pub use files::{
     READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, SEEK_CUR, SEEK_END, SEEK_SET, Stat,
 };
 pub use limits::{ProcessLimits, ProcessUsage};
-pub use memory::{MapFlags, Protection};
+pub use memory::{ADVISE_DISCARD, MEMORY_EXECUTE, MapFlags, Protection};
 pub use messages::{
     ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK, EVENT_MAX,
     EVENT_NONBLOCK, EVENT_SEMAPHORE, EndpointConfig, EndpointEnds, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX,

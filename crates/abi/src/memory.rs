@@ -29,3 +29,9 @@ bitflags! {
         const FIXED_NOREPLACE = 0x10_0000;
     }
 }
+
+/// `memory_create`: the handle gets the right to map executable. No mapping is ever writable and executable at once.
+pub const MEMORY_EXECUTE: u32 = 1;
+
+/// `memory_advise`: what the pages hold is not needed any more.
+pub const ADVISE_DISCARD: u32 = 4;

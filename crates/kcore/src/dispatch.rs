@@ -418,7 +418,8 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         let Some(thread) = &self.own.get(cpu).current else { return true };
-        if !self.works.is_empty() {
+        // What is due is done on the way to the next thread, which may be the same.
+        if !self.works.is_empty() || self.has_dying_memory() {
             return true;
         }
         let mut state = thread.state.lock();
@@ -546,6 +547,7 @@ impl<M: Machine> Kernel<M> {
             || !self.teardown.lock().is_empty()
             || !self.works.is_empty()
             || self.dead_endpoints.any()
+            || self.has_dying_memory()
         {
             return Dispatch::Again;
         }

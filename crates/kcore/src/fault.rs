@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use swos_abi::{EXIT_FAULT, ExitRecord};
-use swos_aspace::{AccessKind, Cause, Decision, Denied};
+use swos_aspace::{AccessKind, Cause, Decision, Denied, ObjectId};
 use swos_sync::CpuToken;
 use swos_units::{Frame, PAGE_SIZE, Page, VirtAddr};
 use swos_vm::{Access as PageAccess, Attributes, Sharing};
@@ -13,6 +13,7 @@ use crate::{
     dispatch::{Stopped, Trap},
     files::PageWanted,
     log::Level,
+    memory::Mapped,
     process::{Ending, Process},
     space::{Inner, TableFrames, Translation},
     thread::{Pending, Thread},
@@ -169,44 +170,29 @@ impl<M: Machine> Kernel<M> {
                 self.map(process, &mut inner, page, frame, Attributes::user(access, Sharing::Private))
             }
             Decision::MapFile { object, page: index, access } => {
-                match self.file_page(thread, object, index) {
-                    PageWanted::Ready(frame) => {
-                        if access == PageAccess::ReadExecute {
-                            self.machine.sync_instructions(frame);
-                        }
-                        self.map(
-                            process,
-                            &mut inner,
-                            page,
-                            frame,
-                            Attributes::user(access, Sharing::CopyOnWrite),
-                        )
-                    }
-                    PageWanted::Wait => Resolution::Wait,
-                    PageWanted::Failed => Resolution::Refused(Refusal::NoPage),
-                }
+                let wanted = self.object_page(thread, &inner, object, index);
+                self.map_found(process, &mut inner, page, wanted, access, Sharing::CopyOnWrite)
+            }
+            Decision::MapShared { object, page: index, access } => {
+                let wanted = self.object_page(thread, &inner, object, index);
+                self.map_found(process, &mut inner, page, wanted, access, Sharing::Shared)
             }
             Decision::CopyFile { object, page: index, bytes, access } => {
-                match self.file_page(thread, object, index) {
+                let wanted = self.object_page(thread, &inner, object, index);
+                let wanted = match wanted {
                     PageWanted::Ready(source) => {
                         let copy = self.frame();
                         if let Some(copy) = copy {
                             self.copy_part(source, copy, bytes);
                         }
                         self.machine.release_frame(source);
-                        let Some(copy) = copy else { return Resolution::Refused(Refusal::NoMemory) };
-                        if access == PageAccess::ReadExecute {
-                            self.machine.sync_instructions(copy);
-                        }
-                        self.map(process, &mut inner, page, copy, Attributes::user(access, Sharing::Private))
+                        copy.map_or(PageWanted::NoMemory, PageWanted::Ready)
                     }
-                    PageWanted::Wait => Resolution::Wait,
-                    PageWanted::Failed => Resolution::Refused(Refusal::NoPage),
-                }
+                    other => other,
+                };
+                self.map_found(process, &mut inner, page, wanted, access, Sharing::Private)
             }
             Decision::CopyOnWrite { access } => self.copy_on_write(process, &mut inner, page, access),
-            // Objects to share come with the calls that make them; until then no area has one.
-            Decision::MapShared { .. } => Resolution::Refused(Refusal::NoPage),
             Decision::Stale => {
                 let mut tlb = process.space.tlb(&self.machine);
                 swos_vm::Tlb::invalidate_page(&mut tlb, page);
@@ -214,6 +200,44 @@ impl<M: Machine> Kernel<M> {
                 Resolution::Mapped
             }
             Decision::Deny(denied) => Resolution::Refused(Refusal::Denied(denied)),
+        }
+    }
+
+    /// A page of what the space knows as `object`.
+    fn object_page(
+        &self,
+        thread: &Arc<Thread<M>>,
+        inner: &Inner,
+        object: ObjectId,
+        index: u64,
+    ) -> PageWanted {
+        match inner.objects.get(object) {
+            Some(Mapped::File(vnode)) => self.file_page(Some(thread), *vnode, index),
+            Some(Mapped::Memory(memory)) => self.memory_page(memory, index),
+            None => PageWanted::Failed,
+        }
+    }
+
+    /// Maps a page that was found, or says what became of it.
+    fn map_found(
+        &self,
+        process: &Process<M>,
+        inner: &mut Inner,
+        page: Page,
+        wanted: PageWanted,
+        access: PageAccess,
+        sharing: Sharing,
+    ) -> Resolution {
+        match wanted {
+            PageWanted::Ready(frame) => {
+                if access == PageAccess::ReadExecute {
+                    self.machine.sync_instructions(frame);
+                }
+                self.map(process, inner, page, frame, Attributes::user(access, sharing))
+            }
+            PageWanted::Wait => Resolution::Wait,
+            PageWanted::Failed => Resolution::Refused(Refusal::NoPage),
+            PageWanted::NoMemory => Resolution::Refused(Refusal::NoMemory),
         }
     }
 
@@ -240,6 +264,7 @@ impl<M: Machine> Kernel<M> {
             Ok(()) => {
                 inner.resident += 1;
                 inner.faults += 1;
+                inner.shared += u64::from(attributes.sharing() == Sharing::Shared);
                 Resolution::Mapped
             }
             Err(swos_vm::Error::Mapped(_)) => {

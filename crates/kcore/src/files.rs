@@ -10,18 +10,18 @@ use core::{
 };
 
 use swos_abi::Errno;
-use swos_aspace::ObjectId;
 use swos_blockio::{Limits, Outcome, Priority, Queue, Range, RequestId, Why};
 use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError, Trust};
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
 use swos_units::Frame;
-use swos_vfs::{Attributes, Namespace, NodeId, PageSource, Vfs, VnodeId};
+use swos_vfs::{Attributes, Namespace, PageSource, Vfs, VnodeId};
 
 use crate::{
     Kernel, Machine,
     log::Level,
     machine::DeviceError,
+    memory::Mapped,
     object::File,
     ranks,
     thread::Thread,
@@ -76,6 +76,8 @@ pub(crate) enum PageWanted {
     Wait,
     /// It can't be had.
     Failed,
+    /// There is no frame for it.
+    NoMemory,
 }
 
 /// The machine's SHA-256, seen by the image reader.
@@ -129,35 +131,21 @@ impl<M: Machine> Kernel<M> {
         Ok(names.vfs.attributes(vnode)?)
     }
 
-    /// The number by which an address space knows a file that it maps.
-    pub(crate) fn mappable(&self, vnode: VnodeId) -> Result<u64, Errno> {
+    /// A file as an address space knows it that maps it.
+    pub(crate) fn mappable(&self, vnode: VnodeId) -> Result<Mapped, Errno> {
         let names = self.files.names.lock();
         let root = names.as_ref().ok_or(Errno::NOENT)?.root;
         // Nodes of the image stay for ever, so a mapping needs no reference to them.
-        if vnode.mount == root.mount { Ok(vnode.node.0) } else { Err(Errno::NODEV) }
+        if vnode.mount == root.mount { Ok(Mapped::File(vnode)) } else { Err(Errno::NODEV) }
     }
 
-    /// A page of a mapped file, for a fault of `thread`.
-    pub(crate) fn file_page(&self, thread: &Arc<Thread<M>>, object: ObjectId, index: u64) -> PageWanted {
-        self.file_page_for(Some(thread), object, index)
-    }
-
-    /// The same, also for nobody: then it does not wait.
-    pub(crate) fn file_page_for(
+    /// A page of a mapped file; for nobody it does not wait.
+    pub(crate) fn file_page(
         &self,
         thread: Option<&Arc<Thread<M>>>,
-        object: ObjectId,
+        vnode: VnodeId,
         index: u64,
     ) -> PageWanted {
-        let Some(vnode) = self
-            .files
-            .names
-            .lock()
-            .as_ref()
-            .map(|names| VnodeId { mount: names.root.mount, node: NodeId(object.0) })
-        else {
-            return PageWanted::Failed;
-        };
         let wanted = self.node_page(thread, vnode, index);
         if wanted == PageWanted::Wait {
             // Whoever runs into a page runs on into the next ones.
@@ -179,7 +167,7 @@ impl<M: Machine> Kernel<M> {
                 self.machine.share_frame(frame);
                 PageWanted::Ready(frame)
             }
-            Ok(Some(PageSource::Hole)) => self.frame().map_or(PageWanted::Failed, |frame| {
+            Ok(Some(PageSource::Hole)) => self.frame().map_or(PageWanted::NoMemory, |frame| {
                 self.machine.zero_frame(frame);
                 PageWanted::Ready(frame)
             }),
@@ -201,6 +189,7 @@ impl<M: Machine> Kernel<M> {
                 Found::Unverified(page) => page,
                 Found::Wait => return PageWanted::Wait,
                 Found::Failed => return PageWanted::Failed,
+                Found::NoMemory => return PageWanted::NoMemory,
             };
             let expected = match &*self.files.verifier.lock() {
                 Some(verifier) => verifier.expected(block),
@@ -247,6 +236,7 @@ impl<M: Machine> Kernel<M> {
             Found::Unverified(page) => (page.frame(), Some(page)),
             Found::Wait => return PageWanted::Wait,
             Found::Failed => return PageWanted::Failed,
+            Found::NoMemory => return PageWanted::NoMemory,
         };
         let accepted = {
             let bytes = self.machine.pin(frame);
@@ -283,11 +273,15 @@ impl<M: Machine> Kernel<M> {
                 self.machine.share_frame(page.frame());
                 Found::Unverified(page)
             }
-            Lookup::Failed(_) | Lookup::OutOfMemory => Found::Failed,
+            Lookup::Failed(ReadError::Device) => Found::Failed,
+            Lookup::Failed(ReadError::NoMemory) | Lookup::OutOfMemory => Found::NoMemory,
             Lookup::Filling => self.wait_for_block(thread, block),
             Lookup::Miss(ticket) => {
-                if !self.start_fill(&mut pages, ticket, block, Priority::Demand) {
-                    return Found::Failed;
+                if let Err(error) = self.start_fill(&mut pages, ticket, block, Priority::Demand) {
+                    return match error {
+                        ReadError::Device => Found::Failed,
+                        ReadError::NoMemory => Found::NoMemory,
+                    };
                 }
                 let found = self.wait_for_block(thread, block);
                 self.pump(&mut pages);
@@ -300,34 +294,40 @@ impl<M: Machine> Kernel<M> {
         if let Some(thread) = thread
             && self.register(thread, WaitKey::Block { number: block }, ANY_BITS).is_err()
         {
-            return Found::Failed;
+            return Found::NoMemory;
         }
         Found::Wait
     }
 
-    /// Queues the read of a block that is absent. False = it can't be.
-    fn start_fill(&self, pages: &mut Pages, ticket: FillTicket, block: u64, priority: Priority) -> bool {
+    /// Queues the read of a block that is absent.
+    fn start_fill(
+        &self,
+        pages: &mut Pages,
+        ticket: FillTicket,
+        block: u64,
+        priority: Priority,
+    ) -> Result<(), ReadError> {
         let frame = self.machine.alloc_frame().or_else(|| {
             self.shrink(pages, 32);
             self.machine.alloc_frame()
         });
         let Some(frame) = frame else {
             pages.cache.failed(ticket, ReadError::NoMemory, 0);
-            return false;
+            return Err(ReadError::NoMemory);
         };
         let Some(queue) = pages.queue.as_mut().filter(|_| block < self.files.blocks.load(Ordering::Relaxed))
         else {
             self.machine.release_frame(frame);
             pages.cache.failed(ticket, ReadError::Device, 0);
-            return false;
+            return Err(ReadError::Device);
         };
         match queue.want(block, Target { ticket, frame }, priority) {
-            Ok(()) => true,
+            Ok(()) => Ok(()),
             Err(rejected) => {
                 debug_assert_eq!(rejected.why, Why::Full, "the cache starts one fill of a page at a time");
                 self.machine.release_frame(rejected.target.frame);
                 pages.cache.failed(rejected.target.ticket, ReadError::Device, 0);
-                false
+                Err(ReadError::Device)
             }
         }
     }
@@ -345,7 +345,7 @@ impl<M: Machine> Kernel<M> {
                 break;
             }
             if let Lookup::Miss(ticket) = pages.cache.get(key)
-                && !self.start_fill(&mut pages, ticket, key.page, Priority::ReadAhead)
+                && self.start_fill(&mut pages, ticket, key.page, Priority::ReadAhead).is_err()
             {
                 break;
             }
@@ -367,7 +367,7 @@ impl<M: Machine> Kernel<M> {
                 Ok(true)
             }
             Found::Wait => Ok(false),
-            Found::Failed => Err(DeviceError),
+            Found::Failed | Found::NoMemory => Err(DeviceError),
         }
     }
 
@@ -465,6 +465,7 @@ enum Found {
     Unverified(PageRef),
     Wait,
     Failed,
+    NoMemory,
 }
 
 impl fmt::Debug for Pages {

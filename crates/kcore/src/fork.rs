@@ -21,7 +21,7 @@ use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, Errno};
-use swos_aspace::AddressSpace;
+use swos_aspace::Objects;
 use swos_handles::HandleTable;
 use swos_sched::Enter;
 use swos_units::Page;
@@ -30,6 +30,7 @@ use swos_vm::{Half, PageRange, Progress, Tables, Tlb as _};
 use crate::{
     Kernel, Machine,
     account::Charge,
+    memory::Mapped,
     object::Object,
     process::{Ending, NewProcess, Process, Teardown},
     space::{Space, TableFrames, Translation},
@@ -54,7 +55,8 @@ pub(crate) enum Unborn<M: Machine> {
 /// The parts that are there.
 pub(crate) struct Draft<M: Machine> {
     charge: Charge,
-    areas: AddressSpace,
+    /// Its areas, and the objects that they show, which know of it. It gets its tables last.
+    space: Arc<Space>,
     tables: Tables,
     resident: u64,
     /// The page to go on from; `None` = all are copied.
@@ -98,13 +100,32 @@ impl<M: Machine> Kernel<M> {
         }
         let charge = account.charge()?;
         let areas = inner.areas.duplicate().map_err(|_| Errno::NOMEM)?;
+        let objects = inner.objects.duplicate().map_err(|_| Errno::NOMEM)?;
         let tables = Tables::new(Half::User, &mut TableFrames(self)).ok_or(Errno::NOMEM)?;
         inner.copying = true;
         drop(inner);
+        let space = Space::of_parts(self, areas, tables.root());
+        let attached = self.attach_all(&space, objects);
         let handles = HandleTable::new(process.limits.lock().handles);
         let next = Some(Page::default());
-        let draft = Draft { charge, areas, tables, resident: 0, next, handles, handles_done: false };
-        self.go_on(thread, Box::new(draft))
+        let draft = Draft { charge, space, tables, resident: 0, next, handles, handles_done: false };
+        match attached {
+            Ok(()) => self.go_on(thread, Box::new(draft)),
+            Err(errno) => self.refuse(thread, draft, errno),
+        }
+    }
+
+    /// Lets the objects that a space shows know of it. Not one after the first that can't.
+    fn attach_all(&self, space: &Arc<Space>, objects: Objects<Mapped>) -> Result<(), Errno> {
+        let attached = objects.iter().try_for_each(|(_, mapped)| self.attach(space, mapped));
+        space.inner.lock().objects = objects;
+        attached
+    }
+
+    /// Begins to take apart what was made of a child.
+    fn refuse(&self, thread: &Thread<M>, draft: Draft<M>, errno: Errno) -> CallResult {
+        let teardown = self.unmake(&thread.process, draft);
+        self.keep(thread, Unborn::Refused(Box::new(teardown), errno))
     }
 
     fn go_on(&self, thread: &Arc<Thread<M>>, mut draft: Box<Draft<M>>) -> CallResult {
@@ -123,10 +144,7 @@ impl<M: Machine> Kernel<M> {
                 self.end_copy(&thread.process);
                 Ok(u64::from(pid))
             }
-            Err((draft, errno)) => {
-                let teardown = self.unmake(&thread.process, *draft);
-                self.keep(thread, Unborn::Refused(Box::new(teardown), errno))
-            }
+            Err((draft, errno)) => self.refuse(thread, *draft, errno),
         }
     }
 
@@ -188,8 +206,9 @@ impl<M: Machine> Kernel<M> {
         }
         let parent = &thread.process;
         let pid = self.processes.lock().new_pid();
-        let Draft { charge, areas, tables, resident, handles, .. } = *draft;
-        let child = self.relative(parent, pid, Space::of_parts(areas, tables, resident), handles);
+        let Draft { charge, space, tables, resident, handles, .. } = *draft;
+        space.fill(tables, resident);
+        let child = self.relative(parent, pid, space, handles);
         self.processes.lock().add(child.clone(), parent.pid, charge);
         let context = self.machine.fork_context(thread.context());
         let first = self.add_thread(&child, context);
@@ -207,7 +226,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         parent: &Process<M>,
         pid: u32,
-        space: Space,
+        space: Arc<Space>,
         handles: HandleTable<Object<M>>,
     ) -> Arc<Process<M>> {
         let process = Process::new(NewProcess {
@@ -233,10 +252,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends the copy; what is there of the child, as something that can be taken apart.
     fn unmake(&self, parent: &Process<M>, draft: Draft<M>) -> Teardown<M> {
-        let Draft { areas, tables, resident, handles, .. } = draft;
+        let Draft { space, tables, resident, handles, .. } = draft;
         self.forget_writable(parent);
         self.end_copy(parent);
-        let space = Space::of_parts(areas, tables, resident);
+        space.fill(tables, resident);
         Teardown::new(self.relative(parent, 0, space, handles), Ending::Silent)
     }
 

@@ -33,6 +33,7 @@ mod fork;
 mod load;
 mod log;
 mod machine;
+mod memory;
 mod net;
 mod object;
 mod pipe;
@@ -104,6 +105,10 @@ pub struct Kernel<M: Machine> {
     last_session: AtomicU32,
     last_endpoint: AtomicU64,
     dead_endpoints: endpoint::Dead<M>,
+    last_space: AtomicU64,
+    last_object: AtomicU64,
+    dead_memory: Lock<memory::Dead>,
+    dying_memory: AtomicU32,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -185,6 +190,10 @@ impl<M: Machine> Kernel<M> {
             last_session: AtomicU32::new(process::FIRST_SESSION),
             last_endpoint: AtomicU64::new(0),
             dead_endpoints: endpoint::Dead::new(),
+            last_space: AtomicU64::new(0),
+            last_object: AtomicU64::new(0),
+            dead_memory: Lock::new(ranks::DEAD_MEMORY, None),
+            dying_memory: AtomicU32::new(0),
             random: Lock::new(ranks::RANDOM, random),
             log: Lock::new(ranks::LOG, log),
             counters: Counters::default(),

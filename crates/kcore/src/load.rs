@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use swos_abi::{AUX_END, AUX_ENTRY, AUX_PAGE_SIZE, AUX_RANDOM, AUX_TIME_PAGE, Errno};
-use swos_aspace::{Backing, FileWindow, Limits, ObjectId, Permitted, Placement, Request};
+use swos_aspace::{Backing, FileWindow, Limits, Permitted, Placement, Request};
 use swos_elf::{Addressing, LoadPlan, SegmentAccess};
 use swos_sync::LockGuard;
 use swos_units::{PAGE_SIZE, Page, VirtAddr, page_count};
@@ -12,7 +12,7 @@ use swos_vm::{Access, Attributes, PageRange, Sharing};
 
 use crate::{
     Kernel, Machine,
-    calls::area_errno,
+    calls::{Over, area_errno},
     files::PageWanted,
     machine::Start,
     space::{Inner, Space, TableFrames, Translation},
@@ -43,7 +43,7 @@ pub(crate) struct Strings {
 
 /// A space with a program in it, and where that starts.
 pub(crate) struct Loaded {
-    pub(crate) space: Space,
+    pub(crate) space: Arc<Space>,
     pub(crate) start: Start,
 }
 
@@ -55,11 +55,10 @@ impl<M: Machine> Kernel<M> {
         vnode: VnodeId,
     ) -> Result<LoadPlan, Stop> {
         let size = self.attributes(vnode)?.size;
-        let object = self.mappable(vnode)?;
         if size == 0 {
             return Err(Errno::NOEXEC.into());
         }
-        match self.file_page_for(thread, ObjectId(object), 0) {
+        match self.file_page(thread, vnode, 0) {
             PageWanted::Ready(frame) => {
                 let head = self.machine.pin(frame);
                 let len = usize::try_from(size).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
@@ -70,6 +69,7 @@ impl<M: Machine> Kernel<M> {
             }
             PageWanted::Wait => Err(Stop::Wait),
             PageWanted::Failed => Err(Errno::IO.into()),
+            PageWanted::NoMemory => Err(Errno::NOMEM.into()),
         }
     }
 
@@ -96,12 +96,13 @@ impl<M: Machine> Kernel<M> {
 
     fn fill(
         &self,
-        space: &Space,
+        space: &Arc<Space>,
         plan: &LoadPlan,
         vnode: VnodeId,
         strings: &Strings,
     ) -> Result<Start, Errno> {
-        let object = self.mappable(vnode)?;
+        let object = self.new_object_id();
+        let file = self.mappable(vnode)?;
         let bias = match plan.addressing {
             Addressing::Fixed => 0,
             Addressing::Independent => {
@@ -125,7 +126,7 @@ impl<M: Machine> Kernel<M> {
                 Backing::Anonymous
             } else {
                 Backing::File(FileWindow {
-                    object: ObjectId(object),
+                    object,
                     first: page_count(segment.file_offset),
                     bytes: segment.file_bytes,
                 })
@@ -137,7 +138,7 @@ impl<M: Machine> Kernel<M> {
                 permitted,
                 backing,
             };
-            inner.areas.map(request).map_err(area_errno)?;
+            self.map_area(space, &mut inner, request, Some(&file), Over::Nothing)?;
         }
         let time_page = self.map_time_page(space, &mut inner)?;
         let stack = inner.areas.map_stack(STACK_PAGES, GUARD_PAGES).map_err(area_errno)?.stack;
@@ -162,7 +163,9 @@ impl<M: Machine> Kernel<M> {
         };
         let page = inner.areas.map(request).map_err(area_errno)?.start();
         self.machine.share_frame(self.time_page);
-        self.place(space, inner, page, self.time_page, Attributes::user(Access::ReadOnly, Sharing::Shared))?;
+        // Nobody writes it, and a copy of the space has it too.
+        let attributes = Attributes::user(Access::ReadOnly, Sharing::CopyOnWrite);
+        self.place(space, inner, page, self.time_page, attributes)?;
         Ok(page.start().get())
     }
 

@@ -128,6 +128,10 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Copies `bytes` into a frame at `offset`; what does not fit is left out.
     fn write_frame(&self, frame: Frame, offset: usize, bytes: &[u8]);
 
+    /// Copies bytes of a frame from `offset` on out; beyond its end nothing. Programs may write them meanwhile: each byte is
+    /// one that was there.
+    fn read_frame(&self, frame: Frame, offset: usize, bytes: &mut [u8]);
+
     /// Copies a whole frame.
     fn copy_frame(&self, from: Frame, to: Frame);
 

@@ -9,7 +9,8 @@ use swos_sync::Lock;
 use swos_vfs::OpenFile;
 
 use crate::{
-    Kernel, Machine, endpoint::EndpointEnd, net::Socket, pipe::PipeEnd, ready::ReadySet, wait::WaitKey,
+    Kernel, Machine, endpoint::EndpointEnd, memory::MemoryObject, net::Socket, pipe::PipeEnd,
+    ready::ReadySet, wait::WaitKey,
 };
 
 /// An open object. Copies name the same object; the last handle closes it.
@@ -26,6 +27,8 @@ pub(crate) enum Object<M: Machine> {
     Endpoint(Arc<EndpointEnd<M>>),
     /// A readiness set.
     Ready(Arc<ReadySet<M>>),
+    /// A memory object.
+    Memory(Arc<MemoryObject>),
 }
 
 impl<M: Machine> Clone for Object<M> {
@@ -37,6 +40,7 @@ impl<M: Machine> Clone for Object<M> {
             Self::Pipe(end) => Self::Pipe(end.clone()),
             Self::Endpoint(end) => Self::Endpoint(end.clone()),
             Self::Ready(set) => Self::Ready(set.clone()),
+            Self::Memory(memory) => Self::Memory(memory.clone()),
         }
     }
 }
@@ -90,6 +94,7 @@ impl<M: Machine> Object<M> {
             Self::Pipe(end) => &end.count,
             Self::Endpoint(end) => &end.count,
             Self::Ready(set) => &set.count,
+            Self::Memory(memory) => &memory.count,
         }
     }
 
@@ -100,7 +105,7 @@ impl<M: Machine> Object<M> {
             Self::Socket(socket) => socket.nonblock.load(Ordering::Relaxed),
             Self::Pipe(end) => end.nonblock.load(Ordering::Relaxed),
             Self::Endpoint(end) => end.nonblock.load(Ordering::Relaxed),
-            Self::File(_) | Self::Ready(_) => false,
+            Self::File(_) | Self::Ready(_) | Self::Memory(_) => false,
         }
     }
 
@@ -124,13 +129,14 @@ impl<M: Machine> Kernel<M> {
             Object::Pipe(end) => self.close_pipe_end(&end),
             Object::Endpoint(end) => self.close_endpoint_end(&end),
             Object::Ready(set) => self.close_set(&set),
+            Object::Memory(memory) => self.close_memory(&memory),
         }
     }
 
     /// What holds of an object now, as `POLL_*` bits.
     pub(crate) fn readiness(&self, object: &Object<M>) -> u16 {
         match object {
-            Object::File(_) => POLL_IN | POLL_OUT,
+            Object::File(_) | Object::Memory(_) => POLL_IN | POLL_OUT,
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
             Object::Pipe(end) => end.readiness(),
@@ -149,7 +155,7 @@ impl<M: Machine> Kernel<M> {
     /// What a thread that waits for a change of this object registers for; `None` = it never changes.
     pub(crate) fn wait_key(object: &Object<M>) -> Option<WaitKey> {
         match object {
-            Object::File(_) => None,
+            Object::File(_) | Object::Memory(_) => None,
             Object::Console(_) => Some(WaitKey::Console),
             Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
             Object::Pipe(end) => Some(end.wait_key()),
@@ -165,7 +171,7 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Pipe(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Endpoint(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
-            Object::File(_) | Object::Ready(_) => return Err(Errno::NOTTY),
+            Object::File(_) | Object::Ready(_) | Object::Memory(_) => return Err(Errno::NOTTY),
         }
         Ok(())
     }

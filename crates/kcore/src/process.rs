@@ -18,6 +18,7 @@ use swos_vfs::VnodeId;
 use crate::{
     Kernel, Machine,
     family::{INIT_PID, Moved},
+    memory::MemoryAccount,
     object::Object,
     ranks,
     space::Space,
@@ -75,7 +76,9 @@ pub struct Process<M: Machine> {
     pub(crate) limits: Lock<Limits>,
     /// [`Limits::cpu_ns`], for those who look at every interrupt.
     cpu_limit: AtomicU64,
-    pub(crate) space: Space,
+    pub(crate) space: Arc<Space>,
+    /// Memory objects that it made.
+    pub(crate) memory: Arc<MemoryAccount>,
     pub(crate) handles: Lock<HandleTable<Object<M>>>,
     pub(crate) threads: Lock<Threads<M>>,
     ending: AtomicBool,
@@ -133,7 +136,7 @@ pub(crate) struct NewProcess {
     pub(crate) capabilities: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) usage: Arc<Usage>,
-    pub(crate) space: Space,
+    pub(crate) space: Arc<Space>,
     pub(crate) started: Instant,
     pub(crate) view: View,
 }
@@ -148,6 +151,7 @@ impl<M: Machine> Process<M> {
             limits: Lock::new(ranks::LIMITS, new.limits),
             cpu_limit: AtomicU64::new(new.limits.cpu_ns),
             space: new.space,
+            memory: MemoryAccount::new(new.limits.memory),
             handles: Lock::new(ranks::HANDLES, HandleTable::new(new.limits.handles)),
             threads: Lock::new(ranks::THREADS, Threads { list: Vec::new(), ending: None }),
             ending: AtomicBool::new(false),
@@ -209,6 +213,7 @@ impl<M: Machine> Process<M> {
         };
         self.cpu_limit.fetch_min(lowered.cpu_ns, Ordering::Relaxed);
         self.handles.lock().lower_quota(lowered.handles);
+        self.memory.lower(page_count(lowered.memory));
         self.space.inner.lock().areas.lower_limit(page_count(lowered.memory));
     }
 
@@ -309,6 +314,7 @@ impl<M: Machine> Kernel<M> {
         self.boot_step()
             || (!self.works.is_empty() && self.work_step())
             || self.bury()
+            || (self.has_dying_memory() && self.free_dead_memory())
             || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
     }
 
@@ -316,7 +322,7 @@ impl<M: Machine> Kernel<M> {
     fn teardown_step(&self, cpu: &mut CpuToken) -> bool {
         let Some(mut work) = self.next_teardown() else { return false };
         self.leave_dead_space(cpu);
-        if self.take_apart(&mut work) {
+        if self.take_apart(&mut work) && !self.has_dying_memory() {
             self.finish(work);
         } else {
             self.push_teardown(work);

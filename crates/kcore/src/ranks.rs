@@ -20,6 +20,10 @@ pub(crate) const FILE: &Rank = &Rank::new(30, "file");
 pub(crate) const NAMES: &Rank = &Rank::new(35, "names");
 /// One readiness set.
 pub(crate) const READY_SET: &Rank = &Rank::new(40, "readiness set");
+/// Memory objects of which only frames are left.
+pub(crate) const DEAD_MEMORY: &Rank = &Rank::new(42, "dead memory");
+/// One memory object.
+pub(crate) const MEMORY: &Rank = &Rank::new(43, "memory object");
 /// File pages and the disk queue.
 pub(crate) const PAGES: &Rank = &Rank::new(45, "pages");
 /// The hashes of the mounted image.

@@ -92,7 +92,7 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => Some(&socket.watchers),
             Object::Pipe(end) => Some(end.watchers()),
             Object::Endpoint(end) => Some(&end.watchers),
-            Object::File(_) | Object::Ready(_) => None,
+            Object::File(_) | Object::Ready(_) | Object::Memory(_) => None,
         }
     }
 

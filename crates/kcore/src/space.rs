@@ -2,12 +2,12 @@
 
 use core::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 
 use alloc::sync::Arc;
 
-use swos_aspace::{AddressSpace, Limits};
+use swos_aspace::{AddressSpace, Limits, Objects};
 use swos_sync::{CpuToken, Lock};
 use swos_units::{Frame, Page, VirtAddr};
 use swos_vm::{Assigned, Half, TableMemory, Tables, Tag, Teardown, Tlb};
@@ -15,6 +15,7 @@ use swos_vm::{Assigned, Half, TableMemory, Tables, Tag, Teardown, Tlb};
 use crate::{
     Kernel, Machine,
     machine::{ActiveSpace, Scope},
+    memory::Mapped,
     process::Process,
     ranks,
 };
@@ -27,6 +28,10 @@ const ENTRIES_PER_SLICE: usize = 128;
 
 /// An address space.
 pub(crate) struct Space {
+    /// Never used again.
+    pub(crate) id: u64,
+    /// Memory objects that it maps: as long as there is none, an address alone says what a futex is.
+    pub(crate) shares: AtomicU32,
     pub(crate) inner: Lock<Inner>,
     root: Frame,
     tag: Lock<Tag>,
@@ -40,6 +45,8 @@ pub(crate) struct Space {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) areas: AddressSpace,
+    /// The objects that its areas show.
+    pub(crate) objects: Objects<Mapped>,
     pub(crate) tables: Translation,
     /// Pages that have a frame.
     pub(crate) resident: u64,
@@ -51,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) changing: u32,
     /// A fork waits until there is none.
     pub(crate) awaited: bool,
+    /// Those among them that memory objects lend.
+    pub(crate) shared: u64,
 }
 
 /// The tables, until they are taken apart.
@@ -140,23 +149,42 @@ impl<M: Machine> Tlb for SpaceTlb<'_, M> {
 
 impl Space {
     /// An empty space whose mappings are placed downwards from `base`; `None` if memory is short.
-    pub(crate) fn new<M: Machine>(kernel: &Kernel<M>, base: VirtAddr, limits: Limits) -> Option<Self> {
+    pub(crate) fn new<M: Machine>(kernel: &Kernel<M>, base: VirtAddr, limits: Limits) -> Option<Arc<Self>> {
         let tables = Tables::new(Half::User, &mut TableFrames(kernel))?;
-        Some(Self::of_parts(AddressSpace::new(Page::containing(base), limits), tables, 0))
+        let space = Self::of_parts(kernel, AddressSpace::new(Page::containing(base), limits), tables.root());
+        space.inner.lock().tables = Translation::Live(tables);
+        Some(space)
     }
 
-    /// A space with these areas, of which `resident` pages are in the tables.
-    pub(crate) fn of_parts(areas: AddressSpace, tables: Tables, resident: u64) -> Self {
-        let root = tables.root();
-        let tables = Translation::Live(tables);
-        let inner = Inner { areas, tables, resident, faults: 0, copying: false, changing: 0, awaited: false };
-        Self {
+    /// A space with these areas, whose tables begin at `root`: it gets them when all that is to be in them is.
+    pub(crate) fn of_parts<M: Machine>(kernel: &Kernel<M>, areas: AddressSpace, root: Frame) -> Arc<Self> {
+        let inner = Inner {
+            areas,
+            objects: Objects::new(),
+            tables: Translation::Gone,
+            resident: 0,
+            shared: 0,
+            faults: 0,
+            copying: false,
+            changing: 0,
+            awaited: false,
+        };
+        Arc::new(Self {
+            id: kernel.last_space.fetch_add(1, Ordering::Relaxed) + 1,
+            shares: AtomicU32::new(0),
             root,
             inner: Lock::new(ranks::SPACE, inner),
             tag: Lock::new(ranks::SPACE_TAG, Tag::default()),
             ran: AtomicU64::new(0),
             selected: AtomicU64::new(0),
-        }
+        })
+    }
+
+    /// Gives it its tables, of which so many pages are private.
+    pub(crate) fn fill(&self, tables: Tables, resident: u64) {
+        let mut inner = self.inner.lock();
+        inner.tables = Translation::Live(tables);
+        inner.resident = resident;
     }
 
     /// TLB maintenance for this space, on the CPUs that may need it.
@@ -250,7 +278,11 @@ impl<M: Machine> Kernel<M> {
             }
         }
         while inner.areas.pop().is_some() {}
-        true
+        for _ in 0..ENTRIES_PER_SLICE {
+            let Some(mapped) = inner.objects.pop() else { return true };
+            self.detach(space, mapped);
+        }
+        false
     }
 
     /// A frame, if need be at the cost of cached file pages. Called without the lock of the page cache.

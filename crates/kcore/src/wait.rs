@@ -23,8 +23,10 @@ use crate::{
 /// What a thread may wait for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum WaitKey {
-    /// A u32 in the address space of a process.
-    Futex { pid: u32, address: u64 },
+    /// A u32 in an address space.
+    Futex { space: u64, address: u64 },
+    /// A u32 in a memory object.
+    SharedFutex { object: u64, offset: u64 },
     /// The end of a child of this process.
     Child { parent: u32 },
     /// A change of a socket's state.
@@ -238,5 +240,15 @@ impl<M: Machine> Kernel<M> {
             .deadline
             .get_or_insert_with(|| Instant::from_nanos(now.as_nanos().saturating_add(timeout_ns)));
         deadline <= now
+    }
+
+    /// The same with the time itself.
+    pub(crate) fn time_has_come(&self, thread: &Thread<M>, deadline_ns: u64) -> bool {
+        if deadline_ns == swos_abi::TIMEOUT_NEVER {
+            return false;
+        }
+        let deadline = Instant::from_nanos(deadline_ns);
+        thread.progress.lock().deadline = Some(deadline);
+        deadline <= self.machine.now()
     }
 }

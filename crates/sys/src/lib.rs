@@ -38,14 +38,17 @@ pub use files::{
     readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat, write,
 };
 pub use limits::{limits, lower_limits, usage};
-pub use memory::{map_anonymous, map_file, mmap, mprotect, munmap};
+pub use memory::{
+    map_anonymous, map_file, memory_advise, memory_create, memory_resize, mmap, mprotect, munmap,
+};
 pub use messages::{
     Received, endpoint_call, endpoint_create, endpoint_mint, endpoint_receive, endpoint_reply,
     endpoint_reply_receive, endpoint_send,
 };
 pub use process::{
-    FUTEX_ANY, Spawn, exit, fork, futex_wait, futex_wake, getpid, gettid, kill, set_thread_pointer, spawn,
-    thread_create, thread_exit, thread_pointer, thread_priority, wait, yield_now,
+    FUTEX_ANY, Spawn, exit, fork, futex_requeue, futex_wait, futex_wait_until, futex_wake, getpid, gettid,
+    kill, set_thread_pointer, spawn, thread_create, thread_exit, thread_pointer, thread_priority, wait,
+    yield_now,
 };
 pub use sockets::{
     accept, accept_from, bind, connect, listen, receive, receive_from, send, send_to, shutdown, socket,

@@ -85,3 +85,40 @@ pub unsafe fn mprotect(start: NonNull<u8>, length: usize, protection: Protection
     // SAFETY: the caller vouches for the pages.
     unsafe { raw::mprotect(start, register(length), protection.bits()) }.map(drop)
 }
+
+/// Makes a memory object of `length` zeroed bytes; `flags` is 0 or [`swos_abi::MEMORY_EXECUTE`].
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_MEMORY_CREATE`].
+pub fn memory_create(length: u64, flags: u32) -> Result<Handle, Errno> {
+    // SAFETY: no addresses.
+    crate::files::handle(unsafe { raw::memory_create(length, flags) })
+}
+
+/// Grows or shrinks a memory object.
+///
+/// Who touches a mapped page of it that went ends by a fault, so no reference into one is left dangling.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_MEMORY_RESIZE`].
+pub fn memory_resize(object: Handle, length: u64) -> Result<(), Errno> {
+    // SAFETY: no addresses.
+    unsafe { raw::memory_resize(object, length) }.map(drop)
+}
+
+/// Tells what pages are needed for; `advice` is [`swos_abi::ADVISE_DISCARD`].
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_MEMORY_ADVISE`].
+///
+/// # Safety
+///
+/// The caller owns the pages, no reference into them is used again, and nobody relies on what they held.
+pub unsafe fn memory_advise(start: NonNull<u8>, length: usize, advice: u32) -> Result<(), Errno> {
+    let start = register(start.as_ptr().expose_provenance());
+    // SAFETY: the caller vouches for the pages.
+    unsafe { raw::memory_advise(start, register(length), advice) }.map(drop)
+}

@@ -209,6 +209,33 @@ pub fn futex_wake(word: &AtomicU32, count: u32, bitset: u32) -> Result<u32, Errn
     unsafe { raw::futex_wake(address(word.as_ptr()), count, bitset) }.map(id)
 }
 
+/// Waits while `word` is `expected`, until the monotonic clock shows `deadline_ns`.
+///
+/// # Errors
+///
+/// [`Errno::AGAIN`] if it is another value, [`Errno::TIMEDOUT`].
+pub fn futex_wait_until(word: &AtomicU32, expected: u32, deadline_ns: u64, bitset: u32) -> Result<(), Errno> {
+    // SAFETY: the kernel reads the word, atomically.
+    unsafe { raw::futex_wait_until(address(word.as_ptr()), expected, deadline_ns, bitset) }.map(drop)
+}
+
+/// Wakes up to `wake` waiters on `word`, and lets up to `requeue` more wait on `target`; returns how many that were together.
+///
+/// # Errors
+///
+/// [`Errno::AGAIN`] if `word` is not `expected`.
+pub fn futex_requeue(
+    word: &AtomicU32,
+    expected: u32,
+    wake: u32,
+    target: &AtomicU32,
+    requeue: u32,
+) -> Result<u32, Errno> {
+    let (from, to) = (address(word.as_ptr()), address(target.as_ptr()));
+    // SAFETY: the kernel reads the word, atomically, and uses the other address as a name only.
+    unsafe { raw::futex_requeue(from, expected, wake, to, requeue) }.map(id)
+}
+
 /// The thread pointer, as `thread_create` was given it or [`set_thread_pointer`] set it; 0 where there is no kernel.
 #[must_use]
 #[inline]

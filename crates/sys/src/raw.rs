@@ -109,6 +109,11 @@ stubs! {
     NR_MMAP mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64);
     NR_MUNMAP munmap(address: u64, length: u64);
     NR_MPROTECT mprotect(address: u64, length: u64, protection: u32);
+    NR_MEMORY_CREATE memory_create(size: u64, flags: u32);
+    NR_MEMORY_RESIZE memory_resize(object: Handle, size: u64);
+    NR_MEMORY_ADVISE memory_advise(address: u64, length: u64, advice: u32);
+    NR_FUTEX_REQUEUE futex_requeue(address: u64, expected: u32, wake: u32, target: u64, requeue: u32);
+    NR_FUTEX_WAIT_UNTIL futex_wait_until(address: u64, expected: u32, deadline_ns: u64, bitset: u32);
     NR_OPEN open(directory: Handle, path: u64, path_len: u64, flags: u32, mode: u32);
     NR_READ read(handle: Handle, buffer: u64, length: u64);
     NR_WRITE write(handle: Handle, buffer: u64, length: u64);

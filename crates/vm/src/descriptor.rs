@@ -219,10 +219,10 @@ pub(crate) fn frame_of(entry: u64) -> Frame {
 }
 
 /// A leaf as a copy of its space has it, and from then on the original too: what was private is read-only until somebody
-/// writes. What belongs to others stays as it is.
+/// writes. `None` = it belongs to others.
 #[inline]
-pub(crate) const fn shared_leaf(entry: u64) -> u64 {
-    if entry & (COPY_ON_WRITE | SHARED) == 0 { entry | COPY_ON_WRITE | READ_ONLY } else { entry }
+pub(crate) const fn shared_leaf(entry: u64) -> Option<u64> {
+    if entry & SHARED != 0 { None } else { Some(entry | COPY_ON_WRITE | READ_ONLY) }
 }
 
 /// Whether an entry at `level` points to a table.

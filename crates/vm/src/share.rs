@@ -10,8 +10,9 @@ use crate::walk::{Cursor, page_at};
 
 impl Tables {
     /// Gives `child` the leaves in `pages`, where it has none, with the same frames, reading at most about `budget`
-    /// entries. Private leaves become copy-on-write in both; the others are copied as they are. `shared` is told each
-    /// frame that has one more holder then.
+    /// entries. Private leaves become copy-on-write in both, copy-on-write ones are copied as they are. Shared leaves are left out:
+    /// who lends those pages may take them back meanwhile, and would not know of this copy; the child asks for them when it
+    /// touches them. `shared` is told each frame that has one more holder then.
     ///
     /// No translation is invalidated here: a CPU that could write to a page may go on doing so. The caller
     /// invalidates this space when it has shared all that it wants to, and also when it gives up.
@@ -35,7 +36,7 @@ impl Tables {
             if place.level != LAST_LEVEL {
                 return Err(Error::InsideBlock(page_at(self.half(), number)));
             }
-            let leaf = shared_leaf(place.entry);
+            let Some(leaf) = shared_leaf(place.entry) else { continue };
             child.write_leaf(memory, tlb, number, leaf)?;
             if leaf != place.entry {
                 memory.write(place.table, place.index, leaf);

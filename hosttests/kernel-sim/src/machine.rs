@@ -356,6 +356,13 @@ impl Machine for SimMachine {
         }
     }
 
+    fn read_frame(&self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        let mut state = self.state();
+        for (to, from) in bytes.iter_mut().zip(state.frame(frame).bytes[offset..].iter()) {
+            *to = *from;
+        }
+    }
+
     fn copy_frame(&self, from: Frame, to: Frame) {
         let mut state = self.state();
         let bytes = *state.frame(from).bytes;

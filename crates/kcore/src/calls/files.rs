@@ -63,7 +63,8 @@ impl<M: Machine> Kernel<M> {
             | Object::Socket(_)
             | Object::Pipe(_)
             | Object::Endpoint(_)
-            | Object::Ready(_) => Err(Errno::NOTDIR.into()),
+            | Object::Ready(_)
+            | Object::Memory(_) => Err(Errno::NOTDIR.into()),
         }
     }
 
@@ -171,7 +172,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
-            Object::Endpoint(_) | Object::Ready(_) => Err(Errno::NOTTY.into()),
+            Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
         }
     }
 
@@ -185,6 +186,7 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
+            Object::Memory(memory) => self.read_memory(thread, &memory, buffer, length, offset),
             Object::Console(_)
             | Object::Socket(_)
             | Object::Pipe(_)
@@ -224,8 +226,9 @@ impl<M: Machine> Kernel<M> {
                     self.copy_out(buffer.saturating_add(done), part)?;
                 }
                 PageWanted::Wait => return Err(Stop::Wait),
-                PageWanted::Failed if done > 0 => break,
+                PageWanted::Failed | PageWanted::NoMemory if done > 0 => break,
                 PageWanted::Failed => return Err(Errno::IO.into()),
+                PageWanted::NoMemory => return Err(Errno::NOMEM.into()),
             }
             done += count as u64;
             thread.progress.lock().done = done;
@@ -299,13 +302,21 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
             Object::Pipe(end) => self.write_pipe(thread, &end, buffer, length),
             Object::File(_) => Err(Errno::ROFS.into()),
-            Object::Endpoint(_) | Object::Ready(_) => Err(Errno::NOTTY.into()),
+            Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
         }
     }
 
-    pub(super) fn pwrite(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
+    pub(super) fn pwrite(
+        &self,
+        thread: &Arc<Thread<M>>,
+        handle: Handle,
+        buffer: u64,
+        length: u64,
+        offset: u64,
+    ) -> CallResult {
         match Self::object(thread, handle, Rights::WRITE)? {
             Object::File(_) => Err(Errno::ROFS.into()),
+            Object::Memory(memory) => self.write_memory(thread, &memory, buffer, length, offset),
             Object::Console(_)
             | Object::Socket(_)
             | Object::Pipe(_)
@@ -352,6 +363,7 @@ impl<M: Machine> Kernel<M> {
             }
             Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
             Object::Pipe(_) => Stat { mode: swos_abi::Node::FIFO.0 | 0o600, links: 1, ..Stat::default() },
+            Object::Memory(memory) => Stat { mode: 0o600, size: memory.size(), links: 1, ..Stat::default() },
             Object::Endpoint(_) | Object::Ready(_) => return Err(Errno::NOTTY.into()),
         };
         self.write_record(record, size, &stat)

@@ -2,13 +2,14 @@
 
 use alloc::sync::Arc;
 
-use swos_abi::{Errno, Handle, MapFlags, Protection, Rights};
-use swos_aspace::{Backing, FileWindow, ObjectId, Permitted, Placement, Request};
-use swos_units::{Page, VirtAddr, page_count};
+use swos_abi::{ADVISE_DISCARD, Errno, Handle, MapFlags, Protection, Rights};
+use swos_aspace::{Backing, FileWindow, ObjectWindow, Permitted, Placement, Request};
+use swos_units::{PAGE_SIZE, Page, VirtAddr, page_count};
 use swos_vm::{Access, PageRange, Progress};
 
 use crate::{
     Kernel, Machine,
+    memory::{Mapped, MemoryObject},
     object::Object,
     space::{Inner, Space, TableFrames, Translation},
     thread::Thread,
@@ -19,6 +20,7 @@ use crate::{
 const PAGES_PER_STEP: usize = 128;
 /// Pages that a new mapping replaces at once, so that other threads never find a hole: the longest step of all.
 const REPLACED_AT_ONCE: usize = 1024;
+const PAGE: u64 = PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
     #[expect(clippy::too_many_arguments, reason = "the call has six")]
@@ -34,106 +36,150 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         let access = access_of(protection)?;
         let flags = MapFlags::from_bits(flags).ok_or(Errno::INVAL)?;
-        if !flags.contains(MapFlags::PRIVATE) || flags.contains(MapFlags::SHARED) || length == 0 {
+        let shared = flags.contains(MapFlags::SHARED);
+        if shared == flags.contains(MapFlags::PRIVATE) || length == 0 {
             return Err(Errno::INVAL.into());
         }
-        let (backing, permitted) = if flags.contains(MapFlags::ANONYMOUS) {
-            let backing = if access == Access::None { Backing::Reserved } else { Backing::Anonymous };
-            (backing, Permitted::ALL)
-        } else {
-            self.file_backing(thread, handle, offset, length)?
-        };
         let start = VirtAddr::new(address);
         let fixed = flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
         if (fixed || address != 0) && !start.is_page_aligned() {
             return Err(Errno::INVAL.into());
         }
+        let named = if flags.contains(MapFlags::ANONYMOUS) {
+            None
+        } else {
+            Some(self.named_source(thread, handle, offset, length, shared)?)
+        };
         let page = Page::containing(start);
+        let pages = page_count(length);
+        let replaced = flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE);
+        if replaced && pages > REPLACED_AT_ONCE as u64 {
+            // What was there must be gone from the tables before the new mapping can be seen.
+            self.unmap_pages(thread, PageRange::with_len(page, pages).ok_or(Errno::NOMEM)?)?;
+        }
+        let (source, unnamed) = match named {
+            Some(source) => (source, None),
+            None if shared => {
+                let object = self.new_memory(&thread.process.memory, length)?;
+                (shared_source(&object, 0, Permitted::READ_WRITE), Some(object))
+            }
+            None => {
+                let backing = if access == Access::None { Backing::Reserved } else { Backing::Anonymous };
+                (Source { backing, permitted: Permitted::ALL, object: None }, None)
+            }
+        };
         let placement = match (fixed, address) {
             (true, _) => Placement::At(page),
             (false, 0) => Placement::Anywhere,
             (false, _) => Placement::Hint(page),
         };
-        let request = Request { placement, pages: page_count(length), access, permitted, backing };
-        if flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE) {
-            let pages = PageRange::with_len(page, request.pages).ok_or(Errno::NOMEM)?;
-            if request.pages <= REPLACED_AT_ONCE as u64 {
-                return self.replace_pages(thread, request, pages);
-            }
-            // What was there must be gone from the tables before the new mapping can be seen.
-            self.unmap_pages(thread, pages)?;
+        let Source { backing, permitted, object } = source;
+        let request = Request { placement, pages, access, permitted, backing };
+        let over = if replaced { Over::Anything } else { Over::Nothing };
+        let mapped = self.map_pages(thread, request, object.as_ref(), over);
+        if let Some(object) = unnamed {
+            // Only the mapping keeps it from now on, if there is one.
+            self.close_memory(&object);
         }
-        let mut inner = thread.process.space.inner.lock();
-        let pages = inner.areas.map(request).map_err(area_errno)?;
-        Ok(pages.start().start().get())
+        mapped
     }
 
-    /// Puts a mapping in place of what is there, in one step: another thread finds the old pages or the new ones, never none.
-    fn replace_pages(&self, thread: &Thread<M>, request: Request, pages: PageRange) -> CallResult {
+    /// Maps pages, in place of what is there or where nothing is, in one step: another thread finds the old pages or the new
+    /// ones, never none.
+    fn map_pages(
+        &self,
+        thread: &Thread<M>,
+        request: Request,
+        object: Option<&Mapped>,
+        over: Over,
+    ) -> CallResult {
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
-        inner.areas.map_over(request, |_| {}).map_err(area_errno)?;
         if !matches!(inner.tables, Translation::Live(_)) {
             return Err(Errno::NOMEM.into());
         }
-        // Its tables are used again at once.
-        let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
-        let mut rest = pages;
-        while let Progress::More(next) = self.free_pages(space, &mut inner, rest, vacant, REPLACED_AT_ONCE)? {
-            rest = PageRange::new(next, pages.end()).unwrap_or(vacant);
+        let pages = self.map_area(space, &mut inner, request, object, over)?;
+        if over == Over::Anything {
+            // Its tables are used again at once.
+            let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
+            let mut rest = pages;
+            while let Progress::More(next) =
+                self.free_pages(space, &mut inner, rest, vacant, REPLACED_AT_ONCE)?
+            {
+                rest = PageRange::new(next, pages.end()).unwrap_or(vacant);
+            }
         }
         Ok(pages.start().start().get())
     }
 
-    /// Takes pages out of the tables and gives their frames back, reading at most about `budget` entries.
-    fn free_pages(
+    /// Adds an area, and counts its pages to the object that it shows.
+    pub(crate) fn map_area(
         &self,
-        space: &Space,
+        space: &Arc<Space>,
         inner: &mut Inner,
-        pages: PageRange,
-        vacant: PageRange,
-        budget: usize,
-    ) -> Result<Progress, Stop> {
-        let Translation::Live(tables) = &mut inner.tables else { return Ok(Progress::Done) };
-        let mut freed = 0;
-        let progress = tables
-            .unmap_range(
-                &mut TableFrames(self),
-                &mut space.tlb(&self.machine),
-                pages,
-                vacant,
-                budget,
-                |_, mapping| {
-                    self.machine.release_frame(mapping.frame);
-                    freed += 1;
-                },
-            )
-            .map_err(|_| Errno::INVAL)?;
-        inner.resident = inner.resident.saturating_sub(freed);
-        Ok(progress)
+        request: Request,
+        object: Option<&Mapped>,
+        over: Over,
+    ) -> Result<PageRange, Errno> {
+        let Inner { areas, objects, .. } = inner;
+        let id = request.backing.object();
+        if let (Some(id), Some(object)) = (id, object) {
+            objects.reserve().map_err(area_errno)?;
+            self.attach(space, object)?;
+            // Before what it replaces goes: that may be pages of the same object.
+            let _known = objects.add(id, request.pages, object.clone());
+        }
+        let mapped = match over {
+            Over::Nothing => areas.map(request),
+            Over::Anything => areas.map_over(request, |gone| self.forget_area(space, objects, &gone)),
+        };
+        if mapped.is_err()
+            && let Some(object) = id.and_then(|id| objects.take(id, request.pages))
+        {
+            self.detach(space, object);
+        }
+        mapped.map_err(area_errno)
     }
 
-    fn file_backing(
+    /// What a handle offers to a mapping.
+    fn named_source(
         &self,
-        thread: &Thread<M>,
+        thread: &Arc<Thread<M>>,
         handle: Handle,
         offset: u64,
         length: u64,
-    ) -> Result<(Backing, Permitted), Stop> {
+        shared: bool,
+    ) -> Result<Source, Stop> {
         if !VirtAddr::new(offset).is_page_aligned() {
             return Err(Errno::INVAL.into());
         }
         let rights = thread.process.handles.lock().get(handle).map_err(super::handle_errno)?.1;
-        let Object::File(file) = Self::object(thread, handle, Rights::MAP | Rights::READ)? else {
-            return Err(Errno::NODEV.into());
-        };
-        let vnode = file.open.lock().open.vnode;
-        let object = self.mappable(vnode)?;
-        let size = self.attributes(vnode)?.size;
-        let bytes = size.saturating_sub(offset).min(length);
+        let object = Self::object(thread, handle, Rights::MAP | Rights::READ)?;
+        let mut permitted = Permitted::READ;
+        if rights.contains(Rights::WRITE) || !shared {
+            permitted = permitted.or(Permitted::READ_WRITE);
+        }
+        if rights.contains(Rights::EXECUTE) {
+            permitted = permitted.or(Permitted::READ_EXECUTE);
+        }
         let first = page_count(offset);
-        let permitted = if rights.contains(Rights::EXECUTE) { Permitted::ALL } else { Permitted::READ_WRITE };
-        Ok((Backing::File(FileWindow { object: ObjectId(object), first, bytes }), permitted))
+        match object {
+            Object::Memory(memory) if shared => Ok(shared_source(&memory, first, permitted)),
+            Object::Memory(memory) => {
+                let bytes = memory.size().saturating_sub(offset).min(length).next_multiple_of(PAGE);
+                let window = FileWindow { object: memory.id, first, bytes };
+                let object = Some(Mapped::Memory(memory));
+                Ok(Source { backing: Backing::File(window), permitted, object })
+            }
+            Object::File(file) if !shared => {
+                let vnode = file.open.lock().open.vnode;
+                let mapped = self.mappable(vnode)?;
+                let bytes = self.attributes(vnode)?.size.saturating_sub(offset).min(length);
+                let window = FileWindow { object: self.new_object_id(), first, bytes };
+                Ok(Source { backing: Backing::File(window), permitted, object: Some(mapped) })
+            }
+            _ => Err(Errno::NODEV.into()),
+        }
     }
 
     pub(super) fn munmap(&self, thread: &Arc<Thread<M>>, address: u64, length: u64) -> CallResult {
@@ -146,11 +192,14 @@ impl<M: Machine> Kernel<M> {
     fn unmap_pages(&self, thread: &Arc<Thread<M>>, pages: PageRange) -> Result<(), Stop> {
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
-        let first_step = thread.progress.done() == 0;
         let whole_in_one = pages.count() <= PAGES_PER_STEP as u64;
         if whole_in_one {
-            inner.areas.unmap(pages, |_| {}).map_err(area_errno)?;
-        } else if first_step {
+            self.unmap_areas(space, &mut inner, pages)?;
+        } else if !inner.areas.find(pages.start().start()).is_some_and(|area| {
+            area.backing == Backing::Reserved && area.permitted == Permitted::NONE && area.pages.covers(pages)
+        }) {
+            // The first step; or another thread mapped over it meanwhile, and its pages go as well.
+            thread.progress.lock().done = 0;
             let reserved = Request {
                 placement: Placement::At(pages.start()),
                 pages: pages.count(),
@@ -158,7 +207,7 @@ impl<M: Machine> Kernel<M> {
                 permitted: Permitted::NONE,
                 backing: Backing::Reserved,
             };
-            inner.areas.map_over(reserved, |_| {}).map_err(area_errno)?;
+            self.map_area(space, &mut inner, reserved, None, Over::Anything)?;
         }
         let start = Page::from_number(pages.start().number() + thread.progress.done()).unwrap_or_default();
         let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
@@ -173,12 +222,49 @@ impl<M: Machine> Kernel<M> {
             }
             Progress::Done => {
                 if !whole_in_one {
-                    inner.areas.unmap(pages, |_| {}).map_err(area_errno)?;
+                    self.unmap_areas(space, &mut inner, pages)?;
                     thread.progress.lock().done = 0;
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Gives back what pages hold. The areas stay: private pages come again as zeroes or as the file's, those of an object from the
+    /// object, which keeps them.
+    pub(super) fn memory_advise(
+        &self,
+        thread: &Arc<Thread<M>>,
+        address: u64,
+        length: u64,
+        advice: u32,
+    ) -> CallResult {
+        if advice != ADVISE_DISCARD || !VirtAddr::new(address).is_page_aligned() {
+            return Err(Errno::INVAL.into());
+        }
+        let pages = page_range(address, length)?;
+        let space = &thread.process.space;
+        let mut inner = space.inner.lock();
+        let start = Page::from_number(pages.start().number() + thread.progress.done());
+        let rest = start.and_then(|start| PageRange::new(start, pages.end())).unwrap_or(pages);
+        let mapped: u64 = inner.areas.parts(rest).map(|part| part.pages.count()).sum();
+        if mapped != rest.count() {
+            return Err(Errno::NOMEM.into());
+        }
+        // The tables stay: the pages are touched again.
+        let vacant = PageRange::with_len(rest.start(), 0).ok_or(Errno::INVAL)?;
+        match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
+            Progress::More(next) => {
+                thread.progress.lock().done = next.number() - pages.start().number();
+                Err(Stop::Again)
+            }
+            Progress::Done => Ok(0),
+        }
+    }
+
+    fn unmap_areas(&self, space: &Space, inner: &mut Inner, pages: PageRange) -> Result<(), Errno> {
+        let Inner { areas, objects, .. } = inner;
+        areas.unmap(pages, |gone| self.forget_area(space, objects, &gone)).map_err(area_errno)
     }
 
     pub(super) fn mprotect(
@@ -240,6 +326,27 @@ impl<M: Machine> Kernel<M> {
             Progress::Done => Ok(0),
         }
     }
+}
+
+/// What a new mapping shows.
+struct Source {
+    backing: Backing,
+    permitted: Permitted,
+    object: Option<Mapped>,
+}
+
+fn shared_source(memory: &Arc<MemoryObject>, first: u64, permitted: Permitted) -> Source {
+    let backing = Backing::Shared(ObjectWindow { object: memory.id, first });
+    Source { backing, permitted, object: Some(Mapped::Memory(memory.clone())) }
+}
+
+/// What a new mapping may take the place of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Over {
+    /// Nothing: what is there stays, and the new one is refused.
+    Nothing,
+    /// Whatever is there.
+    Anything,
 }
 
 /// What a protection means; writable and executable at once is refused.

@@ -3,9 +3,11 @@
 mod authority;
 mod endpoints;
 mod files;
+mod futex;
 mod handles;
 mod limits;
 mod memory;
+mod objects;
 mod pipes;
 mod poll;
 mod process;
@@ -13,7 +15,7 @@ mod ready;
 mod sockets;
 mod system;
 
-pub(crate) use memory::area_errno;
+pub(crate) use memory::{Over, area_errno};
 pub(crate) use process::Birth;
 
 use alloc::sync::Arc;
@@ -125,6 +127,19 @@ impl<M: Machine> Kernel<M> {
                 let result = self.mprotect(thread, address, length, protection);
                 self.end_change(thread, result)
             }
+            Call::MemoryCreate { size, flags } => self.memory_create(thread, size, flags),
+            Call::MemoryResize { object, size } => self.memory_resize(thread, object, size),
+            Call::MemoryAdvise { address, length, advice } => {
+                self.begin_change(thread)?;
+                let result = self.memory_advise(thread, address, length, advice);
+                self.end_change(thread, result)
+            }
+            Call::FutexRequeue { address, expected, wake, target, requeue } => {
+                self.futex_requeue(thread, address, expected, (wake, requeue), target)
+            }
+            Call::FutexWaitUntil { address, expected, deadline_ns, bitset } => {
+                self.futex_wait_until(thread, address, expected, deadline_ns, bitset)
+            }
             Call::Open { directory, path, path_len, flags, mode } => {
                 self.open(thread, directory, path, path_len, flags, mode)
             }
@@ -133,7 +148,9 @@ impl<M: Machine> Kernel<M> {
             Call::Pread { handle, buffer, length, offset } => {
                 self.pread(thread, handle, buffer, length, offset)
             }
-            Call::Pwrite { handle, .. } => self.pwrite(thread, handle),
+            Call::Pwrite { handle, buffer, length, offset } => {
+                self.pwrite(thread, handle, buffer, length, offset)
+            }
             Call::Close { handle } => self.close(thread, handle),
             Call::Seek { handle, offset, whence } => self.seek(thread, handle, offset, whence),
             Call::Fstat { handle, record, size } => self.fstat(thread, handle, record, size),

@@ -1,4 +1,4 @@
-//! Processes, threads, futexes.
+//! Processes and threads.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use crate::{
     thread::{Phase, Thread},
     usage::Usage,
     user::user_range,
-    wait::{CallResult, Stop, WaitKey, Woken},
+    wait::{CallResult, Stop, WaitKey},
 };
 
 /// Handles that one spawn can pass on.
@@ -270,8 +270,7 @@ impl<M: Machine> Kernel<M> {
                 return Err(Errno::INVAL.into());
             }
             self.machine.store_u32(VirtAddr::new(clear), 0).map_err(crate::wait::write_fault)?;
-            let key = WaitKey::Futex { pid: thread.process.pid, address: clear };
-            self.wake(key, 1);
+            self.wake(self.futex_key(thread, clear), 1);
         }
         Err(Stop::Exit)
     }
@@ -326,61 +325,6 @@ impl<M: Machine> Kernel<M> {
             self.end_process(&target, Ending::Ended(record));
         }
         Ok(0)
-    }
-
-    pub(super) fn futex_wait(
-        &self,
-        thread: &Arc<Thread<M>>,
-        address: u64,
-        expected: u32,
-        timeout_ns: u64,
-        bitset: u32,
-    ) -> CallResult {
-        if !address.is_multiple_of(4) || bitset == 0 {
-            return Err(Errno::INVAL.into());
-        }
-        let at = user_range(address, 4)?;
-        // Woken, not just restarted: the waker took the registration away.
-        if thread.progress.fired() {
-            return Ok(0);
-        }
-        if self.time_is_up(thread, timeout_ns) {
-            return Err(Errno::TIMEDOUT.into());
-        }
-        let key = WaitKey::Futex { pid: thread.process.pid, address };
-        // First in the queue, then the look: a waker changes the value before it looks at the queue.
-        self.register(thread, key, bitset)?;
-        let value = self.machine.load_u32(at).map_err(crate::wait::read_fault)?;
-        if value != expected {
-            return Err(Errno::AGAIN.into());
-        }
-        Err(Stop::Wait)
-    }
-
-    pub(super) fn futex_wake(
-        &self,
-        thread: &Arc<Thread<M>>,
-        address: u64,
-        count: u32,
-        bitset: u32,
-    ) -> CallResult {
-        if !address.is_multiple_of(4) || bitset == 0 {
-            return Err(Errno::INVAL.into());
-        }
-        user_range(address, 4)?;
-        let key = WaitKey::Futex { pid: thread.process.pid, address };
-        // How many are to be woken is settled at the first try, or those who come back meanwhile might keep this up for ever.
-        let (limit, done) = match thread.progress.done() {
-            0 => (self.waits.lock().waiting(&key).min(count as usize) as u64, 0),
-            kept => (kept >> 32, kept & u64::from(u32::MAX)),
-        };
-        match self.wake_some(key, usize::try_from(limit - done).unwrap_or(0), bitset) {
-            Woken::All(woken) => Ok(done + woken as u64),
-            Woken::Some(woken) => {
-                thread.progress.lock().done = limit << 32 | (done + woken as u64);
-                Err(Stop::Again)
-            }
-        }
     }
 }
 

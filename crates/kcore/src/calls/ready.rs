@@ -32,7 +32,8 @@ impl<M: Machine> Kernel<M> {
             | Object::Console(_)
             | Object::Socket(_)
             | Object::Pipe(_)
-            | Object::Endpoint(_) => Err(Errno::NOTTY.into()),
+            | Object::Endpoint(_)
+            | Object::Memory(_) => Err(Errno::NOTTY.into()),
         }
     }
 

@@ -57,7 +57,8 @@ impl<M: Machine> Kernel<M> {
             | Object::Console(_)
             | Object::Pipe(_)
             | Object::Endpoint(_)
-            | Object::Ready(_) => Err(Errno::NOTSOCK.into()),
+            | Object::Ready(_)
+            | Object::Memory(_) => Err(Errno::NOTSOCK.into()),
         }
     }
 
@@ -500,8 +501,9 @@ impl<M: Machine> Kernel<M> {
                     self.net_turn(cpu, self.machine.now(), self.net.lock());
                     return Err(Stop::Wait);
                 }
-                PageWanted::Failed if done > 0 => break,
+                PageWanted::Failed | PageWanted::NoMemory if done > 0 => break,
                 PageWanted::Failed => return Err(Errno::IO.into()),
+                PageWanted::NoMemory => return Err(Errno::NOMEM.into()),
             };
             let now = self.machine.now();
             let mut net = self.net.lock();

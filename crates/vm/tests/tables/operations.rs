@@ -260,12 +260,12 @@ fn a_copy_shares_frames_and_nobody_writes_them() {
             (17, user(Access::ReadOnly), Attributes::user(Access::ReadOnly, Sharing::CopyOnWrite)),
             (80, user(Access::ReadExecute), Attributes::user(Access::ReadExecute, Sharing::CopyOnWrite)),
             (511, user(Access::None), Attributes::user(Access::None, Sharing::CopyOnWrite)),
-            (1 << 20, shared, shared),
             (1 << 35, user(Access::ReadWrite), Attributes::user(Access::ReadWrite, Sharing::CopyOnWrite)),
         ];
         for (number, attributes, _) in cases {
             tables.map_page(&mut memory, &mut tlb, page(number), frame(number), attributes).unwrap();
         }
+        tables.map_page(&mut memory, &mut tlb, page(1 << 20), frame(7), shared).unwrap();
         let mut child = Tables::new(Half::User, &mut memory).unwrap();
         let mut told = Vec::new();
         let mut rest = pages(0, 1 << 36);
@@ -282,6 +282,9 @@ fn a_copy_shares_frames_and_nobody_writes_them() {
                 assert_eq!((mapping.frame, mapping.attributes), (frame(number), after));
             }
         }
+        // What others lend stays here, and the child has to ask for it.
+        assert_eq!(tables.walk(&memory, page(1 << 20).start()).unwrap().attributes, shared);
+        assert_eq!(child.walk(&memory, page(1 << 20).start()), None);
         // Only now does every TLB forget: that is the caller's to do.
         assert_eq!(memory.invalidations(), (0, 0));
         swos_vm::Tlb::invalidate_space(&mut tlb);

@@ -59,6 +59,11 @@ pub fn spawn_limited(
     spawn_as(user, path, arg, &handles, |record| record.handle_limit = handle_limit)
 }
 
+/// Starts a program with at most so many bytes of memory, and no handles.
+pub fn spawn_small(user: &mut User, path: &str, arg: &str, memory_limit: u64) -> Result<u64, Errno> {
+    spawn_as(user, path, arg, &[], |record| record.memory_limit = memory_limit)
+}
+
 /// Starts a program with all that `change` leaves of the caller's authority.
 pub fn spawn_as(
     user: &mut User,
