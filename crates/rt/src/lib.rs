@@ -33,6 +33,8 @@ pub mod rwlock;
 #[cfg(not(loom))]
 pub mod scope;
 #[cfg(not(loom))]
+pub mod shared;
+#[cfg(not(loom))]
 pub mod start;
 #[cfg(not(loom))]
 pub mod thread;

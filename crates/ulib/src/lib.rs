@@ -32,6 +32,8 @@ pub mod ipc;
 #[cfg(not(loom))]
 pub mod log;
 #[cfg(not(loom))]
+pub mod memory;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 pub mod pipe;

@@ -67,6 +67,18 @@ const AREAS: &[(&str, &[&str])] = &[
     ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
     ("endpoints", &["messages-arrive-in-order", "handles-move", "forged-tokens-are-refused"]),
     ("messages", &["a-live-connection-moves-to-a-child", "each-of-ten-thousand-calls-gets-its-own-answer"]),
+    (
+        "futex",
+        &["moved-waiters-are-woken-at-the-other-word", "two-processes-meet-at-a-word-of-a-memory-object"],
+    ),
+    ("memory", &["new-memory-is-zero", "code-that-was-written-runs-after-its-page-was-made-executable"]),
+    (
+        "objects",
+        &[
+            "what-a-child-writes-to-a-memory-object-its-parent-reads",
+            "a-page-that-was-cut-off-ends-who-touches-it",
+        ],
+    ),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
 ];

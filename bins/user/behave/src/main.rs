@@ -10,8 +10,13 @@ extern crate alloc;
 mod authority;
 mod confine;
 mod endpoints;
+mod futex;
+mod memory;
+mod objects;
 mod pipes;
 mod processes;
+#[expect(unsafe_code, reason = "addresses to try things with; argued in SOUNDNESS.md")]
+mod region;
 
 use alloc::string::String;
 
@@ -35,8 +40,17 @@ struct Area {
     child: fn(&str) -> i32,
 }
 
-const AREAS: &[&Area] =
-    &[&authority::AREA, &confine::AREA, &endpoints::AREA, &endpoints::LIVE, &pipes::AREA, &processes::AREA];
+const AREAS: &[&Area] = &[
+    &authority::AREA,
+    &confine::AREA,
+    &endpoints::AREA,
+    &endpoints::LIVE,
+    &futex::AREA,
+    &memory::AREA,
+    &objects::AREA,
+    &pipes::AREA,
+    &processes::AREA,
+];
 
 /// A child that knew no such deed.
 const UNKNOWN: i32 = 127;
