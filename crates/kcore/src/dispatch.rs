@@ -267,8 +267,9 @@ impl<M: Machine> Kernel<M> {
         if thread.process.is_ending() { Err(Stop::Exit) } else { self.perform(cpu, thread, call) }
     }
 
+    /// What the thread waited for is over, with all that was noted of it.
     #[inline(never)]
-    fn forget(&self, thread: &Arc<Thread<M>>) {
+    pub(crate) fn forget(&self, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
         if let Some(ipc) = thread.progress.reset() {
             self.leave_endpoint(thread, ipc);
@@ -480,7 +481,13 @@ impl<M: Machine> Kernel<M> {
             self.unregister(&thread);
         }
         let result = match pending {
-            Pending::Nothing => None,
+            Pending::Nothing => {
+                // It may have waited for a page, which is not what its next call waits for.
+                if thread.progress.is_used() {
+                    self.forget(&thread);
+                }
+                None
+            }
             Pending::Result(raw) => Some(raw),
             Pending::Call(call) => {
                 let result = self.try_again(cpu, &thread, call);

@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
                         if self.stop(cpu, &thread, Pending::Nothing) == Stopped::Waits {
                             return Trap::Reschedule;
                         }
-                        self.unregister(&thread);
+                        self.forget(&thread);
                         return Trap::Resume;
                     }
                     Resolution::Refused(Refusal::Denied(denied)) => {

@@ -13,7 +13,7 @@ mod common;
 
 use common::{map, power_off, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Plan, Program, Simulation, User};
+use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
 
 const ANY: u64 = u32::MAX as u64;
 
@@ -276,4 +276,31 @@ fn a_crowd_is_moved_in_slices() {
         power_off(user);
     }
     all_well(&[("init", init)], 1);
+}
+
+#[test]
+fn a_page_that_came_is_no_wake_up() {
+    fn init(user: &mut User) {
+        let word = map(user, 4096);
+        let path = user.stack() - 4096;
+        user.store(path, b"/data/file");
+        let flags = u64::from(OpenFlags::READ.bits());
+        let file = user.call(NR_OPEN, &[Handle::CWD.0, path, 10, flags, 0]).unwrap();
+        let private = u64::from(MapFlags::PRIVATE.bits());
+        let at = user.call(NR_MMAP, &[0, 64 * 4096, 1, private, file, 0]).unwrap();
+        for page in [0, 20, 40, 60] {
+            // It waits for the disk, and then for nobody.
+            assert_eq!(user.load(at + page * 4096, 1), [7]);
+            let waited = user.call(NR_FUTEX_WAIT, &[word, 0, 1_000, ANY]);
+            assert_eq!(waited, Err(Errno::TIMEDOUT), "page {page}");
+        }
+        power_off(user);
+    }
+    let file = ImageFile { path: "data/file".into(), bytes: vec![7; 64 * 4096] };
+    for cpus in [1, 2] {
+        let plan = Plan { cpus, frames: 8192, seed: 1, programs: &[("init", init)], files: &[file.clone()] };
+        let mut simulation = Simulation::new(&plan);
+        simulation.run(4_000_000);
+        assert!(simulation.machine().console_text().contains("all is well"));
+    }
 }
