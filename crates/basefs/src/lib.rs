@@ -93,6 +93,15 @@ impl FileSystem for BaseFs {
         }
     }
 
+    fn name(&self, directory: NodeId) -> Result<Option<Name<'_>>, Error> {
+        let (at, entry) = self.entry(directory)?;
+        match entry.content {
+            Content::Directory { .. } if at == 0 => Ok(None),
+            Content::Directory { .. } => Name::new(entry.name).map(Some).map_err(|_| Error::Corrupt),
+            Content::File { .. } | Content::Symlink { .. } => Err(Error::NotDirectory),
+        }
+    }
+
     fn read_link(&self, link: NodeId) -> Result<&[u8], Error> {
         match self.entry(link)?.1.content {
             Content::Symlink { target } => Ok(target),
@@ -113,7 +122,10 @@ impl FileSystem for BaseFs {
             owner: Principal(entry.owner),
             size,
             links: 1,
+            allocated: if kind == Kind::File { size.next_multiple_of(PAGE_SIZE as u64) } else { 0 },
             modified_ns: entry.modified_s.saturating_mul(1_000_000_000),
+            changed_ns: entry.modified_s.saturating_mul(1_000_000_000),
+            accessed_ns: 0,
             content_hash,
         })
     }
@@ -122,7 +134,7 @@ impl FileSystem for BaseFs {
     fn access(&self, _who: Principal, node: NodeId, access: Access) -> Result<(), Error> {
         let (_, entry) = self.entry(node)?;
         match access {
-            Access::Read => Ok(()),
+            Access::Read | Access::Search => Ok(()),
             Access::Write => Err(Error::ReadOnly),
             Access::Execute if matches!(entry.content, Content::File { .. }) && entry.mode & 0o111 != 0 => {
                 Ok(())

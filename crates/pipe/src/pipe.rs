@@ -36,7 +36,7 @@ enum Side {
 }
 
 /// An end of a pipe.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum End {
     /// Where bytes come out.
     Reader,
@@ -233,6 +233,15 @@ impl Pipe {
                 self.bytes = VecDeque::new();
             }
             End::Writer => self.writer = Side::Closed,
+        }
+    }
+
+    /// Somebody holds an end again that was closed: of a pipe that has a name. What was written before the reader's end was closed
+    /// is gone.
+    pub const fn open(&mut self, end: End) {
+        match end {
+            End::Reader => self.reader = Side::Open,
+            End::Writer => self.writer = Side::Open,
         }
     }
 

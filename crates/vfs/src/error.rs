@@ -9,6 +9,8 @@ use swos_abi::Errno;
 pub enum Error {
     /// Owner and mode forbid it.
     AccessDenied,
+    /// Something removed still holds the space that this needs: reclaim, and ask again. No program sees it.
+    Again,
     /// In use: a mount point, or a file system that is already mounted in this namespace.
     Busy,
     /// The file system found its own records inconsistent.
@@ -31,6 +33,8 @@ pub enum Error {
     NotFound,
     /// A component that is not the last one, or one before a `/`, is no directory.
     NotDirectory,
+    /// It is never allowed on such a node, whoever asks.
+    NotPermitted,
     /// The node or file system does not do this.
     NotSupported,
     /// The kernel has no memory for it.
@@ -41,6 +45,8 @@ pub enum Error {
     TooLarge,
     /// More than [`LINKS_MAX`](crate::LINKS_MAX) symbolic links.
     TooManyLinks,
+    /// The node has as many names as it can have.
+    TooManyNames,
     /// The mount is gone.
     Unmounted,
 }
@@ -51,6 +57,7 @@ impl Error {
     pub const fn errno(self) -> Errno {
         match self {
             Self::AccessDenied => Errno::ACCES,
+            Self::Again => Errno::AGAIN,
             Self::Busy => Errno::BUSY,
             Self::Corrupt => Errno::IO,
             Self::CrossMount => Errno::XDEV,
@@ -62,11 +69,13 @@ impl Error {
             Self::NotEmpty => Errno::NOTEMPTY,
             Self::NotFound => Errno::NOENT,
             Self::NotDirectory => Errno::NOTDIR,
+            Self::NotPermitted => Errno::PERM,
             Self::NotSupported => Errno::OPNOTSUPP,
             Self::OutOfMemory => Errno::NOMEM,
             Self::ReadOnly => Errno::ROFS,
             Self::TooLarge => Errno::FBIG,
             Self::TooManyLinks => Errno::LOOP,
+            Self::TooManyNames => Errno::MLINK,
             Self::Unmounted => Errno::NODEV,
         }
     }

@@ -1,8 +1,12 @@
 //! What a file system offers.
 
 use swos_path::Name;
+use swos_units::Frame;
 
-use crate::{Access, Attributes, Child, Cursor, DirectoryEntry, Error, Kind, NodeId, PageSource, Principal};
+use crate::{
+    Access, Attributes, Child, Cursor, DirectoryEntry, Error, Garbage, Kind, NodeId, PageSource, Principal,
+    Times, Usage, WriteAt, Written,
+};
 
 /// What [`FileSystem::create`] makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +17,28 @@ pub enum NewNode<'a> {
     File,
     /// A link to this path.
     Symlink(&'a [u8]),
+    /// A name for a pipe.
+    Fifo,
+}
+
+/// Where a file system that keeps bytes in frames has them from. A frame may be in use elsewhere too (mapped, being sent);
+/// then its bytes are not to change.
+pub trait FrameStore {
+    /// A frame of zeros; `None` = no memory to spare.
+    fn take(&mut self) -> Option<Frame>;
+
+    /// A frame with the same bytes that may be written: `frame` itself if it is in use nowhere else, or a copy, for which
+    /// `frame` was released. `None` = no memory, and `frame` is as it was.
+    fn unshare(&mut self, frame: Frame) -> Option<Frame>;
+
+    /// Writes into a frame that may be written, from `offset` on. It fits.
+    fn write(&mut self, frame: Frame, offset: usize, bytes: &[u8]);
+
+    /// Fills such a frame with zeros from `offset` to its end.
+    fn zero(&mut self, frame: Frame, offset: usize);
+
+    /// Gives a frame back.
+    fn release(&mut self, frame: Frame);
 }
 
 /// One file system. Every method answers at once; none waits for a device.
@@ -83,6 +109,31 @@ pub trait FileSystem: Send {
         Err(Error::NotSupported)
     }
 
+    /// The name of a directory in its parent; `None` for the topmost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], also for one that was removed, [`Error::NotDirectory`], [`Error::NotSupported`].
+    fn name(&self, directory: NodeId) -> Result<Option<Name<'_>>, Error> {
+        let _ = directory;
+        Err(Error::NotSupported)
+    }
+
+    /// Which device a node of [`Kind::Character`] is, in numbers that whoever attached the file system knows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::NotSupported`] if it is none.
+    fn device(&self, node: NodeId) -> Result<u32, Error> {
+        let _ = node;
+        Err(Error::NotSupported)
+    }
+
+    /// How much room there is; all zero where nothing can be changed.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
     /// Makes a node under a new name.
     ///
     /// # Errors
@@ -101,6 +152,24 @@ pub trait FileSystem: Send {
         Err(Error::ReadOnly)
     }
 
+    /// Gives a node that is no directory a further name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create), [`Error::NotPermitted`] for a directory, [`Error::AccessDenied`] unless `who` owns
+    /// the node, [`Error::TooManyNames`].
+    fn link(
+        &mut self,
+        who: Principal,
+        node: NodeId,
+        directory: NodeId,
+        name: Name<'_>,
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let _ = (who, node, directory, name, now_ns);
+        Err(Error::ReadOnly)
+    }
+
     /// Removes a name; `kind` says whether a directory (which must be empty) or anything else is meant. A file that is
     /// still open keeps its bytes until [`release`](Self::release).
     ///
@@ -108,12 +177,20 @@ pub trait FileSystem: Send {
     ///
     /// [`Error::ReadOnly`], [`Error::NotFound`], [`Error::NotEmpty`], [`Error::IsDirectory`], [`Error::NotDirectory`],
     /// [`Error::AccessDenied`].
-    fn unlink(&mut self, who: Principal, directory: NodeId, name: Name<'_>, kind: Kind) -> Result<(), Error> {
-        let _ = (who, directory, name, kind);
+    fn unlink(
+        &mut self,
+        who: Principal,
+        directory: NodeId,
+        name: Name<'_>,
+        kind: Kind,
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let _ = (who, directory, name, kind, now_ns);
         Err(Error::ReadOnly)
     }
 
-    /// Gives a node another name, in one step. A node that has the new name is replaced if its kind fits.
+    /// Gives a node another name, in one step. A node that has the new name is replaced if its kind fits; if it is the same
+    /// node, nothing happens.
     ///
     /// # Errors
     ///
@@ -123,18 +200,60 @@ pub trait FileSystem: Send {
         who: Principal,
         from: (NodeId, Name<'_>),
         to: (NodeId, Name<'_>),
+        now_ns: u64,
     ) -> Result<(), Error> {
-        let _ = (who, from, to);
+        let _ = (who, from, to, now_ns);
         Err(Error::ReadOnly)
     }
 
-    /// Cuts or grows a file.
+    /// Writes bytes of a file. Who may is decided at opening.
     ///
     /// # Errors
     ///
-    /// [`Error::ReadOnly`], [`Error::IsDirectory`], [`Error::NoSpace`], [`Error::TooLarge`].
-    fn set_size(&mut self, file: NodeId, size: u64, now_ns: u64) -> Result<(), Error> {
-        let _ = (file, size, now_ns);
+    /// If not a byte was taken: [`Error::ReadOnly`], [`Error::IsDirectory`], [`Error::Invalid`] if it has no bytes,
+    /// [`Error::NoSpace`], [`Error::OutOfMemory`], [`Error::TooLarge`], [`Error::Again`].
+    fn write(
+        &mut self,
+        file: NodeId,
+        at: WriteAt,
+        bytes: &[u8],
+        now_ns: u64,
+        frames: &mut dyn FrameStore,
+    ) -> Result<Written, Error> {
+        let _ = (file, at, bytes, now_ns, frames);
+        Err(Error::ReadOnly)
+    }
+
+    /// The frame of page `index`, to be written; made if nothing was written there yet. It stays the file system's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write), and [`Error::Invalid`] past the end.
+    fn page_to_write(
+        &mut self,
+        file: NodeId,
+        index: u64,
+        now_ns: u64,
+        frames: &mut dyn FrameStore,
+    ) -> Result<Frame, Error> {
+        let _ = (file, index, now_ns, frames);
+        Err(Error::ReadOnly)
+    }
+
+    /// Cuts or grows a file. What was cut off is garbage: see [`reclaim`](Self::reclaim).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`], [`Error::IsDirectory`], [`Error::Invalid`], [`Error::OutOfMemory`], [`Error::TooLarge`],
+    /// [`Error::Again`].
+    fn set_size(
+        &mut self,
+        file: NodeId,
+        size: u64,
+        now_ns: u64,
+        frames: &mut dyn FrameStore,
+    ) -> Result<(), Error> {
+        let _ = (file, size, now_ns, frames);
         Err(Error::ReadOnly)
     }
 
@@ -143,9 +262,41 @@ pub trait FileSystem: Send {
     /// # Errors
     ///
     /// [`Error::ReadOnly`], [`Error::AccessDenied`] unless `who` owns it.
-    fn set_mode(&mut self, who: Principal, node: NodeId, mode: u32) -> Result<(), Error> {
-        let _ = (who, node, mode);
+    fn set_mode(&mut self, who: Principal, node: NodeId, mode: u32, now_ns: u64) -> Result<(), Error> {
+        let _ = (who, node, mode, now_ns);
         Err(Error::ReadOnly)
+    }
+
+    /// Gives a node away, with what it counts in quotas.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`], [`Error::AccessDenied`] unless `who` owns it, [`Error::NoSpace`] if the new owner has none.
+    fn set_owner(
+        &mut self,
+        who: Principal,
+        node: NodeId,
+        owner: Principal,
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let _ = (who, node, owner, now_ns);
+        Err(Error::ReadOnly)
+    }
+
+    /// Changes times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`], [`Error::AccessDenied`] unless `who` owns it.
+    fn set_times(&mut self, who: Principal, node: NodeId, times: Times, now_ns: u64) -> Result<(), Error> {
+        let _ = (who, node, times, now_ns);
+        Err(Error::ReadOnly)
+    }
+
+    /// Gives back up to `limit` frames and nodes of what was removed.
+    fn reclaim(&mut self, limit: u32, frames: &mut dyn FrameStore) -> Garbage {
+        let _ = (limit, frames);
+        Garbage::None
     }
 
     /// A handle to `node` was opened: it stays valid until as many [`release`](Self::release).

@@ -26,10 +26,11 @@ mod open_file;
 mod resolve;
 
 pub use error::Error;
-pub use filesystem::{FileSystem, NewNode};
+pub use filesystem::{FileSystem, FrameStore, NewNode};
 pub use namespace::{Namespace, Vfs};
 pub use node::{
-    Access, Attributes, Child, Cursor, DirectoryEntry, Kind, MountId, NodeId, PageSource, Principal, VnodeId,
+    Access, Attributes, Child, Cursor, DirectoryEntry, Garbage, Kind, MountId, NodeId, PageSource, Principal,
+    Times, Usage, VnodeId, WriteAt, Written,
 };
 pub use open_file::{OpenFile, Whence};
 pub use resolve::{EntryAt, LINKS_MAX, LastLink, Resolved, Scope, WALK_BYTES_MAX};

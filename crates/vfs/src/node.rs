@@ -46,6 +46,10 @@ pub enum Kind {
     File,
     /// Holds a path.
     Symlink,
+    /// A name at which two programs find one pipe.
+    Fifo,
+    /// A device that takes and gives bytes.
+    Character,
 }
 
 impl Kind {
@@ -56,6 +60,8 @@ impl Kind {
             Self::Directory => Node::DIRECTORY.0,
             Self::File => Node::REGULAR.0,
             Self::Symlink => Node::SYMLINK.0,
+            Self::Fifo => Node::FIFO.0,
+            Self::Character => Node::CHARACTER.0,
         }
     }
 }
@@ -69,6 +75,8 @@ pub enum Access {
     Write,
     /// Start it as a program.
     Execute,
+    /// Look names up in it.
+    Search,
 }
 
 /// What a name leads to.
@@ -93,8 +101,14 @@ pub struct Attributes {
     pub size: u64,
     /// Names that lead to it.
     pub links: u32,
-    /// Last change of the bytes, nanoseconds since 1970; 0 = unknown.
+    /// Bytes that are stored: less than `size` where nothing was written.
+    pub allocated: u64,
+    /// Last change of the bytes, nanoseconds since 1970; 0 = unknown. So are the next two.
     pub modified_ns: u64,
+    /// Last change of anything, names and modes included.
+    pub changed_ns: u64,
+    /// When it was last said to be read. Reading does not say so: a read would be a write.
+    pub accessed_ns: u64,
     /// SHA-256 of a file's bytes, where it is at hand.
     pub content_hash: Option<[u8; 32]>,
 }
@@ -113,6 +127,9 @@ impl Attributes {
             hash_known: u32::from(self.content_hash.is_some()),
             modified_ns: self.modified_ns,
             content_hash: self.content_hash.unwrap_or_default(),
+            allocated: self.allocated,
+            changed_ns: self.changed_ns,
+            accessed_ns: self.accessed_ns,
         }
     }
 }
@@ -144,4 +161,54 @@ pub enum PageSource {
     Frame(Frame),
     /// Nothing was ever written there: zeros.
     Hole,
+}
+
+/// Where a write starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WriteAt {
+    /// So many bytes behind the start.
+    Offset(u64),
+    /// At the end, whatever it is then.
+    End,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// Bytes taken, less than asked for when space ran out.
+    pub count: usize,
+    /// Where they end in the file.
+    pub end: u64,
+}
+
+/// New times of a node; `None` leaves one as it is. Nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Times {
+    /// Last read.
+    pub accessed_ns: Option<u64>,
+    /// Last change of the bytes.
+    pub modified_ns: Option<u64>,
+}
+
+/// Room in a file system.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Usage {
+    /// Pages that it may hold.
+    pub pages: u64,
+    /// Pages that it holds.
+    pub pages_used: u64,
+    /// Nodes that it may hold.
+    pub nodes: u64,
+    /// Nodes that it holds.
+    pub nodes_used: u64,
+}
+
+/// Whether anything removed still holds memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Garbage {
+    /// Nothing does.
+    None,
+    /// Some does: ask again.
+    Left,
 }

@@ -188,6 +188,41 @@ impl Vfs {
         Ok(Some(VnodeId { mount: at.mount, node: parent }))
     }
 
+    /// The absolute path of a directory, written to the end of `buffer`, which a path of any length fits into; returns where
+    /// it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] if it was removed or lies outside of the root, [`Error::NameTooLong`] if its path is.
+    pub fn path_of(
+        &self,
+        scope: &Scope<'_>,
+        mut directory: VnodeId,
+        buffer: &mut [u8; swos_path::PATH_MAX],
+    ) -> Result<usize, Error> {
+        let mut start = buffer.len();
+        let mut put = |bytes: &[u8]| {
+            let at = start.checked_sub(bytes.len()).ok_or(Error::NameTooLong)?;
+            buffer[at..start].copy_from_slice(bytes);
+            start = at;
+            Ok::<(), Error>(())
+        };
+        if directory == scope.root {
+            put(b"/")?;
+        }
+        while directory != scope.root {
+            while let Some(covered) = scope.namespace.beneath(directory) {
+                directory = covered;
+            }
+            let file_system = self.file_system(directory.mount)?;
+            let name = file_system.name(directory.node)?.ok_or(Error::NotFound)?;
+            put(name.as_bytes())?;
+            put(b"/")?;
+            directory = self.above(scope.namespace, directory)?.ok_or(Error::NotFound)?;
+        }
+        Ok(start)
+    }
+
     fn check_confined(&self, scope: &Scope<'_>, at: VnodeId) -> Result<(), Error> {
         if self.is_within(scope.namespace, at, scope.root) { Ok(()) } else { Err(Error::NotFound) }
     }

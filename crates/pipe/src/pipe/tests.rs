@@ -104,3 +104,20 @@ fn the_ends_end() {
     }
     assert_eq!(pipe.write(b"", Piece::Whole).unwrap().count, 0);
 }
+
+#[test]
+fn an_end_can_be_opened_again() {
+    let mut pipe = Pipe::new(CAPACITY);
+    let _ = pipe.write(b"lost", Piece::Whole).unwrap();
+    pipe.close(End::Reader);
+    assert_eq!(pipe.write(b"x", Piece::Whole), Err(Error::NoReader));
+    pipe.open(End::Reader);
+    assert_eq!(pipe.peek(), Err(Error::WouldBlock));
+    let _ = pipe.write(b"found", Piece::Whole).unwrap();
+    pipe.close(End::Writer);
+    assert_eq!(pipe.readiness(End::Reader) & POLL_HUP, POLL_HUP);
+    pipe.open(End::Writer);
+    assert_eq!((pipe.readiness(End::Reader), pipe.peek().unwrap()[0]), (POLL_IN, &b"found"[..]));
+    let _ = pipe.consume(5);
+    assert_eq!(pipe.peek(), Err(Error::WouldBlock));
+}

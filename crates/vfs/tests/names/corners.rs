@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use swos_path::{Name, Path};
+use swos_units::Frame;
 use swos_vfs::{
-    Error, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Scope, Vfs, VnodeId, WALK_BYTES_MAX,
+    Error, FrameStore, Garbage, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Scope, Times, Usage,
+    Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -172,6 +174,76 @@ fn an_id_of_a_detached_file_system_stays_dead() {
     assert!(vfs.attributes(vfs.root_of(second).unwrap()).is_ok());
 }
 
+/// No memory.
+struct NoFrames;
+
+impl FrameStore for NoFrames {
+    fn take(&mut self) -> Option<Frame> {
+        None
+    }
+
+    fn unshare(&mut self, _: Frame) -> Option<Frame> {
+        None
+    }
+
+    fn write(&mut self, _: Frame, _: usize, _: &[u8]) {}
+
+    fn zero(&mut self, _: Frame, _: usize) {}
+
+    fn release(&mut self, _: Frame) {}
+}
+
+#[test]
+fn a_directory_knows_its_path_through_mounts_and_links_up_to_the_root() {
+    let mut lower = MemFs::new();
+    let tmp = lower.add(0, b"tmp", directory()).unwrap();
+    let jail = lower.add(0, b"jail", directory()).unwrap();
+    let mut upper = MemFs::new();
+    let deep = upper.add(0, b"a", directory()).unwrap();
+    let deep = upper.add(deep, b"bc", directory()).unwrap();
+    let mut vfs = Vfs::new();
+    let (lower, upper) = (vfs.attach(Box::new(lower)).unwrap(), vfs.attach(Box::new(upper)).unwrap());
+    let mut namespace = Namespace::new(vfs.root_of(lower).unwrap());
+    let node = |mount, at| VnodeId { mount, node: NodeId(at as u64) };
+    namespace.mount(&vfs, node(lower, tmp), vfs.root_of(upper).unwrap()).unwrap();
+    let path = |root, at| {
+        let mut buffer = [0; swos_path::PATH_MAX];
+        let scope = Scope { namespace: &namespace, root, start: root, who: WHO };
+        let start = vfs.path_of(&scope, at, &mut buffer)?;
+        Ok(String::from_utf8(buffer[start..].to_vec()).unwrap())
+    };
+    let top = namespace.root();
+    assert_eq!(path(top, top), Ok("/".into()));
+    assert_eq!(path(top, node(lower, jail)), Ok("/jail".into()));
+    assert_eq!(path(top, node(upper, 0)), Ok("/tmp".into()));
+    assert_eq!(path(top, node(upper, deep)), Ok("/tmp/a/bc".into()));
+    assert_eq!(path(node(upper, 0), node(upper, deep)), Ok("/a/bc".into()));
+    assert_eq!(path(node(lower, jail), node(upper, deep)), Err(Error::NotFound));
+}
+
+#[test]
+fn a_path_that_no_call_would_take_is_refused_and_so_is_the_way_up_from_there() {
+    let mut tree = MemFs::new();
+    let mut at = 0;
+    let mut depths = Vec::new();
+    for _ in 0..WALK_BYTES_MAX + 2 {
+        at = tree.add(at, b"d", directory()).unwrap();
+        depths.push(at);
+    }
+    let (vfs, namespace) = alone(tree);
+    let node = |depth: usize| VnodeId { mount: namespace.root().mount, node: NodeId(depths[depth] as u64) };
+    let mut buffer = [0; swos_path::PATH_MAX];
+    let length = |at, buffer: &mut _| vfs.path_of(&scope(&namespace), at, buffer).map(|start| 4096 - start);
+    assert_eq!(length(node(2047), &mut buffer), Ok(4096));
+    assert_eq!(length(node(2048), &mut buffer), Err(Error::NameTooLong));
+    let up = |at| {
+        let scope = Scope { start: at, ..scope(&namespace) };
+        vfs.resolve(&scope, Path::new(b"..").unwrap(), LastLink::Follow).map(|found| found.vnode)
+    };
+    assert_eq!(up(node(3000)), Ok(node(2999)));
+    assert_eq!(up(node(WALK_BYTES_MAX)), Err(Error::NameTooLong));
+}
+
 #[test]
 fn a_file_system_that_says_nothing_else_is_read_only() {
     let mut vfs = Vfs::new();
@@ -180,10 +252,18 @@ fn a_file_system_that_says_nothing_else_is_read_only() {
     let name = Name::new(b"n").unwrap();
     let root = NodeId(0);
     assert_eq!(file_system.create(WHO, root, name, NewNode::File, 0, 0), Err(Error::ReadOnly));
-    assert_eq!(file_system.unlink(WHO, root, name, Kind::File), Err(Error::ReadOnly));
-    assert_eq!(file_system.rename(WHO, (root, name), (root, name)), Err(Error::ReadOnly));
-    assert_eq!(file_system.set_size(root, 0, 0), Err(Error::ReadOnly));
-    assert_eq!(file_system.set_mode(WHO, root, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.link(WHO, root, root, name, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.unlink(WHO, root, name, Kind::File, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.rename(WHO, (root, name), (root, name), 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.write(root, WriteAt::End, b"x", 0, &mut NoFrames), Err(Error::ReadOnly));
+    assert_eq!(file_system.page_to_write(root, 0, 0, &mut NoFrames), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_size(root, 0, 0, &mut NoFrames), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_mode(WHO, root, 0, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_owner(WHO, root, WHO, 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.set_times(WHO, root, Times::default(), 0), Err(Error::ReadOnly));
+    assert_eq!(file_system.reclaim(1, &mut NoFrames), Garbage::None);
+    assert_eq!(file_system.usage(), Usage::default());
+    assert_eq!(file_system.device(root), Err(Error::NotSupported));
     assert_eq!(file_system.read(root, 0, &mut []), Err(Error::NotSupported));
 }
 

@@ -63,6 +63,14 @@ impl FileSystem for MemFs {
         Ok(Child { node: NodeId(at as u64), kind: self.kind(at) })
     }
 
+    fn name(&self, directory: NodeId) -> Result<Option<Name<'_>>, Error> {
+        let parent = self.at(directory).0;
+        let Node::Directory(siblings) = &self.nodes[parent].1 else { unreachable!() };
+        let me = usize::try_from(directory.0).unwrap();
+        let name = siblings.iter().find(|&(_, &at)| at == me).map(|(name, _)| name);
+        Ok(name.map(|name| Name::new(name).unwrap()))
+    }
+
     fn parent(&self, directory: NodeId) -> Result<NodeId, Error> {
         Ok(NodeId(self.at(directory).0 as u64))
     }
@@ -76,7 +84,18 @@ impl FileSystem for MemFs {
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, Error> {
         let kind = self.kind(usize::try_from(node.0).unwrap());
-        Ok(Attributes { kind, mode: 0, owner: WHO, size: 0, links: 1, modified_ns: 0, content_hash: None })
+        Ok(Attributes {
+            kind,
+            mode: 0,
+            owner: WHO,
+            size: 0,
+            links: 1,
+            allocated: 0,
+            modified_ns: 0,
+            changed_ns: 0,
+            accessed_ns: 0,
+            content_hash: None,
+        })
     }
 
     fn access(&self, _: Principal, _: NodeId, _: Access) -> Result<(), Error> {
