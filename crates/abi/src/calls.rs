@@ -147,7 +147,7 @@ calls! {
     38 NR_STAT Stat stat(directory: Handle, path: u64, path_len: u64, flags: u32, record: u64, size: u64) -> "size of the record", "FS_READ", "Fills a `Stat` for a path; flag `NO_FOLLOW` asks about a link itself.";
     39 NR_READDIR Readdir readdir(handle: Handle, buffer: u64, length: u64) -> "bytes filled, 0 = end", "READ", "Fills the buffer with directory entries and advances the position.";
     40 NR_POLL Poll poll(items: u64, count: u64, timeout_ns: u64) -> "items ready", "-", "Waits until one of the handles is ready.";
-    41 NR_SENDFILE Sendfile sendfile(socket: Handle, file: Handle, offset: u64, length: u64, head: u64, head_len: u64) -> "bytes taken, those of the head included", "WRITE on the socket, READ on the file", "Sends the `head_len` bytes at `head` (so that they share segments with what follows), then bytes of a file from the page cache, without a copy through the program.";
+    41 NR_SENDFILE Sendfile sendfile(to: Handle, file: Handle, offset: u64, length: u64, head: u64, head_len: u64) -> "bytes taken, those of the head included", "WRITE on `to`, READ on the file", "Sends the `head_len` bytes at `head` (so that they share segments with what follows), then bytes of a file, without a copy through the program, to a stream socket. To a pipe or another file without a head: there it writes at the position.";
     42 NR_HANDLE_DUPLICATE HandleDuplicate handle_duplicate(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights.";
     43 NR_HANDLE_RIGHTS HandleRights handle_rights(handle: Handle) -> "rights", "-", "Returns the rights that the handle has.";
     44 NR_HANDLE_RESTRICT HandleRestrict handle_restrict(handle: Handle, rights: u32) -> "rights left", "-", "Drops all rights but these.";
@@ -189,6 +189,21 @@ calls! {
 
     100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
     101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";
+    102 NR_SET_SIZE SetSize set_size(handle: Handle, size: u64) -> "0", "WRITE", "Cuts a file, or grows it with zeros that take no room.";
+    103 NR_SYNC Sync sync(handle: Handle) -> "0", "-", "Returns when what was written is as safe as it gets; in memory it is at once. INVAL for what is no file.";
+    104 NR_SET_MODE SetMode set_mode(directory: Handle, path: u64, path_len: u64, flags: u32, mode: u32) -> "0", "TMP_WRITE, own the file; SETATTR on the handle without a path", "Changes permission bits. An empty path means what the handle is open on; flag `NO_FOLLOW` a link itself.";
+    105 NR_SET_OWNER SetOwner set_owner(directory: Handle, path: u64, path_len: u64, flags: u32, owner: u32) -> "0", "TMP_WRITE, own the file, LOGIN to give it away; SETATTR on the handle without a path", "Gives a file to another principal, with what it counts in quotas.";
+    106 NR_SET_TIMES SetTimes set_times(directory: Handle, path: u64, path_len: u64, flags: u32, times: u64, size: u64) -> "0", "TMP_WRITE, own the file; SETATTR on the handle without a path", "Sets the times in a `FileTimes`.";
+    107 NR_MKDIR Mkdir mkdir(directory: Handle, path: u64, path_len: u64, mode: u32) -> "0", "TMP_WRITE", "Makes an empty directory.";
+    108 NR_UNLINK Unlink unlink(directory: Handle, path: u64, path_len: u64, flags: u32) -> "0", "TMP_WRITE", "Removes a name; with `UNLINK_DIRECTORY` that of an empty directory.";
+    109 NR_RENAME Rename rename(from_directory: Handle, from: u64, from_len: u64, to_directory: Handle, to: u64, to_len: u64) -> "0", "TMP_WRITE", "Gives a node another name in one step, in place of what has that name. Within one file system (XDEV).";
+    110 NR_LINK Link link(from_directory: Handle, from: u64, from_len: u64, to_directory: Handle, to: u64, to_len: u64) -> "0", "TMP_WRITE, own the file", "Gives a node that is no directory a further name.";
+    111 NR_SYMLINK Symlink symlink(target: u64, target_len: u64, directory: Handle, path: u64, path_len: u64) -> "0", "TMP_WRITE", "Makes a symbolic link that leads to `target`, whether that exists or not.";
+    112 NR_MKFIFO Mkfifo mkfifo(directory: Handle, path: u64, path_len: u64, mode: u32) -> "0", "TMP_WRITE", "Makes a name at which programs that open it find one pipe.";
+    113 NR_GETCWD Getcwd getcwd(buffer: u64, length: u64) -> "bytes filled", "-", "Fills in the path of the current directory; NOENT if it was removed or lies outside of the root.";
+    114 NR_READV Readv readv(handle: Handle, pieces: u64, count: u64) -> "bytes read, 0 = end", "READ", "Reads into an array of at most 64 `MemoryPiece`s, one after the other.";
+    115 NR_WRITEV Writev writev(handle: Handle, pieces: u64, count: u64) -> "bytes written", "WRITE", "Writes an array of at most 64 `MemoryPiece`s as one.";
+    116 NR_FILE_SYSTEM_INFO FileSystemInfoOf file_system_info(directory: Handle, path: u64, path_len: u64, record: u64, size: u64) -> "size of the record", "FS_READ", "Fills a `FileSystemInfo` for what holds the path.";
 
     150 NR_LIMITS_GET LimitsGet limits_get(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessLimits` with what the process may use.";
     151 NR_LIMITS_SET LimitsSet limits_set(record: u64, size: u64) -> "0", "-", "Lowers limits to those of a `ProcessLimits`; one that is 0 or higher stays as it is. What is open or mapped beyond stays.";

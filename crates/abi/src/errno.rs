@@ -27,6 +27,7 @@ errnos! {
     SRCH = 3, "No such process or thread.";
     INTR = 4, "Interrupted by a signal.";
     IO = 5, "The device failed, or what it returned did not pass verification.";
+    NXIO = 6, "Nobody has the other end open, and the caller was not to wait.";
     TOOBIG = 7, "Arguments and environment are too long.";
     NOEXEC = 8, "Not a program this system runs: malformed, foreign, or writable and executable at once.";
     BADF = 9, "The number names no open handle of this process.";

@@ -99,9 +99,70 @@ pub struct Stat {
     pub modified_ns: u64,
     /// SHA-256 of the bytes, where the file system has it at hand.
     pub content_hash: [u8; 32],
+    /// Bytes that are stored: less than `size` where nothing was written.
+    pub allocated: u64,
+    /// Last change of anything, names and modes included, nanoseconds since 1970; 0 = unknown.
+    pub changed_ns: u64,
+    /// When it was last said to be read (`set_times`; reading does not say so), nanoseconds since 1970; 0 = unknown.
+    pub accessed_ns: u64,
 }
 
-static_assertions::assert_eq_size!(Stat, [u8; 80]);
+static_assertions::assert_eq_size!(Stat, [u8; 104]);
+
+/// In `unlink`: the name is that of an empty directory.
+pub const UNLINK_DIRECTORY: u32 = 1;
+
+/// In [`FileTimes`]: the time of the call.
+pub const TIME_NOW: u64 = u64::MAX - 1;
+/// In [`FileTimes`]: as it was.
+pub const TIME_OMIT: u64 = u64::MAX;
+
+/// New times of a file, nanoseconds since 1970, [`TIME_NOW`] or [`TIME_OMIT`]: argument of `set_times`.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct FileTimes {
+    /// Last read.
+    pub accessed_ns: u64,
+    /// Last change of the bytes.
+    pub modified_ns: u64,
+}
+
+static_assertions::assert_eq_size!(FileTimes, [u8; 16]);
+
+/// Room in a file system: answer of `file_system_info`.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct FileSystemInfo {
+    /// Identifies the file system, as in [`Stat::device`].
+    pub device: u64,
+    /// Bytes in a page.
+    pub page_size: u64,
+    /// Pages that it may hold; 0 where nothing can be written.
+    pub pages: u64,
+    /// Pages that it holds.
+    pub pages_used: u64,
+    /// Nodes that it may hold.
+    pub nodes: u64,
+    /// Nodes that it holds.
+    pub nodes_used: u64,
+}
+
+static_assertions::assert_eq_size!(FileSystemInfo, [u8; 48]);
+
+/// Pieces of memory that `readv` and `writev` take at most.
+pub const PIECES_MAX: u64 = 64;
+
+/// A piece of a program's memory, for `readv` and `writev`.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct MemoryPiece {
+    /// Where it starts.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+}
+
+static_assertions::assert_eq_size!(MemoryPiece, [u8; 16]);
 
 /// Length of [`DirentHeader`], which each entry starts with.
 pub const DIRENT_HEADER: usize = 24;

@@ -169,7 +169,9 @@ impl<M: Machine> Kernel<M> {
                     .attach(Box::new(BaseFs::new(image.index, self.files.disk())))
                     .map_err(|error| alloc::format!("mount: {error}"))?;
                 let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
-                *self.files.names.lock() = Some(Names { vfs, namespace: Namespace::new(root), root });
+                let namespace = Namespace::new(root);
+                *self.files.names.lock() = Some(Names { vfs, namespace, root, writable: [None; 3] });
+                self.mount_writable();
                 *self.files.verifier.lock() = Some(image.blocks);
                 self.log(
                     Level::Info,

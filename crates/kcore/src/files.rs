@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use core::{
     fmt,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use swos_abi::Errno;
@@ -15,7 +15,7 @@ use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError,
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
 use swos_units::Frame;
-use swos_vfs::{Attributes, Namespace, PageSource, Vfs, VnodeId};
+use swos_vfs::{Attributes, MountId, Namespace, PageSource, Vfs, VnodeId};
 
 use crate::{
     Kernel, Machine,
@@ -44,6 +44,8 @@ pub(crate) struct Files {
     /// Number of the selected disk, and whole blocks on it.
     disk: AtomicU32,
     blocks: AtomicU64,
+    /// Something that was removed may still hold memory.
+    pub(crate) garbage: AtomicBool,
 }
 
 /// Names, and where they lead.
@@ -51,6 +53,8 @@ pub(crate) struct Names {
     pub(crate) vfs: Vfs,
     pub(crate) namespace: Namespace,
     pub(crate) root: VnodeId,
+    /// What can hold something that was removed.
+    pub(crate) writable: [Option<MountId>; 3],
 }
 
 /// The page cache and the disk queue behind it.
@@ -108,6 +112,7 @@ impl Files {
             verifier: Lock::new(ranks::VERIFIER, None),
             disk: AtomicU32::new(0),
             blocks: AtomicU64::new(blocks),
+            garbage: AtomicBool::new(false),
         }
     }
 
@@ -161,17 +166,25 @@ impl<M: Machine> Kernel<M> {
         vnode: VnodeId,
         index: u64,
     ) -> PageWanted {
-        match self.page_source(vnode, index) {
-            Ok(Some(PageSource::Cached(key))) => self.block_page(thread, key.page),
-            Ok(Some(PageSource::Frame(frame))) => {
+        let source = {
+            let names = self.files.names.lock();
+            let source = names
+                .as_ref()
+                .and_then(|names| names.vfs.file_system(vnode.mount).ok()?.page(vnode.node, index).ok()?);
+            if let Some(PageSource::Frame(frame)) = source {
+                // Before the lock goes, with which the file could be cut.
                 self.machine.share_frame(frame);
-                PageWanted::Ready(frame)
             }
-            Ok(Some(PageSource::Hole)) => self.frame().map_or(PageWanted::NoMemory, |frame| {
-                self.machine.zero_frame(frame);
-                PageWanted::Ready(frame)
-            }),
-            Ok(None) | Err(_) => PageWanted::Failed,
+            source
+        };
+        match source {
+            Some(PageSource::Cached(key)) => self.block_page(thread, key.page),
+            Some(PageSource::Frame(frame)) => PageWanted::Ready(frame),
+            Some(PageSource::Hole) => {
+                self.machine.share_frame(self.zero_page);
+                PageWanted::Ready(self.zero_page)
+            }
+            None => PageWanted::Failed,
         }
     }
 
@@ -452,9 +465,17 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn close_file(&self, file: &File) {
         self.objects_open.fetch_sub(1, Ordering::Relaxed);
         let vnode = file.open.lock().open.vnode;
+        self.release_node(vnode);
+    }
+
+    /// A handle to a node is gone.
+    pub(crate) fn release_node(&self, vnode: VnodeId) {
         let mut names = self.files.names.lock();
         if let Some(Ok(file_system)) = names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount)) {
             file_system.release(vnode.node);
+        }
+        if names.as_ref().is_some_and(|names| names.root.mount != vnode.mount) {
+            self.litter();
         }
     }
 }

@@ -47,6 +47,7 @@ mod usage;
 mod user;
 mod wait;
 mod work;
+mod writable;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
 use core::{
@@ -94,6 +95,9 @@ pub struct Kernel<M: Machine> {
     waits: Lock<wait::WaitTable<M>>,
     asids: Lock<(AsidPool<{ space::CPUS_MAX }>, Vec<Tag>)>,
     time_page: Frame,
+    /// Zeros: what was never written of a file. Nobody writes it.
+    zero_page: Frame,
+    realtime_at_boot_ns: u64,
     files: files::Files,
     objects_open: AtomicU32,
     net: Lock<net::Net<M>>,
@@ -109,6 +113,7 @@ pub struct Kernel<M: Machine> {
     last_object: AtomicU64,
     dead_memory: Lock<memory::Dead>,
     dying_memory: AtomicU32,
+    fifos: Lock<pipe::Fifos<M>>,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -161,7 +166,11 @@ impl<M: Machine> Kernel<M> {
         let mut random = random::Random::new(entropy);
         let time_page = machine.alloc_frame()?;
         machine.zero_frame(time_page);
-        machine.write_frame(time_page, 0, machine.time_page().as_bytes());
+        // Read once: a clock that ticks in seconds would give each reader another start.
+        let times = machine.time_page();
+        machine.write_frame(time_page, 0, times.as_bytes());
+        let zero_page = machine.alloc_frame()?;
+        machine.zero_frame(zero_page);
         let seed = [random.next_or_time(&machine), random.next_or_time(&machine)];
         let asid_width = machine.asid_width();
         let net = net::Net::new(&machine, &mut random);
@@ -179,6 +188,8 @@ impl<M: Machine> Kernel<M> {
             waits: Lock::new(ranks::WAITS, FutexTable::new(SeededHash::new(seed))),
             asids: Lock::new(ranks::ASIDS, (AsidPool::new(asid_width), vec![Tag::default(); count])),
             time_page,
+            zero_page,
+            realtime_at_boot_ns: times.realtime_at_boot_ns,
             files: files::Files::new(seed[0], machine.block_count()),
             objects_open: AtomicU32::new(0),
             net: Lock::new(ranks::NET, net),
@@ -194,6 +205,7 @@ impl<M: Machine> Kernel<M> {
             last_object: AtomicU64::new(0),
             dead_memory: Lock::new(ranks::DEAD_MEMORY, None),
             dying_memory: AtomicU32::new(0),
+            fifos: Lock::new(ranks::FIFOS, Vec::new()),
             random: Lock::new(ranks::RANDOM, random),
             log: Lock::new(ranks::LOG, log),
             counters: Counters::default(),

@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use swos_abi::{Errno, POLL_IN, POLL_OUT};
 use swos_blockio::ReadAhead;
+use swos_devfs::Device;
 use swos_sync::Lock;
-use swos_vfs::OpenFile;
+use swos_vfs::{OpenFile, VnodeId};
 
 use crate::{
     Kernel, Machine, endpoint::EndpointEnd, memory::MemoryObject, net::Socket, pipe::PipeEnd,
@@ -29,6 +30,8 @@ pub(crate) enum Object<M: Machine> {
     Ready(Arc<ReadySet<M>>),
     /// A memory object.
     Memory(Arc<MemoryObject>),
+    /// A device of bytes.
+    Device(Arc<OpenDevice>),
 }
 
 impl<M: Machine> Clone for Object<M> {
@@ -41,6 +44,7 @@ impl<M: Machine> Clone for Object<M> {
             Self::Endpoint(end) => Self::Endpoint(end.clone()),
             Self::Ready(set) => Self::Ready(set.clone()),
             Self::Memory(memory) => Self::Memory(memory.clone()),
+            Self::Device(device) => Self::Device(device.clone()),
         }
     }
 }
@@ -78,10 +82,20 @@ pub(crate) struct OpenState {
     pub(crate) read_ahead: ReadAhead,
 }
 
+/// An open device that never waits.
+#[derive(Debug)]
+pub(crate) struct OpenDevice {
+    pub(crate) device: Device,
+    pub(crate) vnode: VnodeId,
+    pub(crate) count: OpenCount,
+}
+
 /// An open console.
 #[derive(Debug)]
 pub(crate) struct Console {
     pub(crate) nonblock: AtomicBool,
+    /// The name at which it was opened, if it was.
+    pub(crate) vnode: Option<VnodeId>,
     pub(crate) count: OpenCount,
 }
 
@@ -95,6 +109,7 @@ impl<M: Machine> Object<M> {
             Self::Endpoint(end) => &end.count,
             Self::Ready(set) => &set.count,
             Self::Memory(memory) => &memory.count,
+            Self::Device(device) => &device.count,
         }
     }
 
@@ -105,7 +120,7 @@ impl<M: Machine> Object<M> {
             Self::Socket(socket) => socket.nonblock.load(Ordering::Relaxed),
             Self::Pipe(end) => end.nonblock.load(Ordering::Relaxed),
             Self::Endpoint(end) => end.nonblock.load(Ordering::Relaxed),
-            Self::File(_) | Self::Ready(_) | Self::Memory(_) => false,
+            Self::File(_) | Self::Ready(_) | Self::Memory(_) | Self::Device(_) => false,
         }
     }
 
@@ -124,7 +139,16 @@ impl<M: Machine> Kernel<M> {
         }
         match object {
             Object::File(file) => self.close_file(&file),
-            Object::Console(_) => {}
+            Object::Console(console) => {
+                if let Some(vnode) = console.vnode {
+                    self.objects_open.fetch_sub(1, Ordering::Relaxed);
+                    self.release_node(vnode);
+                }
+            }
+            Object::Device(device) => {
+                self.objects_open.fetch_sub(1, Ordering::Relaxed);
+                self.release_node(device.vnode);
+            }
             Object::Socket(socket) => self.close_socket(&socket),
             Object::Pipe(end) => self.close_pipe_end(&end),
             Object::Endpoint(end) => self.close_endpoint_end(&end),
@@ -136,7 +160,7 @@ impl<M: Machine> Kernel<M> {
     /// What holds of an object now, as `POLL_*` bits.
     pub(crate) fn readiness(&self, object: &Object<M>) -> u16 {
         match object {
-            Object::File(_) | Object::Memory(_) => POLL_IN | POLL_OUT,
+            Object::File(_) | Object::Memory(_) | Object::Device(_) => POLL_IN | POLL_OUT,
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
             Object::Pipe(end) => end.readiness(),
@@ -155,7 +179,7 @@ impl<M: Machine> Kernel<M> {
     /// What a thread that waits for a change of this object registers for; `None` = it never changes.
     pub(crate) fn wait_key(object: &Object<M>) -> Option<WaitKey> {
         match object {
-            Object::File(_) | Object::Memory(_) => None,
+            Object::File(_) | Object::Memory(_) | Object::Device(_) => None,
             Object::Console(_) => Some(WaitKey::Console),
             Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
             Object::Pipe(end) => Some(end.wait_key()),
@@ -171,6 +195,8 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Pipe(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Endpoint(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
+            // It has no effect there.
+            Object::Device(_) => {}
             Object::File(_) | Object::Ready(_) | Object::Memory(_) => return Err(Errno::NOTTY),
         }
         Ok(())

@@ -1,15 +1,27 @@
 //! Pipes: the ends that handles name, and who hears of a change.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
+use swos_abi::Errno;
 use swos_pipe::{End, Pipe};
 use swos_sync::Lock;
+use swos_vfs::VnodeId;
 
-use crate::{Kernel, Machine, object::OpenCount, ranks, ready::Watchers, wait::WaitKey};
+use crate::{
+    Kernel, Machine,
+    object::OpenCount,
+    ranks,
+    ready::Watchers,
+    thread::Thread,
+    wait::{Stop, WaitKey},
+};
+
+/// In a thread's progress: its call to open has waited for the other end.
+const WAITED: u64 = 1;
 
 /// One end of a pipe, which handles name.
 pub(crate) struct PipeEnd<M: Machine> {
@@ -17,6 +29,8 @@ pub(crate) struct PipeEnd<M: Machine> {
     pub(crate) nonblock: AtomicBool,
     pub(crate) count: OpenCount,
     pub(crate) shared: Arc<SharedPipe<M>>,
+    /// The name at which it was found, if it has one.
+    name: Option<VnodeId>,
 }
 
 /// What both ends share.
@@ -27,7 +41,12 @@ pub(crate) struct SharedPipe<M: Machine> {
     pub(crate) reading: AtomicBool,
     reader_watchers: Lock<Watchers<M>>,
     writer_watchers: Lock<Watchers<M>>,
+    /// How often each end is open, of a pipe with a name: the reader's, the writer's. Changed with the table of those locked.
+    opens: [AtomicU32; 2],
 }
+
+/// The pipes with a name that are open, by name.
+pub(crate) type Fifos<M> = Vec<(VnodeId, Arc<SharedPipe<M>>)>;
 
 impl<M: Machine> SharedPipe<M> {
     /// Its number among what threads wait for. The two ends have two numbers, so that readers are not woken for writers.
@@ -37,6 +56,14 @@ impl<M: Machine> SharedPipe<M> {
             End::Writer => 1,
         };
         WaitKey::Pipe { id: self.id * 2 + side }
+    }
+
+    const fn opens(&self, end: End) -> &AtomicU32 {
+        let [reader, writer] = &self.opens;
+        match end {
+            End::Reader => reader,
+            End::Writer => writer,
+        }
     }
 
     const fn watchers(&self, end: End) -> &Lock<Watchers<M>> {
@@ -60,24 +87,100 @@ impl<M: Machine> PipeEnd<M> {
         self.shared.pipe.lock().readiness(self.end)
     }
 
-    fn new(shared: &Arc<SharedPipe<M>>, end: End, nonblock: bool) -> Arc<Self> {
+    fn new(shared: &Arc<SharedPipe<M>>, end: End, nonblock: bool, name: Option<VnodeId>) -> Arc<Self> {
         let shared = shared.clone();
-        Arc::new(Self { end, nonblock: AtomicBool::new(nonblock), count: OpenCount::one(), shared })
+        Arc::new(Self { end, nonblock: AtomicBool::new(nonblock), count: OpenCount::one(), shared, name })
     }
 }
 
 impl<M: Machine> Kernel<M> {
     /// The two ends of a new pipe, the reader's first.
     pub(crate) fn new_pipe(&self, nonblock: bool) -> [Arc<PipeEnd<M>>; 2] {
-        let shared = Arc::new(SharedPipe {
+        let shared = self.new_shared_pipe();
+        self.objects_open.fetch_add(2, Ordering::Relaxed);
+        [End::Reader, End::Writer].map(|end| PipeEnd::new(&shared, end, nonblock, None))
+    }
+
+    fn new_shared_pipe(&self) -> Arc<SharedPipe<M>> {
+        Arc::new(SharedPipe {
             id: self.last_pipe.fetch_add(1, Ordering::Relaxed) + 1,
             pipe: Lock::new(ranks::PIPE, Pipe::new(swos_pipe::CAPACITY)),
             reading: AtomicBool::new(false),
             reader_watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
             writer_watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
-        });
-        self.objects_open.fetch_add(2, Ordering::Relaxed);
-        [End::Reader, End::Writer].map(|end| PipeEnd::new(&shared, end, nonblock))
+            opens: [AtomicU32::new(0), AtomicU32::new(0)],
+        })
+    }
+
+    /// Opens an end of the pipe with a name, of which the caller holds the node. It waits for somebody at the other end. A
+    /// reader goes on when a writer waits; the writer when the reader has it open, so that nothing is written, and the
+    /// end closed again, before the reader is there.
+    pub(crate) fn open_fifo(
+        &self,
+        thread: &Arc<Thread<M>>,
+        vnode: VnodeId,
+        end: End,
+        nonblock: bool,
+    ) -> Result<Arc<PipeEnd<M>>, Stop> {
+        let other = match end {
+            End::Reader => End::Writer,
+            End::Writer => End::Reader,
+        };
+        let mut fifos = self.fifos.lock();
+        let at = fifos.binary_search_by_key(&vnode, |&(name, _)| name);
+        let known = at.ok().and_then(|at| fifos.get(at)).map(|(_, shared)| shared.clone());
+        let theirs = WaitKey::Fifo { vnode, end: other };
+        let open = known.as_ref().is_some_and(|shared| shared.opens(other).load(Ordering::Relaxed) > 0);
+        // They were there while this thread waited, and may be gone again.
+        let came = thread.progress.done() == WAITED && thread.progress.fired();
+        let met = open || came || end == End::Reader && self.waits.lock().waiting(&theirs) > 0;
+        if !met && nonblock && end == End::Writer {
+            return Err(Errno::NXIO.into());
+        }
+        if !met && !nonblock {
+            let stop = self.wait_for(thread, WaitKey::Fifo { vnode, end });
+            thread.progress.lock().done = WAITED;
+            if end == End::Writer {
+                self.wake_all(theirs);
+            }
+            return Err(stop);
+        }
+        let shared = match known {
+            Some(shared) => shared,
+            None => {
+                fifos.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+                let shared = self.new_shared_pipe();
+                let at = at.unwrap_or_else(|at| at);
+                fifos.insert(at, (vnode, shared.clone()));
+                shared
+            }
+        };
+        if shared.opens(end).fetch_add(1, Ordering::Relaxed) == 0 {
+            shared.pipe.lock().open(end);
+        }
+        if end == End::Writer && !open && came {
+            // The reader that it waited for is gone: this is to be told to who writes.
+            shared.pipe.lock().close(End::Reader);
+        }
+        self.objects_open.fetch_add(1, Ordering::Relaxed);
+        self.wake_all(theirs);
+        Ok(PipeEnd::new(&shared, end, nonblock, Some(vnode)))
+    }
+
+    /// Whether the last of those who found a pipe by its name and have this end open is gone.
+    fn leave_fifo(&self, vnode: VnodeId, end: &PipeEnd<M>) -> bool {
+        let mut fifos = self.fifos.lock();
+        let shared = &end.shared;
+        let last = shared.opens(end.end).fetch_sub(1, Ordering::Relaxed) == 1;
+        if last {
+            shared.pipe.lock().close(end.end);
+        }
+        if shared.opens.iter().all(|opens| opens.load(Ordering::Relaxed) == 0)
+            && let Ok(at) = fifos.binary_search_by_key(&vnode, |&(name, _)| name)
+        {
+            fifos.remove(at);
+        }
+        last
     }
 
     /// Tells the sets that watch an end what holds of it now. The pipe's lock is not held.
@@ -97,9 +200,18 @@ impl<M: Machine> Kernel<M> {
     /// The last handle to an end is gone.
     pub(crate) fn close_pipe_end(&self, end: &PipeEnd<M>) {
         self.objects_open.fetch_sub(1, Ordering::Relaxed);
-        self.unwatch(end.watchers());
         let shared = &end.shared;
-        shared.pipe.lock().close(end.end);
+        match end.name {
+            Some(vnode) => {
+                let last = self.leave_fifo(vnode, end);
+                self.release_node(vnode);
+                if !last {
+                    return;
+                }
+            }
+            None => shared.pipe.lock().close(end.end),
+        }
+        self.unwatch(end.watchers());
         // Also those at this end: another thread may have closed the handle at which they wait.
         for side in [End::Reader, End::Writer] {
             self.wake_pipe(shared, side);

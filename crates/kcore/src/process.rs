@@ -316,6 +316,7 @@ impl<M: Machine> Kernel<M> {
             || self.bury()
             || (self.has_dying_memory() && self.free_dead_memory())
             || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
+            || self.sweep()
     }
 
     #[inline(never)]

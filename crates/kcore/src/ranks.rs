@@ -18,6 +18,8 @@ pub(crate) const HANDLES: &Rank = &Rank::new(25, "handles");
 pub(crate) const FILE: &Rank = &Rank::new(30, "file");
 /// What is mounted, and every name in it.
 pub(crate) const NAMES: &Rank = &Rank::new(35, "names");
+/// The pipes with a name that are open.
+pub(crate) const FIFOS: &Rank = &Rank::new(37, "fifos");
 /// One readiness set.
 pub(crate) const READY_SET: &Rank = &Rank::new(40, "readiness set");
 /// Memory objects of which only frames are left.

@@ -17,7 +17,6 @@ use crate::{
     object::{Object, OpenCount},
     ranks,
     wait::WaitKey,
-    work::Work,
 };
 
 /// A readiness set that handles name.
@@ -39,11 +38,6 @@ impl<M: Machine> Source<M> {
     }
 }
 
-/// Sets that can watch one object: each hears of every change of it, at once.
-const SETS_MAX: usize = 64;
-/// Sources that a set which is gone gives up in one slice.
-const SOURCES_PER_SLICE: usize = 64;
-
 /// Which sets watch an object.
 pub(crate) struct Watchers<M: Machine>(Vec<(Weak<ReadySet<M>>, SourceId)>);
 
@@ -62,9 +56,6 @@ impl<M: Machine> Watchers<M> {
     }
 
     fn add(&mut self, set: &Arc<ReadySet<M>>, id: SourceId) -> Result<(), Errno> {
-        if self.0.len() >= SETS_MAX {
-            return Err(Errno::NOSPC);
-        }
         self.0.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         self.0.push((Arc::downgrade(set), id));
         Ok(())
@@ -101,7 +92,7 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => Some(&socket.watchers),
             Object::Pipe(end) => Some(end.watchers()),
             Object::Endpoint(end) => Some(&end.watchers),
-            Object::File(_) | Object::Ready(_) | Object::Memory(_) => None,
+            Object::File(_) | Object::Device(_) | Object::Ready(_) | Object::Memory(_) => None,
         }
     }
 
@@ -191,25 +182,12 @@ impl<M: Machine> Kernel<M> {
 
     /// The last handle to a set is gone.
     pub(crate) fn close_set(&self, set: &Arc<ReadySet<M>>) {
-        if let Some(rest) = self.give_up_sources(set.clone()) {
-            self.do_later(rest);
-        }
-    }
-
-    /// Lets a set that is gone watch a few sources less; returns what is left to do.
-    pub(crate) fn give_up_sources(&self, set: Arc<ReadySet<M>>) -> Option<Work<M>> {
-        for _ in 0..SOURCES_PER_SLICE {
-            let source = set.inner.lock().pop();
-            let Some(source) = source else {
-                // The memory of all of them.
-                let _empty = core::mem::take(&mut *set.inner.lock());
-                return None;
-            };
+        let inner = core::mem::take(&mut *set.inner.lock());
+        for (_, source) in inner.sources() {
             if let Some(watchers) = self.watchers(&source.object) {
-                watchers.lock().remove(Arc::as_ptr(&set));
+                watchers.lock().remove(Arc::as_ptr(set));
             }
         }
-        Some(Work::GiveUp { set })
     }
 }
 

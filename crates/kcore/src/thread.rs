@@ -87,6 +87,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) done: u64,
     /// Of the items done, how many were what was looked for.
     pub(crate) found: u64,
+    /// Bytes done in earlier pieces of memory, of a call that takes many.
+    pub(crate) earlier: u64,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
     /// Where it is in a call on an endpoint.
@@ -136,6 +138,7 @@ impl<M: Machine> Kept<M> {
             deadline: None,
             done: 0,
             found: 0,
+            earlier: 0,
             fired: false,
             ipc: None,
             leases: Vec::new(),
@@ -164,6 +167,11 @@ impl<M: Machine> Kept<M> {
     #[inline]
     pub(crate) fn done(&self) -> u64 {
         if self.is_used() { self.progress.lock().done } else { 0 }
+    }
+
+    /// Bytes that earlier tries have done in earlier pieces of memory.
+    pub(crate) fn earlier(&self) -> u64 {
+        if self.is_used() { self.progress.lock().earlier } else { 0 }
     }
 
     /// Items that earlier tries have done, and how many of them were what was looked for.
@@ -215,6 +223,7 @@ impl<M: Machine> Kept<M> {
         progress.deadline = None;
         progress.done = 0;
         progress.found = 0;
+        progress.earlier = 0;
         progress.fired = false;
         progress.leases.clear();
         progress.registered = Registered::TakenBack;

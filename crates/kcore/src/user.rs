@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use arrayvec::ArrayVec;
 use swos_abi::{Errno, PATH_MAX};
 use swos_units::VirtAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -15,6 +16,8 @@ use crate::{
 
 /// Bytes that one step of a call copies through the kernel's stack.
 pub(crate) const CHUNK: usize = 512;
+/// Bytes of a path that is kept on the kernel's stack.
+const SHORT_PATH: usize = 128;
 
 impl<M: Machine> Kernel<M> {
     /// Copies bytes in.
@@ -107,16 +110,35 @@ impl<M: Machine> Kernel<M> {
         len: u64,
         with: impl FnOnce(&[u8]) -> Result<R, Stop>,
     ) -> Result<R, Stop> {
-        // Most paths are short: they need no allocation.
-        let mut short = [0; 128];
+        with(self.read_path((from, len))?.bytes())
+    }
+
+    /// Reads a path.
+    pub(crate) fn read_path(&self, (from, len): (u64, u64)) -> Result<PathBytes, Stop> {
         match usize::try_from(len) {
-            Ok(len) if len <= short.len() => {
-                let path = short.get_mut(..len).unwrap_or(&mut []);
-                self.copy_in(from, path)?;
-                with(path)
+            Ok(len) if len <= SHORT_PATH => {
+                let mut bytes = ArrayVec::from([0; SHORT_PATH]);
+                bytes.truncate(len);
+                self.copy_in(from, &mut bytes)?;
+                Ok(PathBytes::Short(bytes))
             }
-            Ok(len) if len <= PATH_MAX => with(&self.read_bytes(from, len as u64, PATH_MAX)?),
+            Ok(len) if len <= PATH_MAX => Ok(PathBytes::Long(self.read_bytes(from, len as u64, PATH_MAX)?)),
             _ => Err(Errno::NAMETOOLONG.into()),
+        }
+    }
+}
+
+/// A path out of a program's memory. Most are short: they need no allocation.
+pub(crate) enum PathBytes {
+    Short(ArrayVec<u8, SHORT_PATH>),
+    Long(Vec<u8>),
+}
+
+impl PathBytes {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
         }
     }
 }

@@ -11,7 +11,9 @@ use arrayvec::ArrayVec;
 use swos_abi::Errno;
 use swos_futex::{ANY, FutexTable, SeededHash};
 use swos_handles::LeaseId;
+use swos_pipe::End;
 use swos_units::{Instant, VirtAddr};
+use swos_vfs::VnodeId;
 
 use crate::{
     Kernel, Machine,
@@ -41,6 +43,8 @@ pub(crate) enum WaitKey {
     Pipe { id: u64 },
     /// A message, room, or a change of what holds of an end of an endpoint.
     Endpoint { id: u64 },
+    /// Somebody at the other end of the pipe with this name.
+    Fifo { vnode: VnodeId, end: End },
     /// An event in a readiness set.
     Ready { set: u64 },
     /// The end of a loan.

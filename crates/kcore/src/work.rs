@@ -13,7 +13,6 @@ use crate::{
     Kernel, Machine,
     process::Process,
     ranks,
-    ready::ReadySet,
     thread::Phase,
     wait::{ANY_BITS, WaitKey, Woken},
 };
@@ -27,8 +26,6 @@ pub(crate) enum Work<M: Machine> {
     Wake { key: WaitKey, left: usize },
     /// The first so many threads of an ending process have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
-    /// A readiness set is gone and still watches something.
-    GiveUp { set: Arc<ReadySet<M>> },
 }
 
 /// All of it.
@@ -96,7 +93,6 @@ impl<M: Machine> Kernel<M> {
                 Woken::All(_) => None,
                 Woken::Some(woken) => Some(Work::Wake { key, left: left - woken }),
             },
-            Work::GiveUp { set } => self.give_up_sources(set),
             Work::Rouse { process, left } => {
                 let left = self.rouse(&process, left);
                 (left > 0).then_some(Work::Rouse { process, left })

@@ -23,6 +23,7 @@ mod files;
 mod limits;
 mod memory;
 mod messages;
+mod names;
 mod process;
 pub mod raw;
 mod sockets;
@@ -44,6 +45,10 @@ pub use memory::{
 pub use messages::{
     Received, endpoint_call, endpoint_create, endpoint_mint, endpoint_receive, endpoint_reply,
     endpoint_reply_receive, endpoint_send,
+};
+pub use names::{
+    file_system_info, getcwd, link, mkdir, mkfifo, readv, rename, rmdir, set_mode, set_owner, set_size,
+    set_times, symlink, sync, unlink, writev,
 };
 pub use process::{
     FUTEX_ANY, Spawn, exit, fork, futex_requeue, futex_wait, futex_wait_until, futex_wake, getpid, gettid,

@@ -1,5 +1,8 @@
 //! Arguments and environment.
 
+use alloc::vec::Vec;
+
+use swos_abi::{Errno, Handle, PATH_MAX};
 use swos_rt::start;
 
 /// Arguments of the program, its own name first; those that are not UTF-8 are left out (see [`args_bytes`]).
@@ -22,4 +25,25 @@ pub fn vars() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[must_use]
 pub fn var(name: &str) -> Option<&'static str> {
     vars().find_map(|(known, value)| (known == name).then_some(value))
+}
+
+/// Path of the current directory.
+///
+/// # Errors
+///
+/// [`Errno::NOENT`] if it was removed.
+pub fn current_dir() -> Result<Vec<u8>, Errno> {
+    let mut path = alloc::vec![0; PATH_MAX];
+    let length = swos_sys::getcwd(&mut path)?;
+    path.truncate(length);
+    Ok(path)
+}
+
+/// Changes the current directory.
+///
+/// # Errors
+///
+/// What the kernel answers.
+pub fn set_current_dir(path: impl AsRef<[u8]>) -> Result<(), Errno> {
+    swos_sys::chdir(Handle::CWD, path.as_ref())
 }

@@ -1,5 +1,15 @@
 //! Files and directories.
 
+mod names;
+mod options;
+
+pub use names::{
+    chown, copy, create_dir, create_dir_all, exists, file_system_info, hard_link, mkfifo, read_link,
+    remove_dir, remove_dir_all, remove_file, rename, set_permissions, set_times, symlink, write,
+};
+pub use options::OpenOptions;
+pub use swos_abi::{FileSystemInfo, FileTimes, Stat as Metadata};
+
 use alloc::{string::String, vec::Vec};
 
 use swos_abi::{
@@ -60,6 +70,21 @@ impl File {
         Self::open_at(Handle::CWD, path, OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE)
     }
 
+    /// Makes a file for writing; refused if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn create_new(path: impl AsRef<[u8]>) -> Result<Self, Errno> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    /// Other ways to open.
+    #[must_use]
+    pub const fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
     /// Takes over a handle.
     #[must_use]
     pub const fn from_handle(handle: Handle) -> Self {
@@ -103,6 +128,78 @@ impl File {
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
         swos_sys::pread(self.handle(), buffer, offset)
     }
+
+    /// Writes at `offset`, leaving the position alone.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize, Errno> {
+        swos_sys::pwrite(self.handle(), bytes, offset)
+    }
+
+    /// Reads into many buffers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn read_vectored(&mut self, buffers: &mut [&mut [u8]]) -> Result<usize, Errno> {
+        swos_sys::readv(self.handle(), buffers)
+    }
+
+    /// Writes many buffers as one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn write_vectored(&mut self, buffers: &[&[u8]]) -> Result<usize, Errno> {
+        swos_sys::writev(self.handle(), buffers)
+    }
+
+    /// Cuts it, or grows it with zeros that take no room.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn set_len(&self, length: u64) -> Result<(), Errno> {
+        swos_sys::set_size(self.handle(), length)
+    }
+
+    /// Returns when what was written is as safe as it gets.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn sync_all(&self) -> Result<(), Errno> {
+        swos_sys::sync(self.handle())
+    }
+
+    /// Changes its permission bits; it must be open for writing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn set_permissions(&self, mode: u32) -> Result<(), Errno> {
+        swos_sys::set_mode(self.handle(), &[], OpenFlags::empty(), mode)
+    }
+
+    /// Sets its times; it must be open for writing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn set_times(&self, times: FileTimes) -> Result<(), Errno> {
+        swos_sys::set_times(self.handle(), &[], OpenFlags::empty(), times)
+    }
+
+    /// A further handle to it, which shares its position.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::MFILE`].
+    pub fn try_clone(&self) -> Result<Self, Errno> {
+        self.handle.duplicate(swos_abi::Rights::all()).map(|handle| Self { handle })
+    }
 }
 
 impl Read for File {
@@ -144,6 +241,15 @@ pub fn read_to_string(path: impl AsRef<[u8]>) -> io::Result<String> {
 /// What the kernel answers.
 pub fn metadata(path: impl AsRef<[u8]>) -> Result<Stat, Errno> {
     swos_sys::stat(Handle::CWD, path.as_ref(), OpenFlags::empty())
+}
+
+/// Attributes of what `path` names, of a link itself.
+///
+/// # Errors
+///
+/// What the kernel answers.
+pub fn symlink_metadata(path: impl AsRef<[u8]>) -> Result<Stat, Errno> {
+    swos_sys::stat(Handle::CWD, path.as_ref(), OpenFlags::NO_FOLLOW)
 }
 
 /// One entry of a directory.

@@ -20,7 +20,9 @@ const ENTRY: usize = 0x200;
 /// A signed image with these programs under `/bin`, and files.
 pub(crate) fn build(programs: &[&str], files: &[ImageFile]) -> Vec<u8> {
     let mut tree = Tree::new(Attributes::DIRECTORY);
-    tree.add(b"bin", Attributes::DIRECTORY, Node::Directory).unwrap();
+    for directory in [&b"bin"[..], b"dev", b"run", b"tmp"] {
+        tree.add(directory, Attributes::DIRECTORY, Node::Directory).unwrap();
+    }
     for (number, name) in programs.iter().enumerate() {
         let path = format!("bin/{name}");
         tree.add(path.as_bytes(), Attributes::PROGRAM, Node::File(program(u8::try_from(number).unwrap())))

@@ -99,7 +99,48 @@ const ATTEMPTS: &[(u64, Capabilities, Attempt)] = &[
     (NR_CONFINE, Capabilities::FS_READ, |user, present| {
         at_path(user, NR_CONFINE, Handle::CWD, if present { "/etc" } else { "/nothing" })
     }),
+    (NR_SET_MODE, Capabilities::TMP_WRITE, |user, present| changed(user, NR_SET_MODE, path(present), 0o644)),
+    (NR_SET_OWNER, Capabilities::TMP_WRITE, |user, present| changed(user, NR_SET_OWNER, path(present), 1)),
+    (NR_SET_OWNER, Capabilities::LOGIN, |user, present| changed(user, NR_SET_OWNER, path(present), 7)),
+    (NR_SET_TIMES, Capabilities::TMP_WRITE, |user, present| {
+        at_path(user, NR_SET_TIMES, Handle::CWD, path(present))
+    }),
+    (NR_MKDIR, Capabilities::TMP_WRITE, |user, present| at_path(user, NR_MKDIR, Handle::CWD, path(present))),
+    (NR_UNLINK, Capabilities::TMP_WRITE, |user, present| {
+        at_path(user, NR_UNLINK, Handle::CWD, path(present))
+    }),
+    (NR_RENAME, Capabilities::TMP_WRITE, |user, present| two_paths(user, NR_RENAME, path(present))),
+    (NR_LINK, Capabilities::TMP_WRITE, |user, present| two_paths(user, NR_LINK, path(present))),
+    (NR_SYMLINK, Capabilities::TMP_WRITE, |user, present| {
+        let at = user.stack() - 4096;
+        user.store(at, path(present).as_bytes());
+        let length = path(present).len() as u64;
+        user.call(NR_SYMLINK, &[at, length, Handle::CWD.0, at, length])
+    }),
+    (NR_MKFIFO, Capabilities::TMP_WRITE, |user, present| {
+        at_path(user, NR_MKFIFO, Handle::CWD, path(present))
+    }),
+    (NR_FILE_SYSTEM_INFO, Capabilities::FS_READ, |user, present| {
+        let at = user.stack() - 4096;
+        user.store(at, path(present).as_bytes());
+        user.call(NR_FILE_SYSTEM_INFO, &[Handle::CWD.0, at, path(present).len() as u64, at + 2048, 48])
+    }),
 ];
+
+/// A call on a path with no flags and a number.
+fn changed(user: &mut User, number: u64, path: &str, value: u64) -> Result<u64, Errno> {
+    let at = user.stack() - 4096;
+    user.store(at, path.as_bytes());
+    user.call(number, &[Handle::CWD.0, at, path.len() as u64, 0, value])
+}
+
+/// A call on a path and a new one.
+fn two_paths(user: &mut User, number: u64, path: &str) -> Result<u64, Errno> {
+    let at = user.stack() - 4096;
+    user.store(at, path.as_bytes());
+    user.store(at + 1024, b"/etc/other");
+    user.call(number, &[Handle::CWD.0, at, path.len() as u64, Handle::CWD.0, at + 1024, 10])
+}
 
 #[test]
 fn every_row_that_names_a_capability_is_attempted_and_nothing_else_is() {

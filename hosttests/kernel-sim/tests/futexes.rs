@@ -298,7 +298,13 @@ fn a_page_that_came_is_no_wake_up() {
     }
     let file = ImageFile { path: "data/file".into(), bytes: vec![7; 64 * 4096] };
     for cpus in [1, 2] {
-        let plan = Plan { cpus, frames: 8192, seed: 1, programs: &[("init", init)], files: &[file.clone()] };
+        let plan = Plan {
+            cpus,
+            frames: 8192,
+            seed: 1,
+            programs: &[("init", init)],
+            files: core::slice::from_ref(&file),
+        };
         let mut simulation = Simulation::new(&plan);
         simulation.run(4_000_000);
         assert!(simulation.machine().console_text().contains("all is well"));

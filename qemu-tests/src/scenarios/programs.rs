@@ -64,7 +64,12 @@ const LOADS: [&str; 22] = [
 /// The areas of `/bin/behave`, each booted alone, with what must at least be among their checks.
 const AREAS: &[(&str, &[&str])] = &[
     ("authority", &["without-its-capability-each-call-is-refused", "a-loan-ends-when-its-source-says-so"]),
+    ("bytes", &["a-hole-takes-no-room", "a-full-file-system-says-so,-and-a-short-write-what-fitted"]),
     ("confine", &["what-is-outside-does-not-exist", "a-handle-to-outside-is-no-way-out"]),
+    ("devices", &["null-takes-all-and-gives-nothing", "who-opens-a-named-pipe-first-waits-for-the-other"]),
+    ("dirs", &["a-listing-goes-on-while-names-come-and-go", "a-thousand-names-are-found"]),
+    ("files", &["what-is-written-is-read", "mode-bits-of-the-owner-decide"]),
+    ("handles", &["a-copy-takes-the-place-of-what-was-there", "close-on-exec-is-one-handle's"]),
     ("endpoints", &["messages-arrive-in-order", "handles-move", "forged-tokens-are-refused"]),
     ("messages", &["a-live-connection-moves-to-a-child", "each-of-ten-thousand-calls-gets-its-own-answer"]),
     (
@@ -81,6 +86,7 @@ const AREAS: &[(&str, &[&str])] = &[
     ),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
+    ("renames", &["a-name-moves-onto-a-file", "a-directory-does-not-move-into-itself"]),
 ];
 
 /// What an audit of the translation tables says when nothing is writable and executable.

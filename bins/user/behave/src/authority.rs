@@ -4,11 +4,12 @@ use alloc::{format, string::String};
 
 use swos_ulib::{
     abi::{
-        CALLS, Capabilities, Errno, Handle, NR_CHDIR, NR_CONFINE, NR_LOG_READ, NR_LOGIN, NR_NET_CONFIGURE,
-        NR_OPEN, NR_POWER, NR_PROCESS_INFO, NR_READLINK, NR_SOCKET, NR_SPAWN, NR_STAT, OpenFlags, POWER_OFF,
-        PollItem, Rights,
+        CALLS, Capabilities, Errno, Handle, NR_CHDIR, NR_CONFINE, NR_FILE_SYSTEM_INFO, NR_FORK, NR_LINK,
+        NR_LOG_READ, NR_LOGIN, NR_MKDIR, NR_MKFIFO, NR_NET_CONFIGURE, NR_OPEN, NR_POWER, NR_PROCESS_INFO,
+        NR_READLINK, NR_RENAME, NR_SET_MODE, NR_SET_OWNER, NR_SET_TIMES, NR_SOCKET, NR_SPAWN, NR_STAT,
+        NR_SYMLINK, NR_UNLINK, OpenFlags, POWER_OFF, PollItem, Rights,
     },
-    fs::File,
+    fs::{self, File},
     handle::{Blocking, OwnedHandle},
     io::{self, Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
@@ -86,6 +87,10 @@ type Attempt = (u64, Capabilities, fn() -> Result<(), Errno>);
 const ATTEMPTS: &[Attempt] = &[
     (NR_SPAWN, Capabilities::SPAWN, || Command::new("/bin/hello").spawn().map(drop)),
     (NR_SPAWN, Capabilities::FS_READ, || Command::new("/bin/hello").spawn().map(drop)),
+    (NR_FORK, Capabilities::SPAWN, || match sys::fork()? {
+        0 => sys::exit(0),
+        _ => Ok(()),
+    }),
     (NR_OPEN, Capabilities::FS_READ, || File::open("/etc/motd").map(drop)),
     (NR_OPEN, Capabilities::TMP_WRITE, || {
         File::open_at(Handle::CWD, "/etc/motd", OpenFlags::WRITE).map(drop)
@@ -102,6 +107,19 @@ const ATTEMPTS: &[Attempt] = &[
     }),
     (NR_POWER, Capabilities::CONSOLE, || sys::power(POWER_OFF)),
     (NR_LOGIN, Capabilities::LOGIN, || sys::login(5, Capabilities::empty()).map(drop)),
+    (NR_SET_MODE, Capabilities::TMP_WRITE, || fs::set_permissions("/etc/motd", 0o600)),
+    (NR_SET_OWNER, Capabilities::TMP_WRITE, || fs::chown("/etc/motd", 1)),
+    (NR_SET_OWNER, Capabilities::LOGIN, || fs::chown("/etc/motd", 7)),
+    (NR_SET_TIMES, Capabilities::TMP_WRITE, || {
+        fs::set_times("/etc/motd", fs::FileTimes { accessed_ns: 0, modified_ns: 0 })
+    }),
+    (NR_MKDIR, Capabilities::TMP_WRITE, || fs::create_dir("/tmp/authority")),
+    (NR_UNLINK, Capabilities::TMP_WRITE, || fs::remove_file("/tmp/authority")),
+    (NR_RENAME, Capabilities::TMP_WRITE, || fs::rename("/tmp/authority", "/tmp/other")),
+    (NR_LINK, Capabilities::TMP_WRITE, || fs::hard_link("/tmp/authority", "/tmp/other")),
+    (NR_SYMLINK, Capabilities::TMP_WRITE, || fs::symlink("authority", "/tmp/authority")),
+    (NR_MKFIFO, Capabilities::TMP_WRITE, || fs::mkfifo("/tmp/authority", 0o600)),
+    (NR_FILE_SYSTEM_INFO, Capabilities::FS_READ, || fs::file_system_info("/tmp").map(drop)),
 ];
 
 fn complete() -> Result<(), String> {

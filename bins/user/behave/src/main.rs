@@ -8,15 +8,21 @@
 extern crate alloc;
 
 mod authority;
+mod bytes;
 mod confine;
+mod devices;
+mod dirs;
 mod endpoints;
+mod files;
 mod futex;
+mod handles;
 mod memory;
 mod objects;
 mod pipes;
 mod processes;
 #[expect(unsafe_code, reason = "addresses to try things with; argued in SOUNDNESS.md")]
 mod region;
+mod renames;
 
 use alloc::string::String;
 
@@ -42,14 +48,20 @@ struct Area {
 
 const AREAS: &[&Area] = &[
     &authority::AREA,
+    &bytes::AREA,
     &confine::AREA,
+    &devices::AREA,
+    &dirs::AREA,
     &endpoints::AREA,
     &endpoints::LIVE,
+    &files::AREA,
     &futex::AREA,
+    &handles::AREA,
     &memory::AREA,
     &objects::AREA,
     &pipes::AREA,
     &processes::AREA,
+    &renames::AREA,
 ];
 
 /// A child that knew no such deed.

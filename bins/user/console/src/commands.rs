@@ -1,7 +1,7 @@
 //! The commands.
 
 use swos_ulib::{
-    abi::Node,
+    abi::{Errno, Node},
     fs::{self, File},
     io::{Error, Read as _, Result, Write as _, stdout},
     print, println, system,
@@ -10,17 +10,25 @@ use swos_ulib::{
 /// Name, arguments, what it does, how.
 type Command = (&'static str, &'static str, &'static str, fn(&str) -> Result<()>);
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 16] = [
     ("cat", "FILE", "shows a file", cat),
+    ("cp", "FROM TO", "copies a file", |words| two(words, |from, to| fs::copy(from, to).map(drop))),
+    ("df", "", "shows the room for writable files", df),
     ("free", "", "shows memory", free),
     ("help", "", "lists the commands", help),
     ("log", "", "shows the system's log", log),
     ("ls", "[PATH]", "lists a directory", ls),
+    ("mkdir", "PATH", "makes a directory", |path| Ok(fs::create_dir(path)?)),
+    ("mv", "FROM TO", "renames", |words| two(words, |from, to| Ok(fs::rename(from, to)?))),
     ("net", "", "shows network figures", net),
     ("poweroff", "", "switches the machine off", |_| Ok(system::power_off()?)),
     ("ps", "", "lists processes", ps),
     ("reboot", "", "starts the machine again", |_| Ok(system::reboot()?)),
+    ("rm", "PATH", "removes a file, or a directory and all in it", rm),
     ("uptime", "", "shows how long the machine runs, and what it did", uptime),
+    ("write", "FILE TEXT", "makes a file of one line", |words| {
+        two(words, |path, text| fs::write(path, [text, "\n"].concat()))
+    }),
 ];
 
 /// Runs one line.
@@ -42,7 +50,7 @@ pub(crate) fn run(line: &str) {
 
 fn help(_: &str) -> Result<()> {
     for (name, arguments, text, _) in COMMANDS {
-        println!("{name:9}{arguments:7} {text}");
+        println!("{name:9}{arguments:10} {text}");
     }
     Ok(())
 }
@@ -57,6 +65,8 @@ fn ls(path: &str) -> Result<()> {
             Node::DIRECTORY => 'd',
             Node::SYMLINK => 'l',
             Node::REGULAR => '-',
+            Node::CHARACTER => 'c',
+            Node::FIFO => 'p',
             _ => '?',
         };
         match fs::metadata(&full) {
@@ -84,6 +94,29 @@ fn cat(path: &str) -> Result<()> {
             }
         }
     }
+}
+
+/// Two words, of which the second goes to the end of the line.
+fn two(words: &str, act: fn(&str, &str) -> Result<()>) -> Result<()> {
+    let (first, second) = words.split_once(' ').ok_or(Error::Os(Errno::INVAL))?;
+    act(first, second.trim())
+}
+
+fn rm(path: &str) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(Errno::ISDIR) => Ok(fs::remove_dir_all(path)?),
+        other => Ok(other?),
+    }
+}
+
+fn df(_: &str) -> Result<()> {
+    for path in ["/tmp", "/run"] {
+        let room = fs::file_system_info(path)?;
+        let kib = |pages: u64| (pages * room.page_size) >> 10;
+        let (used, all) = (kib(room.pages_used), kib(room.pages));
+        println!("{path}: {used} of {all} KiB, {} of {} files", room.nodes_used, room.nodes);
+    }
+    Ok(())
 }
 
 fn log(_: &str) -> Result<()> {

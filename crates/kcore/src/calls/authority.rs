@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, Errno, Handle, Rights, SPAWN_ROOT, SpawnArgs};
-use swos_vfs::{Kind, LastLink, VnodeId};
+use swos_vfs::{Access, Kind, LastLink, VnodeId};
 
 use super::handle_errno;
 use crate::{
@@ -113,6 +113,7 @@ impl<M: Machine> Kernel<M> {
         if lease.is_some() {
             return Err(Errno::PERM.into());
         }
+        self.check_access(thread, found.vnode, Access::Search)?;
         self.check_within(found.vnode, from.root)?;
         Ok((found.vnode, from))
     }

@@ -3,33 +3,27 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use swos_abi::{Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, OpenFlags, Rights, Stat};
-use swos_blockio::ReadAhead;
+use swos_abi::{
+    Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat,
+};
 use swos_handles::Lease;
-use swos_path::Path;
-use swos_sync::Lock;
 use swos_units::PAGE_SIZE;
-use swos_vfs::{Access, Kind, LastLink, OpenFile, Principal, Resolved, Scope, VnodeId, Whence};
+use swos_vfs::{Access, Kind, LastLink, Resolved, VnodeId, Whence};
 use zerocopy::IntoBytes as _;
 
-use super::{handle_errno, on_exec};
+use super::handle_errno;
 use crate::{
     Kernel, Machine,
     files::PageWanted,
-    object::{Console, File, Object, OpenCount, OpenState},
+    object::{Console, File, Object, OpenCount},
     process::View,
-    ranks,
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop, WaitKey},
 };
 
 /// Bytes that one call moves at most; the caller asks again for more.
-const TRANSFER_MAX: u64 = 1 << 20;
-/// Of these, before interrupts get their turn.
-const READ_AT_ONCE: u64 = 6 * PAGE_SIZE as u64;
-/// Pages read ahead of a sequential reader.
-const READ_AHEAD_MAX: u32 = 32;
+pub(super) const TRANSFER_MAX: u64 = 1 << 20;
 
 impl<M: Machine> Kernel<M> {
     /// Resolves a path for a process.
@@ -40,16 +34,16 @@ impl<M: Machine> Kernel<M> {
         path: &[u8],
         last: LastLink,
     ) -> Result<Resolved, Stop> {
-        let path = Path::new(path).map_err(|error| Errno::from(swos_vfs::Error::from(error)))?;
+        let path = super::names::path(path)?;
         let names = self.files.names.lock();
         let names = names.as_ref().ok_or(Errno::NOENT)?;
-        let who = Principal(thread.process.identity().principal);
-        let scope = Scope { namespace: &names.namespace, root: start.root, start: start.directory, who };
+        let scope = Self::scope(names, thread, start);
         Ok(names.vfs.resolve(&scope, path, last).map_err(Errno::from)?)
     }
 
     /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
     /// the process has that handle.
+    #[inline(never)]
     pub(super) fn start_of(thread: &Thread<M>, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
         let view = *thread.process.view.lock();
         if directory == Handle::CWD {
@@ -61,12 +55,7 @@ impl<M: Machine> Kernel<M> {
                 let directory = file.open.lock().open.vnode;
                 Ok((View { directory, ..view }, lease))
             }
-            Object::Console(_)
-            | Object::Socket(_)
-            | Object::Pipe(_)
-            | Object::Endpoint(_)
-            | Object::Ready(_)
-            | Object::Memory(_) => Err(Errno::NOTDIR.into()),
+            _ => Err(Errno::NOTDIR.into()),
         }
     }
 
@@ -86,75 +75,8 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<(), Stop> {
         let names = self.files.names.lock();
         let names = names.as_ref().ok_or(Errno::NOENT)?;
-        let who = Principal(thread.process.identity().principal);
         let file_system = names.vfs.file_system(vnode.mount).map_err(Errno::from)?;
-        Ok(file_system.access(who, vnode.node, access).map_err(Errno::from)?)
-    }
-
-    pub(super) fn open(
-        &self,
-        thread: &Thread<M>,
-        directory: Handle,
-        path: u64,
-        path_len: u64,
-        flags: u32,
-        mode: u32,
-    ) -> CallResult {
-        let flags = OpenFlags::from_bits(flags).ok_or(Errno::INVAL)?;
-        if mode & !0o777 != 0 || !flags.intersects(OpenFlags::READ | OpenFlags::WRITE | OpenFlags::EXECUTE) {
-            return Err(Errno::INVAL.into());
-        }
-        let writes = flags.intersects(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE);
-        let reads = flags.intersects(OpenFlags::READ | OpenFlags::EXECUTE);
-        let needed = [(reads, Capabilities::FS_READ), (writes, Capabilities::TMP_WRITE)];
-        if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
-            return Err(Errno::ACCES.into());
-        }
-        let (start, lease) = Self::start_of(thread, directory)?;
-        let last = if flags.contains(OpenFlags::NO_FOLLOW) { LastLink::Keep } else { LastLink::Follow };
-        let found = self.with_path(path, path_len, |path| self.resolve_path(thread, start, path, last));
-        let found = match found {
-            // The one kind of file system so far can't be changed.
-            Err(Stop::Errno(Errno::NOENT)) if flags.contains(OpenFlags::CREATE) => {
-                return Err(Errno::ROFS.into());
-            }
-            other => other?,
-        };
-        if flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
-            return Err(Errno::EXIST.into());
-        }
-        match found.kind {
-            Kind::Symlink => return Err(Errno::LOOP.into()),
-            Kind::Directory if writes => return Err(Errno::ISDIR.into()),
-            Kind::File if flags.contains(OpenFlags::DIRECTORY) => return Err(Errno::NOTDIR.into()),
-            Kind::Directory | Kind::File => {}
-        }
-        for (asked, access) in [
-            (flags.contains(OpenFlags::READ), Access::Read),
-            (flags.contains(OpenFlags::EXECUTE), Access::Execute),
-            (writes, Access::Write),
-        ] {
-            if asked {
-                self.check_access(thread, found.vnode, access)?;
-            }
-        }
-        let mut rights = Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
-        rights.set(Rights::READ | Rights::MAP, flags.contains(OpenFlags::READ));
-        rights.set(Rights::WRITE | Rights::SETATTR, flags.contains(OpenFlags::WRITE));
-        rights.set(Rights::EXECUTE, flags.contains(OpenFlags::EXECUTE));
-        self.retain(found.vnode)?;
-        self.objects_open.fetch_add(1, Ordering::Relaxed);
-        let state =
-            OpenState { open: OpenFile::new(found.vnode, flags), read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
-        let file = File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() };
-        self.install_as(thread, Object::File(Arc::new(file)), rights, lease, on_exec(flags))
-    }
-
-    fn retain(&self, vnode: VnodeId) -> Result<(), Errno> {
-        let mut names = self.files.names.lock();
-        let names = names.as_mut().ok_or(Errno::NOENT)?;
-        names.vfs.file_system_mut(vnode.mount)?.retain(vnode.node);
-        Ok(())
+        Ok(file_system.access(Self::who(thread), vnode.node, access).map_err(Errno::from)?)
     }
 
     pub(super) fn read(
@@ -174,6 +96,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
+            Object::Device(device) => self.read_device(thread, &device, buffer, length),
             Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
         }
     }
@@ -189,11 +112,7 @@ impl<M: Machine> Kernel<M> {
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
             Object::Memory(memory) => self.read_memory(thread, &memory, buffer, length, offset),
-            Object::Console(_)
-            | Object::Socket(_)
-            | Object::Pipe(_)
-            | Object::Endpoint(_)
-            | Object::Ready(_) => Err(Errno::SPIPE.into()),
+            _ => Err(Errno::SPIPE.into()),
         }
     }
 
@@ -216,11 +135,7 @@ impl<M: Machine> Kernel<M> {
         if done == 0 && length > 0 {
             self.read_ahead(file, vnode, offset, length, attributes.size);
         }
-        let pause = done + READ_AT_ONCE;
         while done < length {
-            if done >= pause {
-                return Err(Stop::Again);
-            }
             let at = offset + done;
             let index = at / PAGE_SIZE as u64;
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
@@ -233,6 +148,8 @@ impl<M: Machine> Kernel<M> {
                 }
                 PageWanted::Wait => return Err(Stop::Wait),
                 PageWanted::Failed | PageWanted::NoMemory if done > 0 => break,
+                // Somebody may have cut the file meanwhile: this is its end then.
+                PageWanted::Failed if self.attributes(vnode)?.size <= at => break,
                 PageWanted::Failed => return Err(Errno::IO.into()),
                 PageWanted::NoMemory => return Err(Errno::NOMEM.into()),
             }
@@ -306,8 +223,13 @@ impl<M: Machine> Kernel<M> {
                 Ok(count)
             }
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
-            Object::Pipe(end) => self.write_pipe(thread, &end, buffer, length),
-            Object::File(_) => Err(Errno::ROFS.into()),
+            Object::Pipe(end) => {
+                self.write_pipe(thread, &end, &[MemoryPiece { address: buffer, length }], length)
+            }
+            Object::File(file) => {
+                self.write_file(thread, &file, &[MemoryPiece { address: buffer, length }], length, None)
+            }
+            Object::Device(device) => Self::write_device(&device, length),
             Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
         }
     }
@@ -321,27 +243,22 @@ impl<M: Machine> Kernel<M> {
         offset: u64,
     ) -> CallResult {
         match Self::object(thread, handle, Rights::WRITE)? {
-            Object::File(_) => Err(Errno::ROFS.into()),
+            Object::File(file) => {
+                let pieces = [MemoryPiece { address: buffer, length }];
+                self.write_file(thread, &file, &pieces, length, Some(offset))
+            }
             Object::Memory(memory) => self.write_memory(thread, &memory, buffer, length, offset),
-            Object::Console(_)
-            | Object::Socket(_)
-            | Object::Pipe(_)
-            | Object::Endpoint(_)
-            | Object::Ready(_) => Err(Errno::SPIPE.into()),
+            _ => Err(Errno::SPIPE.into()),
         }
     }
 
     pub(super) fn close(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
-        if thread.progress.done() == 0 {
-            let object = thread.process.handles.lock().close(handle).map_err(handle_errno)?;
-            self.close_object(object);
+        if Self::is_settling(thread) {
+            return self.settle(thread);
         }
-        // What lay in an endpoint goes with it, now and not when this CPU has nothing else to do.
-        if self.bury() {
-            thread.progress.lock().done = 1;
-            return Err(Stop::Again);
-        }
-        Ok(0)
+        let object = thread.process.handles.lock().close(handle).map_err(handle_errno)?;
+        self.close_object(object);
+        self.settle(thread)
     }
 
     pub(super) fn seek(&self, thread: &Thread<M>, handle: Handle, offset: i64, whence: u32) -> CallResult {
@@ -364,9 +281,11 @@ impl<M: Machine> Kernel<M> {
                 let vnode = file.open.lock().open.vnode;
                 self.attributes(vnode)?.to_stat(vnode)
             }
-            Object::Console(_) => {
-                Stat { mode: swos_abi::Node::CHARACTER.0 | 0o600, links: 1, ..Stat::default() }
-            }
+            Object::Device(device) => self.attributes(device.vnode)?.to_stat(device.vnode),
+            Object::Console(console) => match console.vnode {
+                Some(vnode) => self.attributes(vnode)?.to_stat(vnode),
+                None => Stat { mode: swos_abi::Node::CHARACTER.0 | 0o600, links: 1, ..Stat::default() },
+            },
             Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
             Object::Pipe(_) => Stat { mode: swos_abi::Node::FIFO.0 | 0o600, links: 1, ..Stat::default() },
             Object::Memory(memory) => Stat { mode: 0o600, size: memory.size(), links: 1, ..Stat::default() },
@@ -483,6 +402,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A handle's worth of the console, for init.
     pub(crate) fn console_object() -> Object<M> {
-        Object::Console(Arc::new(Console { nonblock: AtomicBool::new(false), count: OpenCount::one() }))
+        let nonblock = AtomicBool::new(false);
+        Object::Console(Arc::new(Console { nonblock, vnode: None, count: OpenCount::one() }))
     }
 }

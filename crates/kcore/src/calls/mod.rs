@@ -7,13 +7,16 @@ mod futex;
 mod handles;
 mod limits;
 mod memory;
+mod names;
 mod objects;
+mod open;
 mod pipes;
 mod poll;
 mod process;
 mod ready;
 mod sockets;
 mod system;
+mod writes;
 
 pub(crate) use memory::{Over, area_errno};
 pub(crate) use process::Birth;
@@ -25,6 +28,7 @@ use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
 use swos_handles::{Grant, Lease, OnExec};
 use swos_sync::CpuToken;
 
+use self::writes::Way;
 use crate::{
     Kernel, Machine,
     object::Object,
@@ -141,7 +145,7 @@ impl<M: Machine> Kernel<M> {
                 self.futex_wait_until(thread, address, expected, deadline_ns, bitset)
             }
             Call::Open { directory, path, path_len, flags, mode } => {
-                self.open(thread, directory, path, path_len, flags, mode)
+                self.open(thread, directory, (path, path_len), flags, mode)
             }
             Call::Read { handle, buffer, length } => self.read(thread, handle, buffer, length),
             Call::Write { handle, buffer, length } => self.write(thread, handle, buffer, length),
@@ -159,8 +163,8 @@ impl<M: Machine> Kernel<M> {
             }
             Call::Readdir { handle, buffer, length } => self.readdir(thread, handle, buffer, length),
             Call::Poll { items, count, timeout_ns } => self.poll(thread, items, count, timeout_ns),
-            Call::Sendfile { socket, file, offset, length, head, head_len } => {
-                self.sendfile(cpu.index(), thread, socket, file, (offset, length), (head, head_len))
+            Call::Sendfile { to, file, offset, length, head, head_len } => {
+                self.sendfile(cpu.index(), thread, to, file, (offset, length), (head, head_len))
             }
             Call::HandleDuplicate { handle, rights } => self.handle_duplicate(thread, handle, rights),
             Call::HandleRights { handle } => self.handle_rights(thread, handle),
@@ -174,6 +178,43 @@ impl<M: Machine> Kernel<M> {
                 self.handle_duplicate_to(thread, handle, target, rights, flags)
             }
             Call::HandleFlags { handle } => Self::handle_flags(thread, handle),
+            Call::SetSize { handle, size } => self.set_size(thread, handle, size),
+            Call::Sync { handle } => Self::sync(thread, handle),
+            Call::SetMode { directory, path, path_len, flags, mode } => {
+                self.set_mode(thread, directory, (path, path_len), flags, mode)
+            }
+            Call::SetOwner { directory, path, path_len, flags, owner } => {
+                self.set_owner(thread, directory, (path, path_len), flags, owner)
+            }
+            Call::SetTimes { directory, path, path_len, flags, times, size } => {
+                self.set_times(thread, directory, (path, path_len), flags, (times, size))
+            }
+            Call::Mkdir { directory, path, path_len, mode } => {
+                self.mkdir(thread, directory, (path, path_len), mode)
+            }
+            Call::Unlink { directory, path, path_len, flags } => {
+                self.unlink(thread, directory, (path, path_len), flags)
+            }
+            Call::Rename { from_directory, from, from_len, to_directory, to, to_len } => {
+                self.rename(thread, (from_directory, (from, from_len)), (to_directory, (to, to_len)))
+            }
+            Call::Link { from_directory, from, from_len, to_directory, to, to_len } => {
+                self.link(thread, (from_directory, (from, from_len)), (to_directory, (to, to_len)))
+            }
+            Call::Symlink { target, target_len, directory, path, path_len } => {
+                self.symlink(thread, (target, target_len), directory, (path, path_len))
+            }
+            Call::Mkfifo { directory, path, path_len, mode } => {
+                self.mkfifo(thread, directory, (path, path_len), mode)
+            }
+            Call::Getcwd { buffer, length } => self.getcwd(thread, buffer, length),
+            Call::Readv { handle, pieces, count } => self.vector(thread, handle, (pieces, count), Way::Read),
+            Call::Writev { handle, pieces, count } => {
+                self.vector(thread, handle, (pieces, count), Way::Write)
+            }
+            Call::FileSystemInfoOf { directory, path, path_len, record, size } => {
+                self.file_system_info(thread, directory, (path, path_len), record, size)
+            }
             Call::HandleSetFlags { handle, mask, flags } => {
                 Self::handle_set_flags(thread, handle, mask, flags)
             }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
-use swos_abi::{Errno, Handle, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
+use swos_abi::{Errno, Handle, MemoryPiece, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
 use swos_pipe::{CAPACITY, End, Error, Piece, Wake};
 use zerocopy::IntoBytes as _;
 
@@ -43,7 +43,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Waits at an end of a pipe, unless it never waits. The caller holds the pipe's lock.
-    fn wait_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>) -> Stop {
+    pub(super) fn wait_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>) -> Stop {
         if end.nonblock.load(Ordering::Relaxed) {
             return Errno::AGAIN.into();
         }
@@ -122,7 +122,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Arc<Thread<M>>,
         end: &PipeEnd<M>,
-        buffer: u64,
+        pieces: &[MemoryPiece],
         length: u64,
     ) -> CallResult {
         if end.end != End::Writer {
@@ -138,11 +138,11 @@ impl<M: Machine> Kernel<M> {
                 break Some(Stop::Again);
             }
             let step = if length - done <= TINY_STEP as u64 {
-                self.write_pipe_step::<TINY_STEP>(thread, end, buffer, (done, length))
+                self.write_pipe_step::<TINY_STEP>(thread, end, pieces, (done, length))
             } else if length - done <= SHORT_STEP as u64 {
-                self.write_pipe_step::<SHORT_STEP>(thread, end, buffer, (done, length))
+                self.write_pipe_step::<SHORT_STEP>(thread, end, pieces, (done, length))
             } else {
-                self.write_pipe_step::<STEP>(thread, end, buffer, (done, length))
+                self.write_pipe_step::<STEP>(thread, end, pieces, (done, length))
             };
             match step {
                 Ok(taken) => done += taken,
@@ -163,13 +163,13 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Arc<Thread<M>>,
         end: &PipeEnd<M>,
-        buffer: u64,
+        pieces: &[MemoryPiece],
         (done, length): (u64, u64),
     ) -> CallResult {
         let mut bytes = [0; N];
         let count = usize::try_from(length - done).unwrap_or(N).min(N);
         let part = bytes.get_mut(..count).unwrap_or(&mut []);
-        self.copy_in(buffer.saturating_add(done), part)?;
+        self.gather(pieces, done, part)?;
         let piece = if length <= PIPE_BUF as u64 { Piece::Whole } else { Piece::Part };
         let taken = {
             let mut pipe = end.shared.pipe.lock();
@@ -190,7 +190,7 @@ impl<M: Machine> Kernel<M> {
 }
 
 /// What a program is told about a write.
-const fn pipe_errno(error: Error) -> Errno {
+pub(super) const fn pipe_errno(error: Error) -> Errno {
     match error {
         Error::WouldBlock => Errno::AGAIN,
         Error::NoReader => Errno::PIPE,

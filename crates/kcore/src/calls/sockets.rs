@@ -53,12 +53,7 @@ impl<M: Machine> Kernel<M> {
     fn socket_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<Socket<M>>, Stop> {
         match Self::object(thread, handle, needed)? {
             Object::Socket(socket) => Ok(socket),
-            Object::File(_)
-            | Object::Console(_)
-            | Object::Pipe(_)
-            | Object::Endpoint(_)
-            | Object::Ready(_)
-            | Object::Memory(_) => Err(Errno::NOTSOCK.into()),
+            _ => Err(Errno::NOTSOCK.into()),
         }
     }
 
@@ -449,9 +444,12 @@ impl<M: Machine> Kernel<M> {
         (offset, length): (u64, u64),
         head: (u64, u64),
     ) -> CallResult {
-        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let to = Self::object(thread, socket, Rights::WRITE)?;
         let Object::File(file) = Self::object(thread, file, Rights::READ)? else {
             return Err(Errno::INVAL.into());
+        };
+        let Object::Socket(socket) = to else {
+            return self.copy_file(thread, &to, &file, (offset, length), head.1);
         };
         let vnode = file.open.lock().open.vnode;
         let attributes = self.attributes(vnode)?;

@@ -31,7 +31,7 @@ impl<M: Machine> Kernel<M> {
         let now = self.machine.now().as_nanos();
         match clock {
             CLOCK_MONOTONIC => Ok(now),
-            CLOCK_REALTIME => match self.machine.time_page().realtime_at_boot_ns {
+            CLOCK_REALTIME => match self.realtime_at_boot_ns {
                 0 => Err(Errno::NODEV.into()),
                 at_boot => Ok(at_boot.saturating_add(now)),
             },

@@ -1,0 +1,343 @@
+//! Bytes into files, out of devices, and many pieces at once.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use swos_abi::{Errno, Handle, MemoryPiece, PIECES_MAX, Rights};
+use swos_devfs::Effect;
+use swos_pipe::{End, Piece, Wake};
+use swos_units::PAGE_SIZE;
+use swos_vfs::{Kind, WriteAt, Written};
+
+use super::{files::TRANSFER_MAX, pipes::pipe_errno};
+use crate::{
+    Kernel, Machine,
+    files::PageWanted,
+    net::SocketKind,
+    object::{File, Object, OpenDevice},
+    pipe::PipeEnd,
+    thread::Thread,
+    user::CHUNK,
+    wait::{CallResult, Stop},
+};
+
+/// Bytes that one try of a call moves at most; then interrupts have their turn.
+const TURN: u64 = 64 * 1024;
+
+/// Which way the bytes of many pieces go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    Read,
+    Write,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Copies in what lies `skip` bytes behind the start of the first of some pieces of memory, over their borders.
+    pub(super) fn gather(
+        &self,
+        pieces: &[MemoryPiece],
+        mut skip: u64,
+        mut into: &mut [u8],
+    ) -> Result<(), Stop> {
+        for piece in pieces {
+            if skip >= piece.length {
+                skip -= piece.length;
+                continue;
+            }
+            let count = usize::try_from(piece.length - skip).unwrap_or(usize::MAX).min(into.len());
+            let (now, later) = into.split_at_mut(count);
+            self.copy_in(piece.address.saturating_add(skip), now)?;
+            (into, skip) = (later, 0);
+            if into.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes of some pieces, at the position or at `offset`. What was written before a wait is kept in the thread's
+    /// progress; up to a page goes in as one.
+    pub(super) fn write_file(
+        &self,
+        thread: &Thread<M>,
+        file: &File,
+        pieces: &[MemoryPiece],
+        length: u64,
+        offset: Option<u64>,
+    ) -> CallResult {
+        let length = length.min(TRANSFER_MAX);
+        let before = thread.progress.done();
+        let mut done = before;
+        while done < length {
+            if done - before >= TURN {
+                return Err(Stop::Again);
+            }
+            let step = if length - done <= CHUNK as u64 {
+                self.write_step::<CHUNK>(thread, file, pieces, (done, length), offset)
+            } else {
+                self.write_step::<PAGE_SIZE>(thread, file, pieces, (done, length), offset)
+            };
+            match step {
+                Ok(count) => done += count,
+                // What was written was written. Whoever asks for more is told then.
+                Err(Stop::Errno(_)) if done > 0 => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(done)
+    }
+
+    #[inline(never)]
+    fn write_step<const N: usize>(
+        &self,
+        thread: &Thread<M>,
+        file: &File,
+        pieces: &[MemoryPiece],
+        (done, length): (u64, u64),
+        offset: Option<u64>,
+    ) -> CallResult {
+        let mut bytes = [0; N];
+        let count = usize::try_from(length - done).unwrap_or(N).min(N);
+        let part = bytes.get_mut(..count).unwrap_or(&mut []);
+        self.gather(pieces, done, part)?;
+        self.put(thread, file, offset.map(|offset| offset.saturating_add(done)), done, part)
+    }
+
+    /// Writes bytes of the kernel's, and keeps in the progress that they are.
+    fn put(
+        &self,
+        thread: &Thread<M>,
+        file: &File,
+        offset: Option<u64>,
+        done: u64,
+        part: &[u8],
+    ) -> CallResult {
+        // The position is one with the write: of two who share it, none writes over the other's bytes.
+        let mut state = file.open.lock();
+        let vnode = state.open.vnode;
+        let at = match offset {
+            Some(offset) => WriteAt::Offset(offset),
+            None if state.open.flags.contains(swos_abi::OpenFlags::APPEND) => WriteAt::End,
+            None => WriteAt::Offset(state.open.position()),
+        };
+        let mut written = Written { count: 0, end: 0 };
+        {
+            let mut names = self.files.names.lock();
+            let names = names.as_mut().ok_or(Errno::NOENT)?;
+            self.change(names, vnode.mount, &mut |file_system, frames, now| {
+                written = file_system.write(vnode.node, at, part, now, frames)?;
+                Ok(())
+            })?;
+        }
+        if offset.is_none() {
+            state.open.set_position(written.end);
+        }
+        drop(state);
+        thread.progress.lock().done = done + written.count as u64;
+        Ok(written.count as u64)
+    }
+
+    /// Copies bytes of a file to another one, or into a pipe, page by page.
+    pub(super) fn copy_file(
+        &self,
+        thread: &Arc<Thread<M>>,
+        to: &Object<M>,
+        file: &File,
+        (offset, length): (u64, u64),
+        head_len: u64,
+    ) -> CallResult {
+        if !matches!(to, Object::File(_) | Object::Pipe(_)) {
+            return Err(Errno::NOTSOCK.into());
+        }
+        let vnode = file.open.lock().open.vnode;
+        let attributes = self.attributes(vnode)?;
+        if attributes.kind != Kind::File || head_len != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let length = length.min(TRANSFER_MAX).min(attributes.size.saturating_sub(offset));
+        let before = thread.progress.done();
+        let mut done = before;
+        if done == 0 && length > 0 {
+            self.read_ahead(file, vnode, offset, length, attributes.size);
+        }
+        let stop = loop {
+            if done == length {
+                break None;
+            }
+            if done - before >= TURN {
+                break Some(Stop::Again);
+            }
+            let at = offset + done;
+            let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
+            let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
+            let step = match self.node_page(Some(thread), vnode, at / PAGE_SIZE as u64) {
+                PageWanted::Ready(frame) => {
+                    let page = self.machine.adopt(frame);
+                    let part = page.get(within..within + count).unwrap_or(&[]);
+                    match to {
+                        Object::File(into) => self.put(thread, into, None, done, part),
+                        Object::Pipe(end) => self.put_into_pipe(thread, end, done, part),
+                        _ => Err(Errno::NOTSOCK.into()),
+                    }
+                }
+                PageWanted::Wait => Err(Stop::Wait),
+                PageWanted::NoMemory => Err(Errno::NOMEM.into()),
+                PageWanted::Failed => Err(Errno::IO.into()),
+            };
+            match step {
+                // The pipe is full.
+                Ok(0) => break None,
+                Ok(count) => done += count,
+                Err(Stop::Errno(_)) if done > 0 => break None,
+                Err(stop) => break Some(stop),
+            }
+        };
+        if let Object::Pipe(end) = to
+            && done > before
+        {
+            self.notify_pipe(&end.shared, End::Reader);
+        }
+        stop.map_or(Ok(done), Err)
+    }
+
+    /// Writes as much as goes into a pipe; waits only for the first byte.
+    fn put_into_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>, done: u64, part: &[u8]) -> CallResult {
+        if end.end != End::Writer {
+            return Err(Errno::BADF.into());
+        }
+        let taken = {
+            let mut pipe = end.shared.pipe.lock();
+            match pipe.write(part, Piece::Part) {
+                Ok(taken) => taken,
+                Err(swos_pipe::Error::WouldBlock) if done > 0 => return Ok(0),
+                Err(swos_pipe::Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(error) => return Err(pipe_errno(error).into()),
+            }
+        };
+        thread.progress.lock().done = done + taken.count as u64;
+        if taken.wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Reader);
+        }
+        Ok(taken.count as u64)
+    }
+
+    pub(super) fn set_size(&self, thread: &Thread<M>, handle: Handle, size: u64) -> CallResult {
+        if Self::is_settling(thread) {
+            return self.settle(thread);
+        }
+        let Object::File(file) = Self::object(thread, handle, Rights::WRITE)? else {
+            return Err(Errno::INVAL.into());
+        };
+        let vnode = file.open.lock().open.vnode;
+        {
+            let mut names = self.files.names.lock();
+            let names = names.as_mut().ok_or(Errno::NOENT)?;
+            self.change(names, vnode.mount, &mut |file_system, frames, now| {
+                file_system.set_size(vnode.node, size, now, frames)
+            })?;
+        }
+        self.litter();
+        self.settle(thread)
+    }
+
+    /// Nothing written waits anywhere: what can be written is in memory.
+    pub(super) fn sync(thread: &Thread<M>, handle: Handle) -> CallResult {
+        match Self::object(thread, handle, Rights::empty())? {
+            Object::File(_) => Ok(0),
+            _ => Err(Errno::INVAL.into()),
+        }
+    }
+
+    /// Reads from a device that never waits.
+    pub(super) fn read_device(
+        &self,
+        thread: &Thread<M>,
+        device: &OpenDevice,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        let length = length.min(TRANSFER_MAX);
+        let before = thread.progress.done();
+        let mut done = before;
+        while done < length {
+            if done - before >= TURN {
+                return Err(Stop::Again);
+            }
+            let (at, rest) = (buffer.saturating_add(done), length - done);
+            let count = match device.device.on_read() {
+                Effect::Zeros => {
+                    let zeros = self.machine.pin(self.zero_page);
+                    let count = usize::try_from(rest).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
+                    self.copy_out(at, zeros.get(..count).unwrap_or(&[]))?;
+                    count as u64
+                }
+                Effect::Random => self.random_bytes(at, rest)?,
+                Effect::End | Effect::Taken | Effect::NoSpace | Effect::Console => return Ok(0),
+            };
+            done += count;
+            thread.progress.lock().done = done;
+        }
+        Ok(done)
+    }
+
+    pub(super) fn write_device(device: &OpenDevice, length: u64) -> CallResult {
+        match device.device.on_write() {
+            Effect::NoSpace if length > 0 => Err(Errno::NOSPC.into()),
+            _ => Ok(length.min(i64::MAX.cast_unsigned())),
+        }
+    }
+
+    /// Reads or writes many pieces as if they were one.
+    pub(super) fn vector(
+        &self,
+        thread: &Arc<Thread<M>>,
+        handle: Handle,
+        (address, count): (u64, u64),
+        way: Way,
+    ) -> CallResult {
+        let pieces: Vec<MemoryPiece> = self.read_array(address, count, PIECES_MAX)?;
+        let length = pieces.iter().try_fold(0_u64, |sum, piece| sum.checked_add(piece.length));
+        let length = length.filter(|&sum| i64::try_from(sum).is_ok()).ok_or(Errno::INVAL)?;
+        let needed = if way == Way::Read { Rights::READ } else { Rights::WRITE };
+        let object = Self::object(thread, handle, needed)?;
+        match (&object, way) {
+            (Object::File(file), Way::Write) => {
+                return self.write_file(thread, file, &pieces, length, None);
+            }
+            (Object::Pipe(end), Way::Write) => return self.write_pipe(thread, end, &pieces, length),
+            // One message can't be made of pieces that are sent one by one.
+            (Object::Socket(socket), _) if socket.kind != SocketKind::Stream && count > 1 => {
+                return Err(Errno::OPNOTSUPP.into());
+            }
+            _ => {}
+        }
+        let mut earlier = thread.progress.earlier();
+        let mut start = 0;
+        for piece in pieces {
+            let begins = start;
+            start += piece.length;
+            if piece.length == 0 || begins < earlier {
+                continue;
+            }
+            let moved = match way {
+                Way::Read => self.read(thread, handle, piece.address, piece.length),
+                Way::Write => self.write(thread, handle, piece.address, piece.length),
+            };
+            let moved = match moved {
+                Ok(moved) => moved,
+                Err(Stop::Errno(_)) if earlier > 0 => break,
+                // What there was is the answer; only a file's next bytes are worth the wait.
+                Err(Stop::Wait) if earlier > 0 && way == Way::Read && !matches!(object, Object::File(_)) => {
+                    break;
+                }
+                Err(stop) => return Err(stop),
+            };
+            earlier += moved;
+            let mut progress = thread.progress.lock();
+            (progress.earlier, progress.done) = (earlier, 0);
+            if moved < piece.length {
+                break;
+            }
+        }
+        Ok(earlier)
+    }
+}
