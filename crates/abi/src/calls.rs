@@ -116,6 +116,7 @@ calls! {
     4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY` or its id) to end, fills an `ExitRecord` and forgets the child.";
     5 NR_KILL Kill kill(pid: u64, status: i32) -> "0", "own descendants", "Ends a child or a child's descendant; `wait` then reports `status` as the signal.";
     6 NR_FORK Fork fork() -> "pid of the child, 0 in the child", "SPAWN; DUPLICATE on each handle that the child shall have", "Makes a second process that goes on from here, with a copy of the memory and the same numbers for its handles. Only the calling thread exists there.";
+    7 NR_EXEC Exec exec(args: u64, size: u64) -> "never", "EXECUTE on the program; FS_READ to name it by path", "Replaces the program by the one in `SpawnArgs`, which lists no handles: all stay open that are not marked CLOSE_ON_EXEC. Id, parent and children stay; other threads end; limits and capabilities sink as for a spawn.";
 
     8 NR_THREAD_CREATE ThreadCreate thread_create(entry: u64, stack: u64, argument: u64, tls: u64) -> "tid", "-", "Starts a thread at `entry` with `argument` in x0, its stack pointer and its TPIDR_EL0.";
     9 NR_THREAD_EXIT ThreadExit thread_exit(clear: u64) -> "never", "-", "Ends the thread; if `clear` is not 0, stores 0 to that u32 and wakes one futex waiter on it. The last thread ends the process with status 0.";
@@ -126,6 +127,8 @@ calls! {
     14 NR_CLOCK_GET ClockGet clock_get(clock: u32) -> "nanoseconds", "-", "Reads a clock. The time page answers the same without a call.";
     15 NR_SLEEP Sleep sleep(duration_ns: u64) -> "0", "-", "Sleeps at least so long.";
     16 NR_THREAD_PRIORITY ThreadPriority thread_priority(priority: u32) -> "the old one", "-", "Sets the calling thread's priority, 0..=31, not above the one its process started with.";
+    17 NR_THREAD_NAME ThreadName thread_name(name: u64, length: u64) -> "0", "-", "Names the calling thread: at most 16 bytes (NAMETOOLONG).";
+    18 NR_THREAD_INFO ThreadInfo thread_info(pid: u64, tid: u32, record: u64, size: u64) -> "tid, 0 = no more", "PROCESS_INSPECT, but for oneself", "Fills a `ThreadInfo` for the thread of that process with the lowest id that is at least `tid`.";
 
     20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory or a file. Protection 0 reserves addresses.";
     21 NR_MUNMAP Munmap munmap(address: u64, length: u64) -> "0", "-", "Unmaps pages.";

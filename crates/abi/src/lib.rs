@@ -40,7 +40,7 @@ pub use files::{
     POLL_OUT, PipeEnds, PollItem, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, SEEK_CUR,
     SEEK_END, SEEK_SET, Stat, TIME_NOW, TIME_OMIT, UNLINK_DIRECTORY,
 };
-pub use limits::{ProcessLimits, ProcessUsage};
+pub use limits::{ProcessLimits, ProcessUsage, THREAD_READY, THREAD_RUNNING, THREAD_WAITING, ThreadInfo};
 pub use memory::{ADVISE_DISCARD, MEMORY_EXECUTE, MapFlags, Protection};
 pub use messages::{
     ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK, EVENT_MAX,

@@ -1,4 +1,4 @@
-//! What a process may use, and what it used.
+//! What a process may use, and what it used; its threads.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,3 +50,30 @@ pub struct ProcessUsage {
 }
 
 static_assertions::assert_eq_size!(ProcessUsage, [u8; 64]);
+
+/// [`ThreadInfo::state`]: on a CPU.
+pub const THREAD_RUNNING: u32 = 1;
+/// [`ThreadInfo::state`]: waits for its turn on a CPU.
+pub const THREAD_READY: u32 = 2;
+/// [`ThreadInfo::state`]: waits for something to happen.
+pub const THREAD_WAITING: u32 = 3;
+
+/// One thread: answer of `thread_info`.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct ThreadInfo {
+    /// Its id.
+    pub tid: u32,
+    /// Its process.
+    pub pid: u32,
+    /// [`THREAD_RUNNING`], [`THREAD_READY`] or [`THREAD_WAITING`].
+    pub state: u32,
+    /// CPU on which it runs, or ran last.
+    pub cpu: u32,
+    /// CPU time that it used, in nanoseconds, up to its last turn.
+    pub cpu_ns: u64,
+    /// Its name, zero-padded; zeros = none.
+    pub name: [u8; 16],
+}
+
+static_assertions::assert_eq_size!(ThreadInfo, [u8; 40]);

@@ -331,6 +331,7 @@ impl<M: Machine> Kernel<M> {
     fn ran(state: &mut State, thread: &Thread<M>, now: Instant) -> Duration {
         let ran = now.since(state.since);
         state.since = now;
+        state.cpu_ns += ran.as_nanos();
         thread.process.usage.add_cpu(ran.as_nanos());
         ran
     }
@@ -588,8 +589,10 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     fn within_limit(&self, thread: &Thread<M>, slice: Option<Duration>) -> Option<Duration> {
         let Some(left) = thread.process.cpu_left() else { return slice };
-        // Its siblings may run at the same time. What is left to all is looked at again before it can be over.
-        let share = Duration::from_nanos((left / self.cpus.len() as u64).max(left.min(CPU_LIMIT_STEP)));
+        // Its siblings may run at the same time. Such a slice ends when at least half of what was left still is, so
+        // those under way when all is used are of the shortest kind.
+        let share = left / (2 * self.cpus.len() as u64);
+        let share = Duration::from_nanos(share.max(left.min(CPU_LIMIT_STEP)));
         Some(slice.map_or(share, |slice| slice.min(share)))
     }
 

@@ -14,7 +14,7 @@ use crate::{
     files::PageWanted,
     log::Level,
     memory::Mapped,
-    process::{Ending, Process},
+    process::Process,
     space::{Inner, TableFrames, Translation},
     thread::{Pending, Thread},
     wait::{ANY_BITS, Access, WaitKey},
@@ -129,7 +129,7 @@ impl<M: Machine> Kernel<M> {
         );
         let fault_address = address.get();
         let record = ExitRecord { cause: EXIT_FAULT, code: signal, fault_address, ..ExitRecord::default() };
-        self.end_process(&thread.process, Ending::Ended(record));
+        self.end_process(&thread.process, record);
         self.end_thread(cpu, &thread);
         Trap::Reschedule
     }
@@ -337,7 +337,7 @@ impl<M: Machine> Kernel<M> {
     /// Ends a process that has used up its CPU time.
     pub(crate) fn end_for_time(&self, process: &Arc<Process<M>>) {
         let record = ExitRecord { cause: EXIT_FAULT, code: SIGNAL_XCPU, ..ExitRecord::default() };
-        self.end_process(process, Ending::Ended(record));
+        self.end_process(process, record);
     }
 
     /// Tells the log how a process was ended from outside.

@@ -26,6 +26,7 @@ mod boot;
 mod calls;
 mod dispatch;
 mod endpoint;
+mod exec;
 mod family;
 mod fault;
 mod files;

@@ -185,6 +185,12 @@ impl<M: Machine> Process<M> {
         Capabilities::from_bits_retain(before) & keep
     }
 
+    /// Marks it as ending; its list of threads is locked.
+    pub(crate) fn begin_end(&self, threads: &mut Threads<M>, ending: Ending) {
+        threads.ending = Some(ending);
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
     /// Whether its threads are to leave.
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
@@ -247,18 +253,30 @@ impl<M: Machine> Teardown<M> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Starts the end of a process: its threads leave as they come by. False = it was ending already, and remains so.
-    pub(crate) fn end_process(&self, process: &Arc<Process<M>>, ending: Ending) -> bool {
+    /// Starts the end of a process: its threads leave as they come by. One that is ending already remains as it is.
+    pub(crate) fn end_process(&self, process: &Arc<Process<M>>, record: ExitRecord) -> Ending {
+        let ending = Ending::Ended(record);
         {
             let mut threads = process.threads.lock();
-            if threads.ending.is_some() {
-                return false;
+            if let Some(earlier) = threads.ending {
+                return earlier;
             }
-            threads.ending = Some(ending);
-            process.ending.store(true, Ordering::SeqCst);
+            process.begin_end(&mut threads, ending);
         }
         self.rouse_all(process);
-        true
+        ending
+    }
+
+    /// Ends the process `pid`, whichever program it runs at that moment.
+    pub(crate) fn end_pid(&self, pid: u32, record: ExitRecord) {
+        loop {
+            let process = self.processes.lock().alive(pid).cloned();
+            let Some(process) = process else { return };
+            // Silent: it was replaced after we looked, and what replaced it is in the table.
+            if self.end_process(&process, record) != Ending::Silent {
+                return;
+            }
+        }
     }
 
     /// Ends the thread that runs on this CPU; with the last one, its process.

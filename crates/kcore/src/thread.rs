@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) pending: Pending,
     /// Ends its wait.
     pub(crate) timer: Option<(usize, TimerId)>,
+    /// CPU time that it has used, in nanoseconds, up to `since`.
+    pub(crate) cpu_ns: u64,
     /// When it got its CPU, or was last charged for it.
     pub(crate) since: Instant,
 }
@@ -247,6 +249,7 @@ impl<M: Machine> Thread<M> {
                     cpu,
                     pending: Pending::Nothing,
                     timer: None,
+                    cpu_ns: 0,
                     since: Instant::ZERO,
                 },
             ),

@@ -11,6 +11,7 @@ use swos_sync::Lock;
 
 use crate::{
     Kernel, Machine,
+    exec::Launch,
     process::Process,
     ranks,
     thread::Phase,
@@ -24,6 +25,8 @@ pub(crate) const WAKES_PER_SLICE: usize = 64;
 pub(crate) enum Work<M: Machine> {
     /// So many more of those that wait for a key are to be woken.
     Wake { key: WaitKey, left: usize },
+    /// A process is to get its first thread.
+    Launch(Launch<M>),
     /// The first so many threads of an ending process have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
 }
@@ -93,6 +96,7 @@ impl<M: Machine> Kernel<M> {
                 Woken::All(_) => None,
                 Woken::Some(woken) => Some(Work::Wake { key, left: left - woken }),
             },
+            Work::Launch(launch) => self.launch(launch).map(Work::Launch),
             Work::Rouse { process, left } => {
                 let left = self.rouse(&process, left);
                 (left > 0).then_some(Work::Rouse { process, left })

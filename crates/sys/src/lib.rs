@@ -38,7 +38,7 @@ pub use files::{
     handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,
     readlink, ready_control, ready_create, ready_wait, seek, sendfile, stat, write,
 };
-pub use limits::{limits, lower_limits, usage};
+pub use limits::{limits, lower_limits, thread_info, thread_name, usage};
 pub use memory::{
     map_anonymous, map_file, memory_advise, memory_create, memory_resize, mmap, mprotect, munmap,
 };
@@ -51,9 +51,9 @@ pub use names::{
     set_times, symlink, sync, unlink, writev,
 };
 pub use process::{
-    FUTEX_ANY, Spawn, exit, fork, futex_requeue, futex_wait, futex_wait_until, futex_wake, getpid, gettid,
-    kill, set_thread_pointer, spawn, thread_create, thread_exit, thread_pointer, thread_priority, wait,
-    yield_now,
+    FUTEX_ANY, Spawn, exec, exit, fork, futex_requeue, futex_wait, futex_wait_until, futex_wake, getpid,
+    gettid, kill, set_thread_pointer, spawn, thread_create, thread_exit, thread_pointer, thread_priority,
+    wait, yield_now,
 };
 pub use sockets::{
     accept, accept_from, bind, connect, listen, receive, receive_from, send, send_to, shutdown, socket,

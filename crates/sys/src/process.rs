@@ -62,45 +62,62 @@ pub struct Spawn<'a> {
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_SPAWN`].
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the record has 128 bytes; more than 2^32 handles do not exist"
-)]
 pub fn spawn(what: &Spawn<'_>) -> Result<u32, Errno> {
-    let args = SpawnArgs {
-        size: size_of::<SpawnArgs>() as u32,
-        flags: if what.root.is_some() { SPAWN_ROOT } else { 0 },
-        program: what.program,
-        path: address(what.path),
-        path_len: register(what.path.len()),
-        args: address(what.args),
-        args_len: register(what.args.len()),
-        env: address(what.env),
-        env_len: register(what.env.len()),
-        handles: address(what.handles),
-        handle_count: what.handles.len() as u32,
-        reserved: 0,
-        capabilities: what.capabilities.bits(),
-        memory_limit: what.memory_limit,
-        handle_limit: what.handle_limit,
-        thread_limit: what.thread_limit,
-        root: what.root.unwrap_or(Handle::NONE),
-        cpu_limit_ns: what.cpu_limit_ns,
-        process_limit: what.process_limit,
-        reserved_limit: 0,
-    };
+    let args = what.record();
     // SAFETY: the kernel reads the record and the slices that it names, each within its bounds.
     unsafe { raw::spawn(address(&raw const args), register(size_of_val(&args))) }.map(id)
 }
 
+/// Replaces the program of this process; returns only if that can't be, with what the kernel answers ([`swos_abi::NR_EXEC`]).
+#[must_use]
+pub fn exec(what: &Spawn<'_>) -> Errno {
+    let args = what.record();
+    // SAFETY: as for `spawn`; and what was in this process's memory is used by nobody once that is gone.
+    match unsafe { raw::exec(address(&raw const args), register(size_of_val(&args))) } {
+        Ok(_) => Errno::NOSYS,
+        Err(errno) => errno,
+    }
+}
+
+impl Spawn<'_> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the record has 128 bytes; more than 2^32 handles do not exist"
+    )]
+    fn record(&self) -> SpawnArgs {
+        SpawnArgs {
+            size: size_of::<SpawnArgs>() as u32,
+            flags: if self.root.is_some() { SPAWN_ROOT } else { 0 },
+            program: self.program,
+            path: address(self.path),
+            path_len: register(self.path.len()),
+            args: address(self.args),
+            args_len: register(self.args.len()),
+            env: address(self.env),
+            env_len: register(self.env.len()),
+            handles: address(self.handles),
+            handle_count: self.handles.len() as u32,
+            reserved: 0,
+            capabilities: self.capabilities.bits(),
+            memory_limit: self.memory_limit,
+            handle_limit: self.handle_limit,
+            thread_limit: self.thread_limit,
+            root: self.root.unwrap_or(Handle::NONE),
+            cpu_limit_ns: self.cpu_limit_ns,
+            process_limit: self.process_limit,
+            reserved_limit: 0,
+        }
+    }
+}
+
 /// Makes a second process that goes on from here: 0 there, its id here.
+///
+/// Only the calling thread exists in the child. What other threads held at that moment (locks, the heap's too) is held there for
+/// ever: whoever needs it there waits for ever.
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_FORK`].
-///
-/// Only the calling thread exists in the child. What other threads held at that moment (locks, the heap's too) is held there for
-/// ever: whoever needs it there waits for ever.
 pub fn fork() -> Result<u32, Errno> {
     // SAFETY: no addresses. The child's memory is one that the process could have had with its other threads stopped somewhere
     // (the kernel copies it as at one moment), and threads that are stopped break no promise of Rust's.

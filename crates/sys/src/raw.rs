@@ -97,6 +97,7 @@ stubs! {
     NR_WAIT wait(pid: u64, flags: u32, record: u64);
     NR_KILL kill(pid: u64, status: i32);
     NR_FORK fork();
+    NR_EXEC exec(args: u64, size: u64);
     NR_THREAD_CREATE thread_create(entry: u64, stack: u64, argument: u64, tls: u64);
     NR_THREAD_EXIT thread_exit(clear: u64);
     NR_GETTID gettid();
@@ -106,6 +107,8 @@ stubs! {
     NR_CLOCK_GET clock_get(clock: u32);
     NR_SLEEP sleep(duration_ns: u64);
     NR_THREAD_PRIORITY thread_priority(priority: u32);
+    NR_THREAD_NAME thread_name(name: u64, length: u64);
+    NR_THREAD_INFO thread_info(pid: u64, tid: u32, record: u64, size: u64);
     NR_MMAP mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64);
     NR_MUNMAP munmap(address: u64, length: u64);
     NR_MPROTECT mprotect(address: u64, length: u64, protection: u32);

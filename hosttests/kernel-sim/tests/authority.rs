@@ -55,6 +55,9 @@ const ATTEMPTS: &[(u64, Capabilities, Attempt)] = &[
     (NR_SPAWN, Capabilities::FS_READ, |user, present| {
         spawn(user, if present { "/bin/idle" } else { "/bin/nothing" }, "x")
     }),
+    (NR_EXEC, Capabilities::FS_READ, |user, present| {
+        Err(exec(user, if present { "/bin/idle" } else { "/bin/nothing" }, "x", |_| {}))
+    }),
     (NR_FORK, Capabilities::SPAWN, |user, _| user.fork(|_| {})),
     (NR_OPEN, Capabilities::FS_READ, |user, present| open(user, path(present))),
     (NR_OPEN, Capabilities::FS_READ, |user, present| {
@@ -85,6 +88,10 @@ const ATTEMPTS: &[(u64, Capabilities, Attempt)] = &[
     (NR_PROCESS_INFO, Capabilities::PROCESS_INSPECT, |user, present| {
         let at = user.stack() - 4096;
         user.call(NR_PROCESS_INFO, &[if present { 1 } else { 1 << 20 }, at, 80])
+    }),
+    (NR_THREAD_INFO, Capabilities::PROCESS_INSPECT, |user, present| {
+        let at = user.stack() - 4096;
+        user.call(NR_THREAD_INFO, &[if present { 1 } else { 1 << 20 }, 0, at, 40])
     }),
     (NR_NET_CONFIGURE, Capabilities::NET_ADMIN, |user, _| {
         let at = user.stack() - 4096;
@@ -168,10 +175,10 @@ fn without_its_capability_a_call_is_refused_and_does_nothing() {
             let pid = spawn_as(user, "/bin/lacking", &index.to_string(), &[], record).unwrap();
             assert_eq!(wait(user, pid), (0, 0), "call {number} without {capability:?}");
             // Whoever has the capability is not refused for the lack of it.
-            if *number != NR_POWER && *number != NR_LOGIN && *number != NR_CONFINE {
+            if ![NR_POWER, NR_LOGIN, NR_CONFINE, NR_EXEC].contains(number) {
                 let done = attempt(user, true);
                 assert_ne!(done, Err(Errno::ACCES), "call {number} with {capability:?}");
-                if *number == NR_SPAWN {
+                if *number == NR_SPAWN || *number == NR_FORK {
                     wait(user, done.unwrap());
                 }
             }

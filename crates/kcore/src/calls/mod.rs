@@ -16,10 +16,11 @@ mod process;
 mod ready;
 mod sockets;
 mod system;
+mod threads;
 mod writes;
 
 pub(crate) use memory::{Over, area_errno};
-pub(crate) use process::Birth;
+pub(crate) use process::{Birth, limits_of};
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -102,10 +103,13 @@ impl<M: Machine> Kernel<M> {
             Call::Spawn { args, size } => self.spawn(thread, args, size),
             Call::Wait { pid, flags, record } => self.wait(thread, pid, flags, record),
             Call::Kill { pid, status } => self.kill(thread, pid, status),
+            Call::Exec { args, size } => self.exec(thread, args, size),
             Call::Fork {} => self.fork(thread),
             Call::ThreadCreate { entry, stack, argument, tls } => {
                 self.thread_create(thread, entry, stack, argument, tls)
             }
+            Call::ThreadName { name, length } => self.thread_name(thread, name, length),
+            Call::ThreadInfo { pid, tid, record, size } => self.thread_info(thread, pid, tid, record, size),
             Call::ThreadExit { clear } => self.thread_exit(thread, clear),
             Call::Gettid {} => Ok(u64::from(thread.tid)),
             Call::Yield {} => self.yield_now(cpu),

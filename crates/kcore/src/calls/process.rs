@@ -20,7 +20,7 @@ use crate::{
     load::{STRINGS_MAX, Strings},
     machine::Start,
     object::Object,
-    process::{Ending, Limits, NAME_LEN, NewProcess, Process, View},
+    process::{Limits, NAME_LEN, NewProcess, Process, View},
     thread::{Phase, Thread},
     usage::Usage,
     user::user_range,
@@ -49,7 +49,7 @@ pub(crate) struct Birth<M: Machine> {
 impl<M: Machine> Kernel<M> {
     pub(super) fn exit(&self, thread: &Arc<Thread<M>>, status: i32) -> Stop {
         let record = ExitRecord { code: status, ..ExitRecord::default() };
-        self.end_process(&thread.process, Ending::Ended(record));
+        self.end_process(&thread.process, record);
         Stop::Exit
     }
 
@@ -97,7 +97,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The program's file and the name that the process will have.
-    fn program(&self, thread: &Arc<Thread<M>>, args: &SpawnArgs) -> Result<(VnodeId, [u8; NAME_LEN]), Stop> {
+    pub(crate) fn program(
+        &self,
+        thread: &Arc<Thread<M>>,
+        args: &SpawnArgs,
+    ) -> Result<(VnodeId, [u8; NAME_LEN]), Stop> {
         let mut name = [0; NAME_LEN];
         let vnode = self.with_path(args.path, args.path_len, |path| {
             let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
@@ -120,7 +124,7 @@ impl<M: Machine> Kernel<M> {
         Ok((vnode, name))
     }
 
-    fn read_strings(&self, from: u64, len: u64) -> Result<Vec<u8>, Stop> {
+    pub(crate) fn read_strings(&self, from: u64, len: u64) -> Result<Vec<u8>, Stop> {
         let bytes = self.read_bytes(from, len, STRINGS_MAX)?;
         if bytes.last().is_some_and(|&byte| byte != 0) {
             return Err(Errno::INVAL.into());
@@ -209,7 +213,7 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
+    pub(crate) fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
         let thread = self.add_thread(process, self.machine.new_context(start));
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
@@ -312,24 +316,17 @@ impl<M: Machine> Kernel<M> {
         if !(1..=64).contains(&status) {
             return Err(Errno::INVAL.into());
         }
-        let target = {
-            let processes = self.processes.lock();
-            if !processes.descends(pid, thread.process.pid) {
-                // The same answer for "is not" and "is not yours".
-                return Err(Errno::SRCH.into());
-            }
-            processes.alive(pid).cloned()
-        };
-        if let Some(target) = target {
-            let record = ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() };
-            self.end_process(&target, Ending::Ended(record));
+        if !self.processes.lock().descends(pid, thread.process.pid) {
+            // The same answer for "is not" and "is not yours".
+            return Err(Errno::SRCH.into());
         }
+        self.end_pid(pid, ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() });
         Ok(0)
     }
 }
 
 /// The limits that a record asks for below `own`.
-pub(super) fn limits_of(args: &SpawnArgs, own: Limits) -> Limits {
+pub(crate) fn limits_of(args: &SpawnArgs, own: Limits) -> Limits {
     Limits {
         memory: lowered(args.memory_limit, own.memory),
         handles: lowered(args.handle_limit as usize, own.handles),

@@ -72,6 +72,22 @@ pub fn spawn_as(
     handles: &[SpawnHandle],
     change: impl FnOnce(&mut SpawnArgs),
 ) -> Result<u64, Errno> {
+    start(user, NR_SPAWN, path, arg, handles, change)
+}
+
+/// Becomes another program; returns only if that can't be.
+pub fn exec(user: &mut User, path: &str, arg: &str, change: impl FnOnce(&mut SpawnArgs)) -> Errno {
+    start(user, NR_EXEC, path, arg, &[], change).unwrap_err()
+}
+
+fn start(
+    user: &mut User,
+    number: u64,
+    path: &str,
+    arg: &str,
+    handles: &[SpawnHandle],
+    change: impl FnOnce(&mut SpawnArgs),
+) -> Result<u64, Errno> {
     use zerocopy::IntoBytes as _;
     let at = user.stack() - 8192;
     let args = format!("{path}\0{arg}\0");
@@ -102,7 +118,7 @@ pub fn spawn_as(
     };
     change(&mut record);
     user.store(at + 3072, record.as_bytes());
-    user.call(NR_SPAWN, &[at + 3072, size_of::<SpawnArgs>() as u64])
+    user.call(number, &[at + 3072, size_of::<SpawnArgs>() as u64])
 }
 
 pub fn wait(user: &mut User, pid: u64) -> (u32, i32) {
@@ -124,6 +140,14 @@ pub fn thread(user: &mut User, argument: u64) -> u64 {
     let stack = map(user, 16384);
     let entry = user.entry();
     user.call(NR_THREAD_CREATE, &[entry, stack + 16384 - 64, argument, 0]).unwrap()
+}
+
+/// What the calling process uses.
+pub fn usage(user: &mut User) -> ProcessUsage {
+    use zerocopy::FromBytes as _;
+    let at = user.stack() - 4096;
+    user.call(NR_USAGE, &[at, size_of::<ProcessUsage>() as u64]).unwrap();
+    ProcessUsage::read_from_bytes(&user.load(at, size_of::<ProcessUsage>())).unwrap()
 }
 
 /// Figures of the system.

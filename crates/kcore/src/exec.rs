@@ -1,0 +1,149 @@
+//! `exec`: another program in the place of this one.
+//!
+//! The new address space is built completely before anything changes; until then the call can fail. Then a new [`Process`] takes the
+//! place of the old one in the table, under the same id: the charge, the parent and the children stay where they are, since they
+//! belong to the entry. Identity, limits, sums and handles move over. What is left of the old process is a space and threads
+//! that leave; it is taken apart like any other, and nobody hears of it.
+//!
+//! The old process is marked as ending, and the new one entered, in one section under the lock of the table. So a kill finds the old
+//! one and comes first, and then there is no exec; or it finds that the old one was replaced, looks again, and finds the new one.
+//! A thread of the old process that is in a call at this moment on another CPU finishes that call with an empty table of handles.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::Ordering;
+
+use swos_abi::{Capabilities, Errno, SpawnArgs};
+use swos_handles::HandleTable;
+use swos_units::page_count;
+
+use crate::{
+    Kernel, Machine,
+    calls::limits_of,
+    family::Life,
+    load::{Loaded, Strings},
+    machine::Start,
+    object::Object,
+    process::{Ending, Limits, NAME_LEN, NewProcess, Process, Teardown},
+    space::Space,
+    thread::Thread,
+    wait::{CallResult, Stop},
+    work::Work,
+};
+
+/// Handle slots looked at per slice, for those that are to be closed.
+const SLOTS_PER_SLICE: usize = 64;
+
+/// A process that has its program but no thread: handles are still to be closed.
+pub(crate) struct Launch<M: Machine> {
+    process: Arc<Process<M>>,
+    start: Start,
+    /// The slot to go on from.
+    slot: usize,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Replaces the calling process's program.
+    pub(crate) fn exec(&self, thread: &Arc<Thread<M>>, args: u64, size: u64) -> CallResult {
+        let args: SpawnArgs = self.read_record(args, size)?;
+        let zero = args.flags | args.reserved | args.reserved_limit | args.handle_count;
+        if zero != 0 || u64::from(args.size) != size {
+            return Err(Errno::INVAL.into());
+        }
+        let (vnode, name) = self.program(thread, &args)?;
+        let plan = self.load_plan(Some(thread), vnode)?;
+        let strings = Strings {
+            args: self.read_strings(args.args, args.args_len)?,
+            env: self.read_strings(args.env, args.env_len)?,
+        };
+        // Nothing was changed up to here, and nothing below can wait or fault.
+        let limits = limits_of(&args, *thread.process.limits.lock());
+        let Loaded { space, start } = self.load(&plan, vnode, &strings, limits.memory)?;
+        let room = self.reserve_thread();
+        let has_room = room.is_ok();
+        let successor = Self::successor_of(&thread.process, name, args.capabilities, space, limits);
+        let outcome = match room {
+            Ok(()) => self.replace(&thread.process, &successor, args.process_limit),
+            Err(errno) => Err(errno.into()),
+        };
+        if let Err(stop) = outcome {
+            self.threads_alive.fetch_sub(u32::from(has_room), Ordering::Relaxed);
+            // Nobody ever ran in it, so this is only what `load` has put there.
+            while !self.free_space(&successor.space) {}
+            return Err(stop);
+        }
+        self.do_later(Work::Launch(Launch { process: successor, start, slot: 0 }));
+        self.rouse_all(&thread.process);
+        Err(Stop::Exit)
+    }
+
+    /// The process that goes on, without the handles of the old one.
+    fn successor_of(
+        process: &Process<M>,
+        name: [u8; NAME_LEN],
+        capabilities: u64,
+        space: Arc<Space>,
+        limits: Limits,
+    ) -> Arc<Process<M>> {
+        let mut successor = Process::new(NewProcess {
+            pid: process.pid,
+            name,
+            identity: process.identity(),
+            capabilities: process.capabilities() & Capabilities::from_bits_retain(capabilities),
+            limits,
+            usage: process.usage.clone(),
+            space,
+            started: process.started,
+            view: *process.view.lock(),
+        });
+        successor.memory = process.memory.clone();
+        Arc::new(successor)
+    }
+
+    /// Puts `new` in the place of `old`, unless that is ending.
+    fn replace(&self, old: &Arc<Process<M>>, new: &Arc<Process<M>>, process_limit: u32) -> Result<(), Stop> {
+        let mut processes = self.processes.lock();
+        let entry = processes.table.get_mut(&old.pid).ok_or(Errno::SRCH)?;
+        let mut threads = old.threads.lock();
+        if threads.ending.is_some() {
+            return Err(Stop::Exit);
+        }
+        entry.charge.limit(process_limit)?;
+        old.begin_end(&mut threads, Ending::Silent);
+        entry.life = Life::Alive(new.clone());
+        let Limits { handles: quota, memory, .. } = *new.limits.lock();
+        new.memory.lower(page_count(memory));
+        let mut handles = core::mem::replace(&mut *old.handles.lock(), HandleTable::new(0));
+        handles.lower_quota(quota);
+        *new.handles.lock() = handles;
+        Ok(())
+    }
+
+    /// Closes some of the handles that the program does not get; when all are closed, lets it run.
+    pub(crate) fn launch(&self, mut launch: Launch<M>) -> Option<Launch<M>> {
+        let mut closed: Vec<Object<M>> = Vec::new();
+        let next =
+            launch.process.handles.lock().drain_close_on_exec(launch.slot, SLOTS_PER_SLICE, |object| {
+                closed.push(object);
+            });
+        for object in closed {
+            self.close_object(object);
+        }
+        if let Some(slot) = next {
+            launch.slot = slot;
+            return Some(launch);
+        }
+        let Launch { process, start, .. } = launch;
+        let ending = process.threads.lock().ending;
+        match ending {
+            // Killed before it had a thread that could leave.
+            Some(ending) => {
+                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                self.push_teardown(Teardown::new(process, ending));
+            }
+            None => {
+                self.start_thread(&process, start);
+            }
+        }
+        None
+    }
+}
