@@ -63,6 +63,12 @@ impl End {
         }
     }
 
+    /// Whether its function has returned: a join does not wait long any more.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.state.load(Acquire) == FINISHED
+    }
+
     /// Whether the kernel has taken the thread off its stack.
     #[must_use]
     pub fn has_left(&self) -> bool {

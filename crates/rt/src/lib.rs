@@ -24,6 +24,8 @@ pub mod end;
 pub mod fork;
 #[cfg(not(loom))]
 pub mod heap;
+#[cfg(not(loom))]
+pub mod local;
 pub mod lock;
 #[cfg(not(loom))]
 pub mod mapping;

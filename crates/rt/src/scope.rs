@@ -111,7 +111,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: `scope` does not return before `leave`, after which the thread touches nothing that borrows: `run` was consumed
         // by its call, its result is the handle's or dropped, and `running` borrows nothing. If no thread starts, `body` is
         // dropped before this returns.
-        let thread = unsafe { thread::spawn_borrowing(Box::new(body)) };
+        let thread = unsafe { thread::spawn_borrowing(Box::new(body), thread::LENGTH) };
         let thread = thread.inspect_err(|_| self.running.leave())?;
         Ok(ScopedJoinHandle { thread, result, scope: PhantomData })
     }

@@ -10,12 +10,14 @@ use swos_abi::{Errno, Protection};
 
 use crate::{
     end::{End, Giver},
+    local::Locals,
     lock::Mutex,
 };
 
 const PAGE: usize = 4096;
-/// Mapping of one thread: guard page, stack, and the [`Block`] at its upper end. Untouched pages cost nothing.
-const LENGTH: usize = 256 << 10;
+/// Mapping of one thread, unless it asked for another: guard page, stack, and the [`Block`] at its upper end. Untouched
+/// pages cost nothing.
+pub(crate) const LENGTH: usize = 256 << 10;
 /// Stacks kept for the next threads.
 const KEPT: usize = 8;
 
@@ -28,6 +30,10 @@ struct Block {
     run: Option<Box<dyn FnOnce() + Send>>,
     /// Next in the list of kept stacks.
     next: *mut Self,
+    /// Of the whole mapping.
+    length: usize,
+    /// What [`LocalKey`](crate::local::LocalKey)s hold for this thread.
+    locals: Locals,
 }
 
 /// Stacks whose threads have ended, or are at their very last instructions ([`End::has_left`]).
@@ -73,6 +79,7 @@ impl Kept {
 #[derive(Debug)]
 pub struct Thread {
     block: NonNull<Block>,
+    id: u32,
 }
 
 // SAFETY: what others may do with a block goes through its atomics; `join` takes the only handle.
@@ -87,7 +94,18 @@ unsafe impl Sync for Thread {}
 /// What the kernel answers: [`Errno::NOMEM`], [`Errno::AGAIN`] at a limit.
 pub fn spawn(run: Box<dyn FnOnce() + Send>) -> Result<Thread, Errno> {
     // SAFETY: `run` borrows nothing that ends.
-    unsafe { spawn_borrowing(run) }
+    unsafe { spawn_borrowing(run, LENGTH) }
+}
+
+/// As [`spawn`], with a stack of at least `stack` bytes.
+///
+/// # Errors
+///
+/// As those of [`spawn`].
+pub fn spawn_with_stack(run: Box<dyn FnOnce() + Send>, stack: usize) -> Result<Thread, Errno> {
+    let needed = stack.checked_add(PAGE + ROOM).and_then(|length| length.checked_next_multiple_of(PAGE));
+    // SAFETY: as in `spawn`.
+    unsafe { spawn_borrowing(run, needed.ok_or(Errno::NOMEM)?.max(4 * PAGE)) }
 }
 
 /// As [`spawn`], of a function that borrows.
@@ -100,21 +118,26 @@ pub fn spawn(run: Box<dyn FnOnce() + Send>) -> Result<Thread, Errno> {
 /// # Errors
 ///
 /// As those of [`spawn`].
-pub(crate) unsafe fn spawn_borrowing<'a>(run: Box<dyn FnOnce() + Send + 'a>) -> Result<Thread, Errno> {
+pub(crate) unsafe fn spawn_borrowing<'a>(
+    run: Box<dyn FnOnce() + Send + 'a>,
+    length: usize,
+) -> Result<Thread, Errno> {
     // SAFETY: only the lifetime changes, and the caller sees to it that nothing is used beyond it.
     let run = unsafe { core::mem::transmute::<Box<dyn FnOnce() + Send + 'a>, Box<dyn FnOnce() + Send>>(run) };
-    let block = match keep_few() {
+    let kept = keep_few(length);
+    let block = match kept {
         Some(block) => block,
-        None => map()?,
+        None => map(length)?,
     };
-    let fresh = Block { end: End::new(), id: AtomicU32::new(0), run: Some(run), next: null_mut() };
+    let (end, id) = (End::new(), AtomicU32::new(0));
+    let fresh = Block { end, id, run: Some(run), next: null_mut(), length, locals: Locals::new() };
     // SAFETY: the block is ours (just mapped, or taken from the list), and plain old data or moved-out before.
     unsafe { block.as_ptr().write(fresh) };
     let address = block.as_ptr().expose_provenance();
     // SAFETY: the stack ends below the block, aligned, and is used by nobody; `begin` gets the block that it expects.
     let started = unsafe { swos_sys::thread_create(begin, stack_top(address), address, address) };
     match started {
-        Ok(_) => Ok(Thread { block }),
+        Ok(id) => Ok(Thread { block, id }),
         Err(errno) => {
             // SAFETY: no thread runs on it; drop what should have run, then give the pages back.
             unsafe { drop((*block.as_ptr()).run.take()) };
@@ -125,6 +148,19 @@ pub(crate) unsafe fn spawn_borrowing<'a>(run: Box<dyn FnOnce() + Send + 'a>) -> 
 }
 
 impl Thread {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether its function has returned.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        // SAFETY: the block lives until this handle gives it away.
+        unsafe { (*self.block.as_ptr()).end.is_finished() }
+    }
+
     /// Waits until the thread has ended.
     pub fn join(self) {
         let block = self.block;
@@ -153,6 +189,8 @@ unsafe extern "C" fn begin(argument: usize) -> ! {
     if let Some(run) = run.take() {
         run();
     }
+    // SAFETY: the block is this thread's, and `locals` is reached by this thread alone.
+    unsafe { (*block).locals.end() };
     if end.finish() == Giver::Us
         && let Some(block) = NonNull::new(block)
     {
@@ -162,8 +200,8 @@ unsafe extern "C" fn begin(argument: usize) -> ! {
     unsafe { swos_sys::thread_exit(running) }
 }
 
-/// A kept stack; unmaps some when too many have gathered.
-fn keep_few() -> Option<NonNull<Block>> {
+/// A kept stack of that length; unmaps some when too many have gathered, and those of an unusual length.
+fn keep_few(length: usize) -> Option<NonNull<Block>> {
     let mut kept = KEPT_STACKS.lock();
     while kept.count > KEPT {
         match kept.pop_idle() {
@@ -171,19 +209,29 @@ fn keep_few() -> Option<NonNull<Block>> {
             None => break,
         }
     }
-    kept.pop_idle()
+    if length != LENGTH {
+        return None;
+    }
+    loop {
+        let block = kept.pop_idle()?;
+        // SAFETY: the list gave us the block.
+        if unsafe { (*block.as_ptr()).length } == LENGTH {
+            return Some(block);
+        }
+        unmap(block);
+    }
 }
 
-fn map() -> Result<NonNull<Block>, Errno> {
-    let start = swos_sys::map_anonymous(LENGTH, Protection::READ | Protection::WRITE)?;
+fn map(length: usize) -> Result<NonNull<Block>, Errno> {
+    let start = swos_sys::map_anonymous(length, Protection::READ | Protection::WRITE)?;
     // SAFETY: the pages are ours and nobody has a reference into them.
     if let Err(errno) = unsafe { swos_sys::mprotect(start, PAGE, Protection::empty()) } {
         // SAFETY: as above.
-        let _unmapped = unsafe { swos_sys::munmap(start, LENGTH) };
+        let _unmapped = unsafe { swos_sys::munmap(start, length) };
         return Err(errno);
     }
     // SAFETY: within the mapping, and aligned: the mapping ends at a page and the room is a multiple of 64.
-    Ok(unsafe { start.add(LENGTH - ROOM) }.cast())
+    Ok(unsafe { start.add(length - ROOM) }.cast())
 }
 
 /// Room for the block at the upper end of the mapping.
@@ -191,7 +239,10 @@ const ROOM: usize = size_of::<Block>().next_multiple_of(64);
 
 fn unmap(block: NonNull<Block>) {
     // SAFETY: `map` made the block so far behind the start of its mapping, and no thread runs on it.
-    let _unmapped = unsafe { swos_sys::munmap(block.cast::<u8>().sub(LENGTH - ROOM), LENGTH) };
+    let _unmapped = unsafe {
+        let length = (*block.as_ptr()).length;
+        swos_sys::munmap(block.cast::<u8>().sub(length - ROOM), length)
+    };
 }
 
 /// First stack pointer: below the block, 16-byte aligned.
@@ -214,6 +265,18 @@ fn own_id() -> &'static AtomicU32 {
     // SAFETY: 0 on the first thread, else what `spawn` set: the block of this very thread, which lives as long as it, and
     // nobody but the thread itself gets the reference.
     if block.is_null() { &FIRST } else { unsafe { &(*block).id } }
+}
+
+/// What keys hold for the calling thread: a pointer that is good for it alone, as long as it runs.
+#[cfg(target_os = "none")]
+pub(crate) fn own_locals() -> *mut Locals {
+    struct First(core::cell::UnsafeCell<Locals>);
+    // SAFETY: reached by the first thread alone: it is the one without a block.
+    unsafe impl Sync for First {}
+    static FIRST: First = First(core::cell::UnsafeCell::new(Locals::new()));
+    let block = with_exposed_provenance_mut::<Block>(swos_sys::thread_pointer());
+    // SAFETY: as in `own_id`.
+    if block.is_null() { FIRST.0.get() } else { unsafe { &raw mut (*block).locals } }
 }
 
 /// After a fork the calling thread is another one.

@@ -140,7 +140,19 @@ impl Command {
     ///
     /// What the kernel answers: [`Errno::NOENT`], [`Errno::NOEXEC`], [`Errno::ACCES`], [`Errno::NOMEM`].
     pub fn spawn(&self) -> Result<Child, Errno> {
-        let pid = swos_sys::spawn(&swos_sys::Spawn {
+        Ok(Child { pid: swos_sys::spawn(&self.record())? })
+    }
+
+    /// Replaces the program of this process by it; returns only if that can't be, and why. All handles stay open but those
+    /// marked [`OpenFlags::CLOSE_ON_EXEC`](swos_abi::OpenFlags::CLOSE_ON_EXEC), so the command lists none. Capabilities and
+    /// limits become those of the command, never more than they were. Other threads end.
+    #[must_use]
+    pub fn exec(&self) -> Errno {
+        swos_sys::exec(&self.record())
+    }
+
+    fn record(&self) -> swos_sys::Spawn<'_> {
+        swos_sys::Spawn {
             program: self.program.unwrap_or(Handle::NONE),
             path: &self.path,
             args: &self.args,
@@ -153,8 +165,7 @@ impl Command {
             root: self.root,
             cpu_limit_ns: self.cpu_limit_ns,
             process_limit: self.process_limit,
-        })?;
-        Ok(Child { pid })
+        }
     }
 
     /// Starts it and waits for its end.
