@@ -87,6 +87,8 @@ const AREAS: &[(&str, &[&str])] = &[
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
     ("renames", &["a-name-moves-onto-a-file", "a-directory-does-not-move-into-itself"]),
+    ("limits", &["limits-are-only-lowered", "a-fork-bomb-stops-at-its-limit"]),
+    ("threads", &["a-thread-returns-its-value", "threads-of-one-process-run-on-all-CPUs"]),
 ];
 
 /// What an audit of the translation tables says when nothing is writable and executable.

@@ -4,16 +4,16 @@ use alloc::{format, string::String};
 
 use swos_ulib::{
     abi::{
-        CALLS, Capabilities, Errno, Handle, NR_CHDIR, NR_CONFINE, NR_FILE_SYSTEM_INFO, NR_FORK, NR_LINK,
-        NR_LOG_READ, NR_LOGIN, NR_MKDIR, NR_MKFIFO, NR_NET_CONFIGURE, NR_OPEN, NR_POWER, NR_PROCESS_INFO,
-        NR_READLINK, NR_RENAME, NR_SET_MODE, NR_SET_OWNER, NR_SET_TIMES, NR_SOCKET, NR_SPAWN, NR_STAT,
-        NR_SYMLINK, NR_UNLINK, OpenFlags, POWER_OFF, PollItem, Rights,
+        CALLS, Capabilities, Errno, Handle, NR_CHDIR, NR_CONFINE, NR_EXEC, NR_FILE_SYSTEM_INFO, NR_FORK,
+        NR_LINK, NR_LOG_READ, NR_LOGIN, NR_MKDIR, NR_MKFIFO, NR_NET_CONFIGURE, NR_OPEN, NR_POWER,
+        NR_PROCESS_INFO, NR_READLINK, NR_RENAME, NR_SET_MODE, NR_SET_OWNER, NR_SET_TIMES, NR_SOCKET,
+        NR_SPAWN, NR_STAT, NR_SYMLINK, NR_THREAD_INFO, NR_UNLINK, OpenFlags, POWER_OFF, PollItem, Rights,
     },
     fs::{self, File},
     handle::{Blocking, OwnedHandle},
     io::{self, Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
-    process::{self, Command},
+    process::{self, Command, Fork, fork},
     ready::{POLL_ERR, POLL_HUP, POLL_IN, POLL_INVALID, ReadyEvent, ReadySet},
     sys,
     testing::{equal, text},
@@ -87,10 +87,6 @@ type Attempt = (u64, Capabilities, fn() -> Result<(), Errno>);
 const ATTEMPTS: &[Attempt] = &[
     (NR_SPAWN, Capabilities::SPAWN, || Command::new("/bin/hello").spawn().map(drop)),
     (NR_SPAWN, Capabilities::FS_READ, || Command::new("/bin/hello").spawn().map(drop)),
-    (NR_FORK, Capabilities::SPAWN, || match sys::fork()? {
-        0 => sys::exit(0),
-        _ => Ok(()),
-    }),
     (NR_OPEN, Capabilities::FS_READ, || File::open("/etc/motd").map(drop)),
     (NR_OPEN, Capabilities::TMP_WRITE, || {
         File::open_at(Handle::CWD, "/etc/motd", OpenFlags::WRITE).map(drop)
@@ -102,6 +98,12 @@ const ATTEMPTS: &[Attempt] = &[
     (NR_SOCKET, Capabilities::NET, || sys::socket(2, 1).map(drop)),
     (NR_LOG_READ, Capabilities::LOG_EXPORT, || sys::log_read(&mut 0, &mut [0; 64]).map(drop)),
     (NR_PROCESS_INFO, Capabilities::PROCESS_INSPECT, || sys::process_info(1).map(drop)),
+    (NR_THREAD_INFO, Capabilities::PROCESS_INSPECT, || sys::thread_info(1, 0).map(drop)),
+    (NR_EXEC, Capabilities::FS_READ, || Err(Command::new("/bin/hello").exec())),
+    (NR_FORK, Capabilities::SPAWN, || match fork()? {
+        Fork::Child => process::exit(0),
+        Fork::Parent(child) => child.wait().map(drop),
+    }),
     (NR_NET_CONFIGURE, Capabilities::NET_ADMIN, || {
         swos_ulib::system::configure_network([10, 9, 9, 9], 8, [0; 4])
     }),

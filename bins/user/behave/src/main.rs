@@ -16,6 +16,7 @@ mod endpoints;
 mod files;
 mod futex;
 mod handles;
+mod limits;
 mod memory;
 mod objects;
 mod pipes;
@@ -23,6 +24,7 @@ mod processes;
 #[expect(unsafe_code, reason = "addresses to try things with; argued in SOUNDNESS.md")]
 mod region;
 mod renames;
+mod threads;
 
 use alloc::string::String;
 
@@ -57,11 +59,13 @@ const AREAS: &[&Area] = &[
     &files::AREA,
     &futex::AREA,
     &handles::AREA,
+    &limits::AREA,
     &memory::AREA,
     &objects::AREA,
     &pipes::AREA,
     &processes::AREA,
     &renames::AREA,
+    &threads::AREA,
 ];
 
 /// A child that knew no such deed.

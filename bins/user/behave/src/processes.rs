@@ -4,11 +4,11 @@ use alloc::{string::String, vec, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use swos_ulib::{
-    abi::{Capabilities, Errno, Rights},
+    abi::{Capabilities, Errno, Handle, OpenFlags, Rights},
     fs::File,
     io::{Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
-    process::{self, Child, Fork, fork},
+    process::{self, Child, Command, Fork, fork},
     sys,
     testing::{equal, text},
     thread,
@@ -30,6 +30,12 @@ pub(crate) const AREA: Area = Area {
         ("a fork has no children", no_children),
         ("a fork of a fork is a grandchild", grandchild),
         ("without the capability there is no fork", no_capability),
+        ("another program goes on under the same id", exec),
+        ("a marked handle is closed for the next program", exec_closes),
+        ("a program that can't start changes nothing", exec_refused),
+        ("another program has no other threads", exec_alone),
+        ("a kill finds whichever program runs", exec_killed),
+        ("orphans end under init", orphans),
         ("ids are not used again soon", ids),
         ("an end is told once", told_once),
         ("an end can be looked for without waiting", looked_for),
@@ -46,6 +52,27 @@ fn child(deed: &str) -> i32 {
             Err(Errno::ACCES) => 0,
             _ => 1,
         },
+        "exec" => become_another("exec end"),
+        "exec end" => i32::from(process::usage().is_ok_and(|usage| usage.threads == 1)) + 40,
+        "exec closes" => exec_with_marked(),
+        "handles" => process::usage().map_or(0, |usage| usage.handles.cast_signed()),
+        "exec refused" => exec_refused_in_child(),
+        "exec alone" => {
+            for _ in 0..3 {
+                let _detached = thread::spawn(|| {
+                    loop {
+                        thread::yield_now();
+                    }
+                });
+            }
+            thread::yield_now();
+            become_another("exec end")
+        }
+        "exec for ever" => become_another("exec for ever"),
+        "orphan" => {
+            let _orphan = crate::child(AREA.name, "spin").spawn();
+            0
+        }
         "sleep" => loop {
             thread::sleep(core::time::Duration::from_secs(1));
         },
@@ -209,6 +236,81 @@ fn no_capability() -> Result<(), String> {
     let mut command = crate::child(AREA.name, "fork");
     let status = command.capabilities(Capabilities::FS_READ).status().map_err(text)?;
     equal(status.code(), Some(0))
+}
+
+/// Another program: this one again.
+fn become_another(deed: &str) -> i32 {
+    let mut command = Command::new("/bin/behave");
+    command.args(["child", AREA.name, deed]).capabilities(Capabilities::FS_READ | Capabilities::SPAWN);
+    let errno = command.exec();
+    swos_ulib::eprintln!("{errno}");
+    1
+}
+
+fn exec() -> Result<(), String> {
+    let child = crate::child(AREA.name, "exec").spawn().map_err(text)?;
+    let status = child.wait().map_err(text)?;
+    equal((status.0.pid, status.code()), (child.id(), Some(41)))
+}
+
+fn exec_closes() -> Result<(), String> {
+    let mut command = crate::child(AREA.name, "exec closes");
+    command.handle(1, Handle::STDOUT, Rights::WRITE | Rights::DUPLICATE);
+    // Both streams, and the one of two copies that is not marked.
+    equal(command.status().map_err(text)?.code(), Some(3))
+}
+
+fn exec_with_marked() -> i32 {
+    let marked = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE);
+    let kept = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE);
+    let mark = OpenFlags::CLOSE_ON_EXEC;
+    match marked.and_then(|marked| sys::handle_set_flags(marked, mark, mark)) {
+        Ok(_) if kept.is_ok() => become_another("handles"),
+        _ => 99,
+    }
+}
+
+fn exec_refused() -> Result<(), String> {
+    equal(crate::child(AREA.name, "exec refused").status().map_err(text)?.code(), Some(0))
+}
+
+fn exec_refused_in_child() -> i32 {
+    let nothing = Command::new("/bin/nothing").exec();
+    let data = Command::new("/etc/swos/services").exec();
+    let mut with_handles = Command::new("/bin/behave");
+    let handles = with_handles.handle(1, Handle::STDERR, Rights::WRITE).exec();
+    let found = [nothing, data, handles];
+    i32::from(found != [Errno::NOENT, Errno::ACCES, Errno::INVAL])
+}
+
+fn exec_alone() -> Result<(), String> {
+    equal(crate::child(AREA.name, "exec alone").status().map_err(text)?.code(), Some(41))
+}
+
+fn exec_killed() -> Result<(), String> {
+    for turn in 0..20 {
+        let child = crate::child(AREA.name, "exec for ever").spawn().map_err(text)?;
+        thread::sleep(core::time::Duration::from_micros(turn * 331));
+        child.kill().map_err(text)?;
+        equal(child.wait().map_err(text)?.signal(), Some(9))?;
+    }
+    Ok(())
+}
+
+fn orphans() -> Result<(), String> {
+    let before = process::usage().map_err(text)?.processes;
+    for _ in 0..5 {
+        equal(crate::child(AREA.name, "orphan").status().map_err(text)?.code(), Some(0))?;
+    }
+    // Not ours to wait for.
+    equal(process::try_wait_any(), Err(Errno::CHILD))?;
+    for _ in 0..1000 {
+        if process::usage().map_err(text)?.processes == before {
+            return Ok(());
+        }
+        thread::sleep(core::time::Duration::from_millis(5));
+    }
+    equal(process::usage().map_err(text)?.processes, before)
 }
 
 fn ids() -> Result<(), String> {

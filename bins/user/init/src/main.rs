@@ -14,7 +14,7 @@ use swos_ulib::{
     fs,
     log::{self, LOG_ERROR, LOG_WARNING},
     println,
-    process::Command,
+    process::{self, Child, Command, ExitStatus},
     system::{self, NetworkFile},
     thread,
     time::Duration,
@@ -63,10 +63,22 @@ fn configure_network() {
     }
 }
 
+/// Waits for a child. Orphans that end meanwhile are ours, too.
+fn wait_for(child: &Child) -> Result<ExitStatus, Errno> {
+    loop {
+        let status = process::wait_any()?;
+        if status.0.pid == child.id() {
+            return Ok(status);
+        }
+    }
+}
+
 /// Runs one program to its end, then switches the machine off.
 fn run_one(program: &'static [u8], args: impl Iterator<Item = &'static [u8]>) -> i32 {
     let name = str::from_utf8(program).unwrap_or("?");
-    match Command::new(program).args(args).inherit_streams().capabilities(Capabilities::all()).status() {
+    let mut command = Command::new(program);
+    command.args(args).inherit_streams().capabilities(Capabilities::all());
+    match command.spawn().and_then(|child| wait_for(&child)) {
         Ok(status) => println!("init: {name} ended with {status}"),
         Err(errno) => println!("init: {name} can't be started: {errno}"),
     }
