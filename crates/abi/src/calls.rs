@@ -172,9 +172,17 @@ calls! {
     59 NR_SOCKET_OPTION_GET SocketOptionGet socket_option_get(socket: Handle, option: u32) -> "value", "GETATTR", "Reads an option.";
     60 NR_SOCKET_ADDRESS SocketAddressOf socket_address(socket: Handle, peer: u32, address: u64, size: u64) -> "0", "GETATTR", "Stores the local (`peer` 0) or the peer's (1) address.";
 
+    61 NR_EVENT_CREATE EventCreate event_create(initial: u64, flags: u32) -> "handle", "-", "Makes a counter of events. With `EVENT_SEMAPHORE` 1 is taken at a time, else all.";
+    62 NR_EVENT_ADD EventAdd event_add(event: Handle, value: u64) -> "0", "WRITE", "Adds to an event; OVERFLOW beyond `EVENT_MAX`. Never waits.";
+    63 NR_COUNTER_TAKE CounterTake counter_take(counter: Handle, timeout_ns: u64) -> "what was taken, at least 1", "READ", "Takes what an event counted, or how often a timer's moment came; waits for it at most `timeout_ns` (TIMEDOUT).";
+    64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected stream sockets and stores their handles in a `PairEnds`. `SOCKET_NONBLOCK` may be or-ed to the kind.";
+
     65 NR_READY_CREATE ReadyCreate ready_create() -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle.";
     66 NR_READY_CONTROL ReadyControl ready_control(set: Handle, operation: u32, handle: Handle, event: u64) -> "0", "WRITE on the set", "Adds, changes or removes a watched handle.";
     67 NR_READY_WAIT ReadyWait ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64) -> "events", "READ on the set", "Waits for events and fills an array of `ReadyEvent`.";
+
+    68 NR_TIMER_CREATE TimerCreate timer_create(flags: u32) -> "handle", "-", "Makes a timer, which is ready to read from its moment on until that is taken.";
+    69 NR_TIMER_SET TimerSet timer_set(timer: Handle, first_ns: u64, period_ns: u64, flags: u32) -> "0", "WRITE", "Sets a timer to a moment from now, or since boot with `TIMER_ABSOLUTE`, and to each period after it unless that is 0. Both 0 = off. What it had counted is forgotten.";
 
     75 NR_LOG_WRITE LogWrite log_write(level: u32, buffer: u64, length: u64) -> "bytes taken", "-", "Adds a record to the kernel's log under the process's name.";
     76 NR_LOG_READ LogRead log_read(cursor: u64, buffer: u64, length: u64) -> "bytes filled", "LOG_EXPORT", "Reads whole records as text, oldest first, from the u64 at `cursor` on, which it advances.";

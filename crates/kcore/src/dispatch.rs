@@ -11,6 +11,7 @@ use swos_units::{Duration, Instant};
 
 use crate::{
     Kernel, Machine,
+    counter::Due,
     fault::Resolution,
     ranks,
     thread::{Pending, Phase, State, Thread},
@@ -102,7 +103,7 @@ type Next<M> = (Arc<Thread<M>>, Option<Duration>);
 /// One CPU as the others see it.
 pub(crate) struct Shared<M: Machine> {
     pub(crate) queue: Lock<swos_sched::RunQueue<Arc<Thread<M>>>>,
-    pub(crate) timers: Lock<TimerQueue<Arc<Thread<M>>>>,
+    pub(crate) timers: Lock<TimerQueue<Due<M>>>,
     pub(crate) flags: crate::Flags,
 }
 
@@ -286,7 +287,7 @@ impl<M: Machine> Kernel<M> {
             return Stopped::Woken;
         }
         if let Some(at) = deadline {
-            let armed = self.shared(cpu.index()).timers.lock().arm(at, thread.clone());
+            let armed = self.shared(cpu.index()).timers.lock().arm(at, Due::Thread(thread.clone()));
             let Ok(id) = armed else { return Stopped::NoMemory };
             state.timer = Some((cpu.index(), id));
             self.set_timer_by(cpu.index(), at.as_nanos());
@@ -404,8 +405,11 @@ impl<M: Machine> Kernel<M> {
         self.shared(cpu.index()).flags.armed.store(u64::MAX, Ordering::Relaxed);
         // What is due beyond that fires again at once: `set_timer` finds it.
         for _ in 0..TIME_OUTS_PER_SLICE {
-            let Some(thread) = self.shared(cpu.index()).timers.lock().expire(now) else { break };
-            self.make_ready(&thread);
+            let Some(due) = self.shared(cpu.index()).timers.lock().expire(now) else { break };
+            match due {
+                Due::Thread(thread) => self.make_ready(&thread),
+                Due::Timer(timer) => self.timer_came(&timer, now),
+            }
         }
         self.net_timer(cpu.index(), now);
         self.set_timer(cpu, now);

@@ -24,6 +24,7 @@ mod account;
 mod audit;
 mod boot;
 mod calls;
+mod counter;
 mod dispatch;
 mod endpoint;
 mod exec;
@@ -109,6 +110,7 @@ pub struct Kernel<M: Machine> {
     last_pipe: AtomicU64,
     last_session: AtomicU32,
     last_endpoint: AtomicU64,
+    last_counter: AtomicU64,
     dead_endpoints: endpoint::Dead<M>,
     last_space: AtomicU64,
     last_object: AtomicU64,
@@ -201,6 +203,7 @@ impl<M: Machine> Kernel<M> {
             last_pipe: AtomicU64::new(0),
             last_session: AtomicU32::new(process::FIRST_SESSION),
             last_endpoint: AtomicU64::new(0),
+            last_counter: AtomicU64::new(0),
             dead_endpoints: endpoint::Dead::new(),
             last_space: AtomicU64::new(0),
             last_object: AtomicU64::new(0),

@@ -10,8 +10,14 @@ use swos_sync::Lock;
 use swos_vfs::{OpenFile, VnodeId};
 
 use crate::{
-    Kernel, Machine, endpoint::EndpointEnd, memory::MemoryObject, net::Socket, pipe::PipeEnd,
-    ready::ReadySet, wait::WaitKey,
+    Kernel, Machine,
+    counter::Counter,
+    endpoint::EndpointEnd,
+    memory::MemoryObject,
+    net::Socket,
+    pipe::{PairEnd, PipeEnd},
+    ready::ReadySet,
+    wait::WaitKey,
 };
 
 /// An open object. Copies name the same object; the last handle closes it.
@@ -24,6 +30,10 @@ pub(crate) enum Object<M: Machine> {
     Socket(Arc<Socket<M>>),
     /// An end of a pipe.
     Pipe(Arc<PipeEnd<M>>),
+    /// An end of a socket pair.
+    Pair(Arc<PairEnd<M>>),
+    /// An event or a timer.
+    Counter(Arc<Counter<M>>),
     /// An end of an endpoint.
     Endpoint(Arc<EndpointEnd<M>>),
     /// A readiness set.
@@ -41,6 +51,8 @@ impl<M: Machine> Clone for Object<M> {
             Self::Console(console) => Self::Console(console.clone()),
             Self::Socket(socket) => Self::Socket(socket.clone()),
             Self::Pipe(end) => Self::Pipe(end.clone()),
+            Self::Pair(end) => Self::Pair(end.clone()),
+            Self::Counter(counter) => Self::Counter(counter.clone()),
             Self::Endpoint(end) => Self::Endpoint(end.clone()),
             Self::Ready(set) => Self::Ready(set.clone()),
             Self::Memory(memory) => Self::Memory(memory.clone()),
@@ -106,6 +118,8 @@ impl<M: Machine> Object<M> {
             Self::Console(console) => &console.count,
             Self::Socket(socket) => &socket.count,
             Self::Pipe(end) => &end.count,
+            Self::Pair(end) => &end.count,
+            Self::Counter(counter) => &counter.count,
             Self::Endpoint(end) => &end.count,
             Self::Ready(set) => &set.count,
             Self::Memory(memory) => &memory.count,
@@ -119,6 +133,8 @@ impl<M: Machine> Object<M> {
             Self::Console(console) => console.nonblock.load(Ordering::Relaxed),
             Self::Socket(socket) => socket.nonblock.load(Ordering::Relaxed),
             Self::Pipe(end) => end.nonblock.load(Ordering::Relaxed),
+            Self::Pair(end) => end.is_nonblock(),
+            Self::Counter(counter) => counter.nonblock.load(Ordering::Relaxed),
             Self::Endpoint(end) => end.nonblock.load(Ordering::Relaxed),
             Self::File(_) | Self::Ready(_) | Self::Memory(_) | Self::Device(_) => false,
         }
@@ -151,6 +167,8 @@ impl<M: Machine> Kernel<M> {
             }
             Object::Socket(socket) => self.close_socket(&socket),
             Object::Pipe(end) => self.close_pipe_end(&end),
+            Object::Pair(end) => self.close_pair_end(&end),
+            Object::Counter(counter) => self.close_counter(&counter),
             Object::Endpoint(end) => self.close_endpoint_end(&end),
             Object::Ready(set) => self.close_set(&set),
             Object::Memory(memory) => self.close_memory(&memory),
@@ -164,6 +182,8 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => POLL_OUT | if self.console.lock().is_empty() { 0 } else { POLL_IN },
             Object::Socket(socket) => self.socket_readiness(socket),
             Object::Pipe(end) => end.readiness(),
+            Object::Pair(end) => end.readiness(),
+            Object::Counter(counter) => counter.readiness(self.machine.now()),
             Object::Endpoint(end) => end.readiness(),
             // A source that reported may be ready no more; then the wait that follows finds out.
             Object::Ready(set) => {
@@ -183,6 +203,8 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => Some(WaitKey::Console),
             Object::Socket(socket) => Some(WaitKey::Socket { id: socket.wait_id() }),
             Object::Pipe(end) => Some(end.wait_key()),
+            Object::Pair(end) => Some(end.incoming.wait_key()),
+            Object::Counter(counter) => Some(counter.wait_key()),
             Object::Endpoint(end) => Some(end.wait_key()),
             Object::Ready(set) => Some(WaitKey::Ready { set: set.id }),
         }
@@ -194,6 +216,8 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => console.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Socket(socket) => socket.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Pipe(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
+            Object::Pair(end) => end.set_nonblock(nonblock),
+            Object::Counter(counter) => counter.nonblock.store(nonblock, Ordering::Relaxed),
             Object::Endpoint(end) => end.nonblock.store(nonblock, Ordering::Relaxed),
             // It has no effect there.
             Object::Device(_) => {}

@@ -33,14 +33,27 @@ pub(crate) struct PipeEnd<M: Machine> {
     name: Option<VnodeId>,
 }
 
+/// One end of a socket pair, which is two pipes back to back.
+pub(crate) struct PairEnd<M: Machine> {
+    pub(crate) incoming: Arc<PipeEnd<M>>,
+    pub(crate) outgoing: Arc<PipeEnd<M>>,
+    pub(crate) count: OpenCount,
+}
+
+/// Who waits at one end, and the sets that watch it. Of a pair, an end of either pipe has the same.
+struct Audience<M: Machine> {
+    /// Its number among what threads wait for. The two ends have two numbers, so that readers are not woken for writers.
+    id: u64,
+    watchers: Lock<Watchers<M>>,
+}
+
 /// What both ends share.
 pub(crate) struct SharedPipe<M: Machine> {
-    id: u64,
     pub(crate) pipe: Lock<Pipe>,
     /// One reader at a time, so that what was looked at is what is taken.
     pub(crate) reading: AtomicBool,
-    reader_watchers: Lock<Watchers<M>>,
-    writer_watchers: Lock<Watchers<M>>,
+    readers: Arc<Audience<M>>,
+    writers: Arc<Audience<M>>,
     /// How often each end is open, of a pipe with a name: the reader's, the writer's. Changed with the table of those locked.
     opens: [AtomicU32; 2],
 }
@@ -49,13 +62,11 @@ pub(crate) struct SharedPipe<M: Machine> {
 pub(crate) type Fifos<M> = Vec<(VnodeId, Arc<SharedPipe<M>>)>;
 
 impl<M: Machine> SharedPipe<M> {
-    /// Its number among what threads wait for. The two ends have two numbers, so that readers are not woken for writers.
-    const fn wait_key(&self, end: End) -> WaitKey {
-        let side = match end {
-            End::Reader => 0,
-            End::Writer => 1,
-        };
-        WaitKey::Pipe { id: self.id * 2 + side }
+    fn audience(&self, end: End) -> &Audience<M> {
+        match end {
+            End::Reader => &self.readers,
+            End::Writer => &self.writers,
+        }
     }
 
     const fn opens(&self, end: End) -> &AtomicU32 {
@@ -66,11 +77,28 @@ impl<M: Machine> SharedPipe<M> {
         }
     }
 
-    const fn watchers(&self, end: End) -> &Lock<Watchers<M>> {
-        match end {
-            End::Reader => &self.reader_watchers,
-            End::Writer => &self.writer_watchers,
-        }
+    fn wait_key(&self, end: End) -> WaitKey {
+        WaitKey::Pipe { id: self.audience(end).id }
+    }
+
+    fn watchers(&self, end: End) -> &Lock<Watchers<M>> {
+        &self.audience(end).watchers
+    }
+}
+
+impl<M: Machine> PairEnd<M> {
+    /// What holds now: of the one pipe what a reader sees, of the other what a writer does.
+    pub(crate) fn readiness(&self) -> u16 {
+        self.incoming.readiness() | self.outgoing.readiness()
+    }
+
+    pub(crate) fn is_nonblock(&self) -> bool {
+        self.incoming.nonblock.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_nonblock(&self, nonblock: bool) {
+        self.incoming.nonblock.store(nonblock, Ordering::Relaxed);
+        self.outgoing.nonblock.store(nonblock, Ordering::Relaxed);
     }
 }
 
@@ -96,18 +124,43 @@ impl<M: Machine> PipeEnd<M> {
 impl<M: Machine> Kernel<M> {
     /// The two ends of a new pipe, the reader's first.
     pub(crate) fn new_pipe(&self, nonblock: bool) -> [Arc<PipeEnd<M>>; 2] {
-        let shared = self.new_shared_pipe();
+        let [readers, writers] = self.audiences();
+        self.pipe_between(&readers, &writers, nonblock)
+    }
+
+    /// The two ends of a new socket pair.
+    pub(crate) fn new_pair(&self, nonblock: bool) -> [Arc<PairEnd<M>>; 2] {
+        let [first, second] = self.audiences();
+        let [second_reads, first_writes] = self.pipe_between(&second, &first, nonblock);
+        let [first_reads, second_writes] = self.pipe_between(&first, &second, nonblock);
+        [(first_reads, first_writes), (second_reads, second_writes)]
+            .map(|(incoming, outgoing)| Arc::new(PairEnd { incoming, outgoing, count: OpenCount::one() }))
+    }
+
+    fn audiences(&self) -> [Arc<Audience<M>>; 2] {
+        [(); 2].map(|()| {
+            let id = self.last_pipe.fetch_add(1, Ordering::Relaxed) + 1;
+            Arc::new(Audience { id, watchers: Lock::new(ranks::WATCHERS, Watchers::new()) })
+        })
+    }
+
+    fn pipe_between(
+        &self,
+        readers: &Arc<Audience<M>>,
+        writers: &Arc<Audience<M>>,
+        nonblock: bool,
+    ) -> [Arc<PipeEnd<M>>; 2] {
+        let shared = Self::new_shared_pipe(readers, writers);
         self.objects_open.fetch_add(2, Ordering::Relaxed);
         [End::Reader, End::Writer].map(|end| PipeEnd::new(&shared, end, nonblock, None))
     }
 
-    fn new_shared_pipe(&self) -> Arc<SharedPipe<M>> {
+    fn new_shared_pipe(readers: &Arc<Audience<M>>, writers: &Arc<Audience<M>>) -> Arc<SharedPipe<M>> {
         Arc::new(SharedPipe {
-            id: self.last_pipe.fetch_add(1, Ordering::Relaxed) + 1,
             pipe: Lock::new(ranks::PIPE, Pipe::new(swos_pipe::CAPACITY)),
             reading: AtomicBool::new(false),
-            reader_watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
-            writer_watchers: Lock::new(ranks::WATCHERS, Watchers::new()),
+            readers: readers.clone(),
+            writers: writers.clone(),
             opens: [AtomicU32::new(0), AtomicU32::new(0)],
         })
     }
@@ -149,7 +202,8 @@ impl<M: Machine> Kernel<M> {
             Some(shared) => shared,
             None => {
                 fifos.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-                let shared = self.new_shared_pipe();
+                let [readers, writers] = self.audiences();
+                let shared = Self::new_shared_pipe(&readers, &writers);
                 let at = at.unwrap_or_else(|at| at);
                 fifos.insert(at, (vnode, shared.clone()));
                 shared
@@ -212,6 +266,23 @@ impl<M: Machine> Kernel<M> {
             None => shared.pipe.lock().close(end.end),
         }
         self.unwatch(end.watchers());
+        self.tell_both(shared);
+    }
+
+    /// The last handle to an end of a pair is gone.
+    pub(crate) fn close_pair_end(&self, end: &PairEnd<M>) {
+        self.close_pipe_end(&end.incoming);
+        self.close_pipe_end(&end.outgoing);
+    }
+
+    /// Nobody reads, or writes, any more, whoever holds the end.
+    pub(crate) fn hang_up(&self, shared: &SharedPipe<M>, end: End) {
+        shared.pipe.lock().close(end);
+        self.tell_both(shared);
+    }
+
+    /// An end was closed.
+    fn tell_both(&self, shared: &SharedPipe<M>) {
         // Also those at this end: another thread may have closed the handle at which they wait.
         for side in [End::Reader, End::Writer] {
             self.wake_pipe(shared, side);
@@ -222,6 +293,15 @@ impl<M: Machine> Kernel<M> {
 
 impl<M: Machine> fmt::Debug for PipeEnd<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PipeEnd").field("id", &self.shared.id).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("PipeEnd")
+            .field("id", &self.shared.audience(self.end).id)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Machine> fmt::Debug for PairEnd<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PairEnd").field("incoming", &self.incoming).finish_non_exhaustive()
     }
 }

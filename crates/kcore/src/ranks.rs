@@ -38,6 +38,8 @@ pub(crate) const DEAD_ENDPOINTS: &Rank = &Rank::new(51, "dead endpoints");
 pub(crate) const ENDPOINT: &Rank = &Rank::new(52, "endpoint");
 /// One pipe.
 pub(crate) const PIPE: &Rank = &Rank::new(53, "pipe");
+/// One event or timer.
+pub(crate) const COUNTER: &Rank = &Rank::new(54, "counter");
 /// Console input.
 pub(crate) const CONSOLE: &Rank = &Rank::new(55, "console");
 /// Who watches an object for readiness.

@@ -91,6 +91,8 @@ impl<M: Machine> Kernel<M> {
             Object::Console(_) => Some(&self.console_watchers),
             Object::Socket(socket) => Some(&socket.watchers),
             Object::Pipe(end) => Some(end.watchers()),
+            Object::Pair(end) => Some(end.incoming.watchers()),
+            Object::Counter(counter) => Some(&counter.watchers),
             Object::Endpoint(end) => Some(&end.watchers),
             Object::File(_) | Object::Device(_) | Object::Ready(_) | Object::Memory(_) => None,
         }

@@ -41,6 +41,8 @@ pub(crate) enum WaitKey {
     Console,
     /// A change of what holds of an end of a pipe.
     Pipe { id: u64 },
+    /// Something to take from an event or a timer.
+    Counter { id: u64 },
     /// A message, room, or a change of what holds of an end of an endpoint.
     Endpoint { id: u64 },
     /// Somebody at the other end of the pipe with this name.

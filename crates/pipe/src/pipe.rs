@@ -135,7 +135,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// [`Error::NoReader`] once the reader's end is closed; [`Error::TooLong`] for a whole piece of more than [`PIPE_BUF`]
+    /// [`Error::NoReader`] once either end is closed; [`Error::TooLong`] for a whole piece of more than [`PIPE_BUF`]
     /// bytes; [`Error::WouldBlock`] if the piece does not fit, or not a byte of a part; [`Error::NoMemory`].
     ///
     /// Source: POSIX.1-2017 `write()`.
@@ -148,7 +148,8 @@ impl Pipe {
         if bytes.is_empty() {
             return Ok(Taken { count: 0, wake: Wake::Nobody });
         }
-        if self.reader == Side::Closed {
+        // A direction of a socket pair can be ended by who writes, and goes on to be held.
+        if self.reader == Side::Closed || self.writer == Side::Closed {
             return Err(Error::NoReader);
         }
         let room = self.room();
@@ -198,7 +199,7 @@ impl Pipe {
     ///
     /// Source: POSIX.1-2017 `read()`.
     pub fn peek(&self) -> Result<[&[u8]; 2], Error> {
-        if self.bytes.is_empty() && self.writer == Side::Open {
+        if self.bytes.is_empty() && self.writer == Side::Open && self.reader == Side::Open {
             return Err(Error::WouldBlock);
         }
         let (first, second) = self.bytes.as_slices();

@@ -19,6 +19,7 @@
 #![expect(unsafe_code, reason = "system calls and program entry; argued in SOUNDNESS.md")]
 
 mod authority;
+mod counters;
 mod files;
 mod limits;
 mod memory;
@@ -33,6 +34,7 @@ mod system;
 mod time;
 
 pub use authority::{confine, handle_lend, handle_revoke, login};
+pub use counters::{counter_take, event_add, event_create, socket_pair, timer_create, timer_set};
 pub use files::{
     chdir, close, fstat, handle_duplicate, handle_duplicate_to, handle_flags, handle_nonblock,
     handle_restrict, handle_rights, handle_set_flags, open, pipe, poll, pread, pwrite, read, readdir,

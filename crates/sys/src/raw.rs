@@ -148,9 +148,15 @@ stubs! {
     NR_SOCKET_OPTION_SET socket_option_set(socket: Handle, option: u32, value: u64);
     NR_SOCKET_OPTION_GET socket_option_get(socket: Handle, option: u32);
     NR_SOCKET_ADDRESS socket_address(socket: Handle, peer: u32, address: u64, size: u64);
+    NR_EVENT_CREATE event_create(initial: u64, flags: u32);
+    NR_EVENT_ADD event_add(event: Handle, value: u64);
+    NR_COUNTER_TAKE counter_take(counter: Handle, timeout_ns: u64);
+    NR_SOCKET_PAIR socket_pair(kind: u32, ends: u64, size: u64);
     NR_READY_CREATE ready_create();
     NR_READY_CONTROL ready_control(set: Handle, operation: u32, handle: Handle, event: u64);
     NR_READY_WAIT ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64);
+    NR_TIMER_CREATE timer_create(flags: u32);
+    NR_TIMER_SET timer_set(timer: Handle, first_ns: u64, period_ns: u64, flags: u32);
     NR_LOG_WRITE log_write(level: u32, buffer: u64, length: u64);
     NR_LOG_READ log_read(cursor: u64, buffer: u64, length: u64);
     NR_RANDOM random(buffer: u64, length: u64);

@@ -25,6 +25,8 @@
 
 extern crate alloc;
 
+mod alarm;
 mod queue;
 
+pub use alarm::Alarm;
 pub use queue::{NoMemory, TimerId, TimerQueue};

@@ -22,6 +22,8 @@ extern crate alloc;
 #[cfg(not(loom))]
 pub mod env;
 #[cfg(not(loom))]
+pub mod event;
+#[cfg(not(loom))]
 pub mod fs;
 #[cfg(not(loom))]
 pub mod handle;
@@ -34,7 +36,11 @@ pub mod log;
 #[cfg(not(loom))]
 pub mod memory;
 #[cfg(not(loom))]
+pub mod names;
+#[cfg(not(loom))]
 pub mod net;
+#[cfg(not(loom))]
+pub mod pair;
 #[cfg(not(loom))]
 pub mod pipe;
 #[cfg(not(loom))]
@@ -43,6 +49,8 @@ mod print;
 pub mod process;
 #[cfg(not(loom))]
 pub mod ready;
+#[cfg(not(loom))]
+pub mod ring;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod system;
@@ -52,6 +60,8 @@ pub mod testing;
 pub mod thread;
 #[cfg(not(loom))]
 pub mod time;
+#[cfg(not(loom))]
+pub mod timer;
 
 #[cfg(not(loom))]
 pub use print::write_to;

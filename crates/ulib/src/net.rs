@@ -96,6 +96,16 @@ pub enum Shutdown {
     Both,
 }
 
+impl Shutdown {
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Self::Read => SHUTDOWN_READ,
+            Self::Write => SHUTDOWN_WRITE,
+            Self::Both => SHUTDOWN_BOTH,
+        }
+    }
+}
+
 /// A TCP connection.
 #[derive(Debug)]
 pub struct TcpStream {
@@ -150,12 +160,7 @@ impl TcpStream {
     ///
     /// What the kernel answers.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
-        let how = match how {
-            Shutdown::Read => SHUTDOWN_READ,
-            Shutdown::Write => SHUTDOWN_WRITE,
-            Shutdown::Both => SHUTDOWN_BOTH,
-        };
-        swos_sys::shutdown(self.handle.get(), how)
+        swos_sys::shutdown(self.handle.get(), how.number())
     }
 
     /// The peer's address.

@@ -71,6 +71,10 @@ const AREAS: &[(&str, &[&str])] = &[
     ("files", &["what-is-written-is-read", "mode-bits-of-the-owner-decide"]),
     ("handles", &["a-copy-takes-the-place-of-what-was-there", "close-on-exec-is-one-handle's"]),
     ("endpoints", &["messages-arrive-in-order", "handles-move", "forged-tokens-are-refused"]),
+    ("events", &["a-count-is-taken-at-once", "a-period-is-counted"]),
+    ("names", &["a-service-is-found-by-its-name", "a-name-is-its-owner's"]),
+    ("rings", &["a-thousand-records-come-back-from-a-child"]),
+    ("socketpairs", &["bytes-go-both-ways", "the-end-of-one-is-the-end-for-the-other"]),
     ("messages", &["a-live-connection-moves-to-a-child", "each-of-ten-thousand-calls-gets-its-own-answer"]),
     (
         "futex",

@@ -18,6 +18,7 @@ pub(super) const NAMES: &[&str] = &[
     "stat",
     "pipe_pingpong",
     "pipe_bw_KiB",
+    "ipc_call",
     "yield_2procs",
     "spawn_wait",
     "thread_create_join",

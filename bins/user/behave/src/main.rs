@@ -13,17 +13,21 @@ mod confine;
 mod devices;
 mod dirs;
 mod endpoints;
+mod events;
 mod files;
 mod futex;
 mod handles;
 mod limits;
 mod memory;
+mod names;
 mod objects;
 mod pipes;
 mod processes;
 #[expect(unsafe_code, reason = "addresses to try things with; argued in SOUNDNESS.md")]
 mod region;
 mod renames;
+mod rings;
+mod socketpairs;
 mod threads;
 
 use alloc::string::String;
@@ -66,6 +70,10 @@ const AREAS: &[&Area] = &[
     &processes::AREA,
     &renames::AREA,
     &threads::AREA,
+    &events::AREA,
+    &names::AREA,
+    &rings::AREA,
+    &socketpairs::AREA,
 ];
 
 /// A child that knew no such deed.

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod ipc;
 mod network;
 mod pipes;
 mod threads;
@@ -36,7 +37,7 @@ const PAGE: usize = 4096;
 type Bench = (&'static str, &'static [&'static str], fn() -> Result<(), Errno>);
 
 /// In the order of the original.
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 16] = [
     ("cpu", &["cpu_loop2"], cpu),
     ("memcpy", &["memcpy_KiB"], memcpy),
     ("getpid", &["getpid"], getpid),
@@ -45,6 +46,7 @@ const BENCHES: [Bench; 15] = [
     ("mm", &["mmap_munmap", "page_fault_anon"], mm),
     ("pipe", &["pipe_pingpong"], pipes::ping_pong),
     ("pipebw", &["pipe_bw_KiB"], pipes::bandwidth),
+    ("ipc", &["ipc_call"], ipc::call),
     ("yield", &["yield_2procs"], threads::yielding),
     ("proc", &["spawn_wait"], processes),
     ("thread", &["thread_create_join"], threads::create),
@@ -65,6 +67,7 @@ fn run() -> i32 {
         Some("yield") => loop {
             sys::yield_now();
         },
+        Some("serve") => return ipc::echo(),
         Some("echo") => return pipes::echo(),
         Some("flood") => return pipes::flood(),
         _ => {}

@@ -96,8 +96,11 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
+            Object::Pair(end) => self.read_pipe(thread, &end.incoming, buffer, length),
             Object::Device(device) => self.read_device(thread, &device, buffer, length),
-            Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
+            Object::Counter(_) | Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => {
+                Err(Errno::NOTTY.into())
+            }
         }
     }
 
@@ -223,6 +226,9 @@ impl<M: Machine> Kernel<M> {
                 Ok(count)
             }
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
+            Object::Pair(end) => {
+                self.write_pipe(thread, &end.outgoing, &[MemoryPiece { address: buffer, length }], length)
+            }
             Object::Pipe(end) => {
                 self.write_pipe(thread, &end, &[MemoryPiece { address: buffer, length }], length)
             }
@@ -230,7 +236,9 @@ impl<M: Machine> Kernel<M> {
                 self.write_file(thread, &file, &[MemoryPiece { address: buffer, length }], length, None)
             }
             Object::Device(device) => Self::write_device(&device, length),
-            Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => Err(Errno::NOTTY.into()),
+            Object::Counter(_) | Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => {
+                Err(Errno::NOTTY.into())
+            }
         }
     }
 
@@ -286,10 +294,14 @@ impl<M: Machine> Kernel<M> {
                 Some(vnode) => self.attributes(vnode)?.to_stat(vnode),
                 None => Stat { mode: swos_abi::Node::CHARACTER.0 | 0o600, links: 1, ..Stat::default() },
             },
-            Object::Socket(_) => Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() },
+            Object::Socket(_) | Object::Pair(_) => {
+                Stat { mode: swos_abi::Node::SOCKET.0 | 0o600, links: 1, ..Stat::default() }
+            }
             Object::Pipe(_) => Stat { mode: swos_abi::Node::FIFO.0 | 0o600, links: 1, ..Stat::default() },
             Object::Memory(memory) => Stat { mode: 0o600, size: memory.size(), links: 1, ..Stat::default() },
-            Object::Endpoint(_) | Object::Ready(_) => return Err(Errno::NOTTY.into()),
+            Object::Counter(_) | Object::Endpoint(_) | Object::Ready(_) => {
+                return Err(Errno::NOTTY.into());
+            }
         };
         self.write_record(record, size, &stat)
     }

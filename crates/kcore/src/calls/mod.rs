@@ -1,6 +1,7 @@
 //! The table of calls: each goes to the file of its subject.
 
 mod authority;
+mod counters;
 mod endpoints;
 mod files;
 mod futex;
@@ -252,6 +253,14 @@ impl<M: Machine> Kernel<M> {
             }
             Call::ReadyWait { set, events, capacity, timeout_ns } => {
                 self.ready_wait(thread, set, events, capacity, timeout_ns)
+            }
+            Call::EventCreate { initial, flags } => self.event_create(thread, initial, flags),
+            Call::EventAdd { event, value } => self.event_add(thread, event, value),
+            Call::CounterTake { counter, timeout_ns } => self.counter_take(thread, counter, timeout_ns),
+            Call::SocketPair { kind, ends, size } => self.socket_pair(thread, kind, ends, size),
+            Call::TimerCreate { flags } => self.timer_create(thread, flags),
+            Call::TimerSet { timer, first_ns, period_ns, flags } => {
+                self.timer_set(thread, timer, first_ns, period_ns, flags)
             }
             Call::EndpointCreate { config, config_size, ends, size } => {
                 self.endpoint_create(thread, config, config_size, ends, size)

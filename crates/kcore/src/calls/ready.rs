@@ -32,6 +32,8 @@ impl<M: Machine> Kernel<M> {
             | Object::Console(_)
             | Object::Socket(_)
             | Object::Pipe(_)
+            | Object::Pair(_)
+            | Object::Counter(_)
             | Object::Endpoint(_)
             | Object::Memory(_)
             | Object::Device(_) => Err(Errno::NOTTY.into()),

@@ -542,6 +542,9 @@ impl<M: Machine> Kernel<M> {
             SHUTDOWN_BOTH => Direction::Both,
             _ => return Err(Errno::INVAL.into()),
         };
+        if let Object::Pair(end) = Self::object(thread, socket, Rights::WRITE)? {
+            return self.shutdown_pair(&end, how);
+        }
         let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
         let now = self.machine.now();
         let mut net = self.net.lock();

@@ -304,6 +304,9 @@ impl<M: Machine> Kernel<M> {
                 return self.write_file(thread, file, &pieces, length, None);
             }
             (Object::Pipe(end), Way::Write) => return self.write_pipe(thread, end, &pieces, length),
+            (Object::Pair(end), Way::Write) => {
+                return self.write_pipe(thread, &end.outgoing, &pieces, length);
+            }
             // One message can't be made of pieces that are sent one by one.
             (Object::Socket(socket), _) if socket.kind != SocketKind::Stream && count > 1 => {
                 return Err(Errno::OPNOTSUPP.into());

@@ -121,3 +121,15 @@ fn an_end_can_be_opened_again() {
     let _ = pipe.consume(5);
     assert_eq!(pipe.peek(), Err(Error::WouldBlock));
 }
+
+#[test]
+fn an_end_that_was_closed_and_is_still_held_answers() {
+    let mut pipe = Pipe::new(CAPACITY);
+    let _taken = pipe.write(b"last", Piece::Whole).unwrap();
+    pipe.close(End::Writer);
+    assert_eq!(pipe.write(b"more", Piece::Whole), Err(Error::NoReader));
+    assert_eq!(pipe.peek().unwrap().concat(), b"last");
+    let mut pipe = Pipe::new(CAPACITY);
+    pipe.close(End::Reader);
+    assert_eq!(pipe.peek(), Ok([b"".as_slice(), b""]));
+}

@@ -1,0 +1,264 @@
+//! Socket pairs.
+
+use alloc::{string::String, vec, vec::Vec};
+use core::time::Duration;
+
+use swos_ulib::{
+    abi::{
+        Errno, Handle, POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, PollItem, READY_EDGE, Rights, SOCKET_DATAGRAM,
+    },
+    handle::Blocking,
+    io::{self, Read as _, Write as _},
+    ipc::{Message, Outgoing, endpoint},
+    net::Shutdown,
+    pair::PairStream,
+    ready::{ReadyEvent, ReadySet, poll},
+    sys,
+    testing::{equal, text},
+    thread,
+};
+
+use crate::{Area, UNKNOWN};
+
+pub(crate) const AREA: Area = Area {
+    name: "socketpairs",
+    checks: &[
+        ("bytes go both ways", both_ways),
+        ("neither way holds up the other", independent),
+        ("the end of one is the end for the other", end),
+        ("one direction ends alone", half),
+        ("what may not wait says so", would_wait),
+        ("a full direction takes no part of a small write", full),
+        ("a read waits for a write", waits),
+        ("poll tells both directions", polled),
+        ("poll wakes for bytes and for room", poll_wakes),
+        ("a readiness set tells level and edge", watched),
+        ("an end moves to a child", moves),
+        ("a child and its parent talk", child_talks),
+        ("rights are asked for", rights),
+        ("it is a socket without an address", socket),
+        ("other kinds are refused", kinds),
+        ("much goes through in order", much),
+    ],
+    child,
+};
+
+fn child(deed: &str) -> i32 {
+    let mut stream = PairStream::from_handle(Handle(3));
+    match deed {
+        "greet" => {
+            let mut bytes = [0; 5];
+            let done = stream.read_exact(&mut bytes).and_then(|()| stream.write_all(&bytes));
+            i32::from(done.is_err())
+        }
+        _ => UNKNOWN,
+    }
+}
+
+fn pair() -> Result<(PairStream, PairStream), String> {
+    PairStream::pair().map_err(text)
+}
+
+fn both_ways() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    one.write_all(b"there").map_err(text)?;
+    other.write_all(b"and back").map_err(text)?;
+    let mut bytes = [0; 16];
+    equal(other.read(&mut bytes), Ok(5))?;
+    equal(bytes.get(..5), Some(b"there".as_slice()))?;
+    equal(one.read(&mut bytes), Ok(8))?;
+    equal(bytes.get(..8), Some(b"and back".as_slice()))
+}
+
+fn independent() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    while one.write(&[1; 4096]).is_ok() {}
+    other.write_all(b"still").map_err(text)?;
+    equal(one.read(&mut [0; 16]), Ok(5))
+}
+
+fn end() -> Result<(), String> {
+    let (one, mut other) = pair()?;
+    drop(one);
+    equal(other.read(&mut [0; 16]), Ok(0))?;
+    equal(other.write(b"x"), Err(io::Error::Os(Errno::PIPE)))?;
+    // What was written before comes first.
+    let (mut one, mut other) = pair()?;
+    one.write_all(b"last").map_err(text)?;
+    drop(one);
+    let mut bytes = Vec::new();
+    other.read_to_end(&mut bytes).map_err(text)?;
+    equal(bytes.as_slice(), b"last")
+}
+
+fn half() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    one.write_all(b"question").map_err(text)?;
+    one.shutdown(Shutdown::Write).map_err(text)?;
+    equal(one.write(b"x").is_err(), true)?;
+    let mut bytes = Vec::new();
+    other.read_to_end(&mut bytes).map_err(text)?;
+    other.write_all(b"answer").map_err(text)?;
+    equal(one.read(&mut [0; 16]), Ok(6))?;
+    one.shutdown(Shutdown::Read).map_err(text)?;
+    equal(other.write(b"x"), Err(io::Error::Os(Errno::PIPE)))?;
+    equal(sys::shutdown(one.handle(), 9), Err(Errno::INVAL))
+}
+
+fn would_wait() -> Result<(), String> {
+    let (mut one, _other) = pair()?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    equal(one.read(&mut [0; 16]), Err(io::Error::Os(Errno::AGAIN)))
+}
+
+fn full() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    let mut written = 0;
+    while let Ok(count) = one.write(&[7; 3000]) {
+        equal(count, 3000)?;
+        written += count;
+    }
+    drop(one);
+    let mut back = vec![];
+    other.read_to_end(&mut back).map_err(text)?;
+    equal(back.len(), written)
+}
+
+fn waits() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    let reader = thread::spawn(move || other.read(&mut [0; 16])).map_err(text)?;
+    thread::sleep(Duration::from_millis(1));
+    one.write_all(b"four").map_err(text)?;
+    equal(reader.join(), Ok(4))
+}
+
+fn ready_for(end: &PairStream, events: u16, timeout: Duration) -> Result<u16, String> {
+    let mut items = [PollItem { handle: end.handle(), events, ready: 0, reserved: 0 }];
+    poll(&mut items, Some(timeout)).map_err(text)?;
+    let [item] = items;
+    Ok(item.ready)
+}
+
+const BOTH: u16 = POLL_IN | POLL_OUT;
+const LONG: Duration = Duration::from_secs(20);
+
+fn polled() -> Result<(), String> {
+    let (mut one, other) = pair()?;
+    equal(ready_for(&other, BOTH, Duration::ZERO)?, POLL_OUT)?;
+    one.write_all(b"x").map_err(text)?;
+    equal(ready_for(&other, BOTH, Duration::ZERO)?, BOTH)?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    while one.write(&[1; 4096]).is_ok() {}
+    equal(ready_for(&one, BOTH, Duration::ZERO)?, 0)?;
+    drop(other);
+    equal(ready_for(&one, BOTH, Duration::ZERO)?, BOTH | POLL_HUP | POLL_ERR)
+}
+
+fn poll_wakes() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(1));
+        let done = other.write_all(b"x");
+        thread::sleep(Duration::from_millis(1));
+        // Then room.
+        let mut bytes = vec![0; 1 << 16];
+        (done, other.read_exact(&mut bytes), other)
+    })
+    .map_err(text)?;
+    equal(ready_for(&one, POLL_IN, LONG)?, POLL_IN)?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    while one.write(&[1; 4096]).is_ok() {}
+    equal(ready_for(&one, POLL_OUT, LONG)?, POLL_OUT)?;
+    let (wrote, read, _other) = writer.join();
+    equal((wrote, read), (Ok(()), Ok(())))
+}
+
+fn watched() -> Result<(), String> {
+    let set = ReadySet::new().map_err(text)?;
+    let (mut one, other) = pair()?;
+    let (mut edge_one, mut edge_other) = pair()?;
+    set.add(other.handle(), u32::from(POLL_IN), 1).map_err(text)?;
+    set.add(edge_other.handle(), u32::from(POLL_IN) | READY_EDGE, 2).map_err(text)?;
+    let tokens = || {
+        let mut events = [ReadyEvent::default(); 4];
+        let came = set.wait(&mut events, Some(Duration::from_millis(1))).map_err(text)?;
+        let mut tokens: Vec<u64> = came.iter().map(|event| event.token).collect();
+        tokens.sort_unstable();
+        Ok::<_, String>(tokens)
+    };
+    equal(tokens()?, vec![])?;
+    equal((one.write(b"x"), edge_one.write(b"x")), (Ok(1), Ok(1)))?;
+    equal(tokens()?, vec![1, 2])?;
+    equal(tokens()?, vec![1])?;
+    equal(edge_other.read(&mut [0; 4]), Ok(1))?;
+    equal(edge_one.write(b"y"), Ok(1))?;
+    equal(tokens()?, vec![1, 2])?;
+    drop(edge_one);
+    equal(tokens()?, vec![1, 2])
+}
+
+fn moves() -> Result<(), String> {
+    let (sender, receiver) = endpoint().map_err(text)?;
+    let (mut one, other) = pair()?;
+    one.write_all(b"before").map_err(text)?;
+    sender
+        .send_message(&mut Outgoing::new(b"").with(other.into_handle(), Rights::all()), None)
+        .map_err(text)?;
+    let mut message = Message::new();
+    receiver.receive(&mut message, None).map_err(text)?;
+    let (other, _) = message.take_handles().pop().ok_or("none came")?;
+    let mut other = PairStream::from_handle(other.into_inner());
+    equal(other.read(&mut [0; 16]), Ok(6))?;
+    other.write_all(b"after").map_err(text)?;
+    equal(one.read(&mut [0; 16]), Ok(5))
+}
+
+fn child_talks() -> Result<(), String> {
+    let (mut one, other) = pair()?;
+    let child =
+        crate::child(AREA.name, "greet").handle(3, other.handle(), Rights::all()).spawn().map_err(text)?;
+    drop(other);
+    one.write_all(b"hello").map_err(text)?;
+    let mut back = Vec::new();
+    one.read_to_end(&mut back).map_err(text)?;
+    equal(back.as_slice(), b"hello")?;
+    equal(child.wait().map_err(text)?.code(), Some(0))
+}
+
+fn rights() -> Result<(), String> {
+    let (one, _other) = pair()?;
+    sys::handle_restrict(one.handle(), Rights::READ).map_err(text)?;
+    equal(sys::write(one.handle(), b"x"), Err(Errno::ACCES))?;
+    equal(sys::shutdown(one.handle(), 1), Err(Errno::ACCES))
+}
+
+fn socket() -> Result<(), String> {
+    let (one, _other) = pair()?;
+    equal(sys::fstat(one.handle()).map(|stat| stat.mode & 0xF000), Ok(0xC000))?;
+    equal(sys::socket_local(one.handle()).map(drop), Err(Errno::NOTSOCK))?;
+    equal(sys::seek(one.handle(), 0, 0), Err(Errno::SPIPE))
+}
+
+fn kinds() -> Result<(), String> {
+    equal(sys::socket_pair(SOCKET_DATAGRAM).map(drop), Err(Errno::PROTONOSUPPORT))?;
+    equal(sys::socket_pair(77).map(drop), Err(Errno::PROTONOSUPPORT))
+}
+
+fn much() -> Result<(), String> {
+    let (mut one, mut other) = pair()?;
+    let bytes: Vec<u8> = (0_u8..251).cycle().take(300_000).collect();
+    let expected = bytes.clone();
+    let echo = thread::spawn(move || {
+        let mut all = Vec::new();
+        other.read_to_end(&mut all).and_then(|_| other.write_all(&all))
+    })
+    .map_err(text)?;
+    one.write_all(&bytes).map_err(text)?;
+    one.shutdown(Shutdown::Write).map_err(text)?;
+    let mut back = Vec::new();
+    one.read_to_end(&mut back).map_err(text)?;
+    equal(echo.join(), Ok(()))?;
+    equal(back == expected, true)
+}

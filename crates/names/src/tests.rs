@@ -1,0 +1,79 @@
+use super::*;
+
+type Plain = Names<u32, u32>;
+
+const OWNER: u64 = MAY_REGISTER | 1;
+const OTHER: u64 = MAY_REGISTER | 2;
+
+#[test]
+fn requests_and_answers_go_over_the_wire_and_back() {
+    for request in [
+        Request::Register(b"a"),
+        Request::LookUp(b"net/0"),
+        Request::Watch(&[b'x'; NAME_MAX]),
+        Request::Remove(b"~"),
+    ] {
+        assert_eq!(Request::parse(&request.to_bytes()), Some(request));
+    }
+    for wrong in
+        [b"".as_slice(), b"\x01", b"\x00log", b"\x05log", b"\x01a b", b"\x01\xFF", &[1; NAME_MAX + 2]]
+    {
+        assert_eq!(Request::parse(wrong), None, "{wrong:?}");
+    }
+    for result in [Ok(()), Err(Errno::NOENT), Err(Errno::ACCES)] {
+        assert_eq!(parse_answer(&answer(result)), result);
+    }
+    for wrong in [b"".as_slice(), b"\0", b"\0\0\0", b"\xFF\x0F"] {
+        assert_eq!(parse_answer(wrong), Err(Errno::PROTO));
+    }
+}
+
+#[test]
+fn a_name_belongs_to_who_registered_it() {
+    let mut names = Plain::new();
+    assert_eq!(names.register(1, b"log", 10), Err((Error::Forbidden, 10)));
+    assert_eq!(names.register(OWNER, b"log", 10), Ok(Registered { replaced: None, waiting: vec![] }));
+    assert_eq!(names.register(OTHER, b"log", 20), Err((Error::Taken, 20)));
+    assert_eq!(names.remove(OTHER, b"log"), Err(Error::Taken));
+    assert_eq!(names.look_up(b"log"), Ok(&10));
+    // Its owner was started again.
+    assert_eq!(names.register(OWNER, b"log", 11).unwrap().replaced, Some(10));
+    assert_eq!((names.look_up(b"log"), names.look_up(b"lo")), (Ok(&11), Err(Error::Unknown)));
+    assert_eq!(names.remove(OWNER, b"log"), Ok(11));
+    assert_eq!(names.remove(OWNER, b"log"), Err(Error::Unknown));
+    // What is gone is anybody's.
+    names.register(OWNER, b"log", 12).unwrap();
+    assert_eq!((names.forget(b"log"), names.forget(b"log")), (Some(12), None));
+    names.register(OTHER, b"log", 13).unwrap();
+}
+
+#[test]
+fn who_waits_comes_out_with_the_name() {
+    let mut names = Plain::new();
+    assert_eq!(
+        [names.watch(1, b"a", 1), names.watch(2, b"b", 2), names.watch(1, b"a", 3)],
+        [Watched::Waits, Watched::Waits, Watched::Waits]
+    );
+    assert_eq!(names.register(OWNER, b"a", 10).unwrap().waiting, [1, 3]);
+    assert_eq!(names.watch(1, b"a", 4), Watched::Known(4));
+    assert_eq!(names.register(OWNER, b"a", 11).unwrap().waiting, [0; 0]);
+    assert_eq!(names.register(OWNER, b"b", 11).unwrap().waiting, [2]);
+}
+
+#[test]
+fn all_is_bounded() {
+    let mut names = Plain::new();
+    for number in 0..NAMES_MAX {
+        names.register(OWNER, number.to_string().as_bytes(), 0).unwrap();
+    }
+    assert_eq!(names.register(OWNER, b"more", 7), Err((Error::Full, 7)));
+    names.register(OWNER, b"0", 1).unwrap();
+    for number in 0..WATCHES_MAX {
+        let badge = (number / WATCHES_EACH) as u64;
+        assert_eq!(names.watch(badge, b"later", 0), Watched::Waits);
+        if number % WATCHES_EACH == WATCHES_EACH - 1 {
+            assert_eq!(names.watch(badge, b"later", 9), Watched::Refused(9));
+        }
+    }
+    assert_eq!(names.watch(99, b"later", 9), Watched::Refused(9));
+}
