@@ -17,6 +17,7 @@ use crate::{
     object::{Object, OpenCount},
     ranks,
     wait::WaitKey,
+    work::Work,
 };
 
 /// A readiness set that handles name.
@@ -38,6 +39,11 @@ impl<M: Machine> Source<M> {
     }
 }
 
+/// Sets that can watch one object: each hears of every change of it, at once.
+const SETS_MAX: usize = 64;
+/// Sources that a set which is gone gives up in one slice.
+const SOURCES_PER_SLICE: usize = 64;
+
 /// Which sets watch an object.
 pub(crate) struct Watchers<M: Machine>(Vec<(Weak<ReadySet<M>>, SourceId)>);
 
@@ -56,6 +62,9 @@ impl<M: Machine> Watchers<M> {
     }
 
     fn add(&mut self, set: &Arc<ReadySet<M>>, id: SourceId) -> Result<(), Errno> {
+        if self.0.len() >= SETS_MAX {
+            return Err(Errno::NOSPC);
+        }
         self.0.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         self.0.push((Arc::downgrade(set), id));
         Ok(())
@@ -184,12 +193,25 @@ impl<M: Machine> Kernel<M> {
 
     /// The last handle to a set is gone.
     pub(crate) fn close_set(&self, set: &Arc<ReadySet<M>>) {
-        let inner = core::mem::take(&mut *set.inner.lock());
-        for (_, source) in inner.sources() {
+        if let Some(rest) = self.give_up_sources(set.clone()) {
+            self.do_later(rest);
+        }
+    }
+
+    /// Lets a set that is gone watch a few sources less; returns what is left to do.
+    pub(crate) fn give_up_sources(&self, set: Arc<ReadySet<M>>) -> Option<Work<M>> {
+        for _ in 0..SOURCES_PER_SLICE {
+            let source = set.inner.lock().pop();
+            let Some(source) = source else {
+                // The memory of all of them.
+                let _empty = core::mem::take(&mut *set.inner.lock());
+                return None;
+            };
             if let Some(watchers) = self.watchers(&source.object) {
-                watchers.lock().remove(Arc::as_ptr(set));
+                watchers.lock().remove(Arc::as_ptr(&set));
             }
         }
+        Some(Work::GiveUp { set })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     exec::Launch,
     process::Process,
     ranks,
+    ready::ReadySet,
     thread::Phase,
     wait::{ANY_BITS, WaitKey, Woken},
 };
@@ -29,6 +30,8 @@ pub(crate) enum Work<M: Machine> {
     Launch(Launch<M>),
     /// The first so many threads of an ending process have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
+    /// A readiness set is gone and still watches something.
+    GiveUp { set: Arc<ReadySet<M>> },
 }
 
 /// All of it.
@@ -97,6 +100,7 @@ impl<M: Machine> Kernel<M> {
                 Woken::Some(woken) => Some(Work::Wake { key, left: left - woken }),
             },
             Work::Launch(launch) => self.launch(launch).map(Work::Launch),
+            Work::GiveUp { set } => self.give_up_sources(set),
             Work::Rouse { process, left } => {
                 let left = self.rouse(&process, left);
                 (left > 0).then_some(Work::Rouse { process, left })

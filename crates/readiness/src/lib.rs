@@ -7,7 +7,7 @@
 //! **Invariant:** a level-triggered source that is ready is reported by each `collect` until it no longer is.
 //! **Invariant:** an edge-triggered source is reported once for any number of reports since the last time.
 //! **Invariant:** sources that are ready for ever do not keep others from being reported: they go to the end of the line.
-//! **Invariant:** every operation is O(1) but `collect`, which is linear in what it looks at; only [`ReadinessSet::add`] allocates.
+//! **Invariant:** every operation is O(1) but `collect`, which is linear in what it looks at, and that has a bound; only [`ReadinessSet::add`] allocates.
 //!
 //! Deliberately absent: waiting, time, locks, and what a source is.
 //!
@@ -17,7 +17,7 @@
 //! let id = set.add("socket", Watch { interest: 1, mode: Mode::Level, token: 7 }).unwrap();
 //! assert!(set.on_ready(id, 1));
 //! let mut events = Vec::new();
-//! set.collect(16, |_source| 1, |event| events.push(event));
+//! set.collect(16, 64, |_source| 1, |event| events.push(event));
 //! assert_eq!(events, [Event { token: 7, bits: 1 }]);
 //! ```
 //!

@@ -189,16 +189,17 @@ impl<S> ReadinessSet<S> {
         true
     }
 
-    /// Tells up to `max` events. `ready` says what a source is ready for now. Looks once at each source that reported.
-    /// Returns how many events were told.
+    /// Tells up to `max` events. `ready` says what a source is ready for now. Looks once at each source that reported, at up to
+    /// `looks` of them. Returns how many events were told. If none was and [`Self::has_reports`], there is more to look at.
     pub fn collect(
         &mut self,
         max: usize,
+        looks: usize,
         mut ready: impl FnMut(&S) -> u16,
         mut tell: impl FnMut(Event),
     ) -> usize {
         let mut told = 0;
-        for _ in 0..self.waiting {
+        for _ in 0..self.waiting.min(looks) {
             if told == max {
                 break;
             }
@@ -224,6 +225,22 @@ impl<S> ReadinessSet<S> {
             }
         }
         told
+    }
+
+    /// Takes out any source, and gives up its place. Places that are free are lost: only for the end of the set.
+    pub fn pop(&mut self) -> Option<S> {
+        loop {
+            let at = u32::try_from(self.slots.len().checked_sub(1)?).ok()?;
+            let slot = self.slots.last()?;
+            let id = SourceId { slot: at, generation: slot.generation };
+            let source = self.remove(id);
+            // The list of free places is lost with the places.
+            self.slots.pop();
+            self.free = NIL;
+            if source.is_some() {
+                return source;
+            }
+        }
     }
 
     /// All sources, to tell them that the set is gone.

@@ -19,16 +19,10 @@ const KNOWN: &[(&str, u64)] = &[
     ("protect-4000-areas", 361_000),
     ("map-over-4000-areas", 194_000),
     ("unmap-4000-areas", 194_000),
-    ("read-file", 93_000),
     ("long-path", 330_000),
-    ("ready-set-of-many", 440_000),
-    ("watched-by-many-sets", 640_000),
-    ("end-with-4000-threads", 105_000),
     ("spawn-with-long-arguments", 786_000),
     ("spawn-with-many-arguments", 2_706_000),
     ("spawn-with-many-handles", 3_740_000),
-    ("end-with-500-children", 91_000),
-    ("wait-for-500", 116_000),
 ];
 /// No case takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -24,6 +24,8 @@ use crate::{
 
 /// Bytes that one call moves at most; the caller asks again for more.
 pub(super) const TRANSFER_MAX: u64 = 1 << 20;
+/// Of these, before interrupts get their turn.
+const READ_AT_ONCE: u64 = 6 * PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
     /// Resolves a path for a process.
@@ -138,7 +140,11 @@ impl<M: Machine> Kernel<M> {
         if done == 0 && length > 0 {
             self.read_ahead(file, vnode, offset, length, attributes.size);
         }
+        let pause = done + READ_AT_ONCE;
         while done < length {
+            if done >= pause {
+                return Err(Stop::Again);
+            }
             let at = offset + done;
             let index = at / PAGE_SIZE as u64;
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);

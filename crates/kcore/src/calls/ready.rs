@@ -18,6 +18,8 @@ use crate::{
 
 /// Events that one call tells at most; more wait for the next.
 const EVENTS_MAX: usize = 64;
+/// Sources that one try looks at: those that are no longer ready count as well.
+const LOOKS_MAX: usize = 128;
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn ready_create(&self, thread: &Thread<M>) -> CallResult {
@@ -109,6 +111,7 @@ impl<M: Machine> Kernel<M> {
             let mut revoked = false;
             let count = inner.collect(
                 capacity,
+                LOOKS_MAX,
                 |source| {
                     revoked |= source.is_revoked();
                     self.source_readiness(source)
@@ -124,6 +127,9 @@ impl<M: Machine> Kernel<M> {
             );
             if revoked {
                 Self::drop_revoked(&set, &mut inner, self);
+            }
+            if count == 0 && inner.has_reports() {
+                return Err(Stop::Again);
             }
             if count == 0 {
                 if self.time_is_up(thread, timeout_ns) {

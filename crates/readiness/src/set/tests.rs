@@ -12,7 +12,7 @@ fn level(token: u64) -> Watch {
 
 fn events(set: &mut ReadinessSet<u64>, max: usize, ready: impl Fn(u64) -> u16) -> Vec<Event> {
     let mut events = Vec::new();
-    set.collect(max, |source| ready(*source), |event| events.push(event));
+    set.collect(max, usize::MAX, |source| ready(*source), |event| events.push(event));
     events
 }
 
@@ -114,4 +114,43 @@ proptest! {
             prop_assert_eq!(set.len(), ids.len());
         }
     }
+}
+
+#[test]
+fn one_look_is_bounded_and_the_next_goes_on() {
+    let mut set = ReadinessSet::new();
+    for token in 0..10 {
+        let id = set.add(token, level(token)).unwrap();
+        assert!(set.on_ready(id, POLL_IN));
+    }
+    // Only the last one is still ready.
+    let mut looked = Vec::new();
+    let mut told = Vec::new();
+    while told.is_empty() {
+        assert!(set.has_reports());
+        let before = looked.len();
+        let ready = |source: &u64| if *source == 9 { POLL_IN } else { 0 };
+        let look = |source: &u64| {
+            looked.push(*source);
+            ready(source)
+        };
+        set.collect(5, 4, look, |event| told.push(event.token));
+        assert!(looked.len() <= before + 4);
+    }
+    assert_eq!((told, looked), (vec![9], (0..10).collect()));
+}
+
+#[test]
+fn a_set_is_taken_apart_piece_by_piece() {
+    let mut set = ReadinessSet::new();
+    let ids: Vec<_> = (0..20).map(|token| set.add(token, level(token)).unwrap()).collect();
+    for at in [3, 19, 7] {
+        assert!(set.on_ready(ids[at], POLL_IN));
+        set.remove(ids[at]).unwrap();
+    }
+    assert!(set.on_ready(ids[4], POLL_IN) && set.on_ready(ids[18], POLL_IN));
+    let mut left: Vec<u64> = core::iter::from_fn(|| set.pop()).collect();
+    left.sort_unstable();
+    assert_eq!(left, (0..20).filter(|token| ![3, 19, 7].contains(token)).collect::<Vec<_>>());
+    assert!(set.is_empty() && !set.has_reports() && set.pop().is_none());
 }
