@@ -24,7 +24,7 @@ use crate::{
 const STACK_PAGES: u64 = 2048;
 /// Pages below the stack that catch an overflow.
 const GUARD_PAGES: u64 = 16;
-/// Bytes of arguments and environment together.
+/// Bytes of arguments and environment together, with eight more for each of them: what points to it.
 pub(crate) const STRINGS_MAX: usize = 128 * 1024;
 /// Lowest place of a program that can be moved, and how far above it may lie: 36 random bits.
 const IMAGE_BASE: u64 = 1 << 36;
@@ -225,11 +225,9 @@ fn stack_content(
     time_page: u64,
 ) -> Option<Vec<u8>> {
     let texts = strings.args.len() + strings.env.len();
-    if texts > STRINGS_MAX {
-        return None;
-    }
-    let args = starts(&strings.args);
-    let env = starts(&strings.env);
+    let most = STRINGS_MAX.checked_sub(texts)? / 8;
+    let args = starts(&strings.args, most)?;
+    let env = starts(&strings.env, most - args.len())?;
     let words = 1 + args.len() + 1 + env.len() + 1 + 2 * 5;
     let total = (words * 8 + texts + random.len()).next_multiple_of(16);
     let strings_at = top - (texts + random.len()) as u64;
@@ -260,15 +258,36 @@ fn stack_content(
     Some(content)
 }
 
-/// Where the zero-ended strings in `bytes` start.
-fn starts(bytes: &[u8]) -> Vec<u64> {
+/// Where the zero-ended strings in `bytes` start; `None` = there are more than `most`, or no memory for so many.
+fn starts(bytes: &[u8], most: usize) -> Option<Vec<u64>> {
     let mut starts = Vec::new();
     let mut at = 0;
-    for text in bytes.split_inclusive(|&byte| byte == 0) {
-        starts.push(at);
-        at += text.len() as u64;
+    while at < bytes.len() {
+        if starts.len() == most {
+            return None;
+        }
+        starts.try_reserve(1).ok()?;
+        starts.push(at as u64);
+        at += length(bytes.get(at..)?) + 1;
     }
-    starts
+    Some(starts)
+}
+
+/// Bytes before the first zero, looked for eight at a time: arguments may be long.
+fn length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let mut len = 0;
+    for &word in bytes.as_chunks().0 {
+        let word = u64::from_le_bytes(word);
+        // The lowest bit that is set belongs to the first byte that is zero.
+        let zeros = word.wrapping_sub(ONES) & !word & ONES << 7;
+        if zeros != 0 {
+            return len + zeros.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let rest = bytes.get(len..).unwrap_or(&[]);
+    len + rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

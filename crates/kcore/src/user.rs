@@ -84,11 +84,8 @@ impl<M: Machine> Kernel<M> {
         user_range(from, size.saturating_mul(count as u64))?;
         let mut records = Vec::new();
         records.try_reserve_exact(count).map_err(|_| Errno::NOMEM)?;
-        for index in 0..count {
-            let mut record = T::new_zeroed();
-            self.copy_in(from + size * index as u64, record.as_mut_bytes())?;
-            records.push(record);
-        }
+        records.resize_with(count, T::new_zeroed);
+        self.copy_in(from, records.as_mut_slice().as_mut_bytes())?;
         Ok(records)
     }
 

@@ -20,9 +20,9 @@ const KNOWN: &[(&str, u64)] = &[
     ("map-over-4000-areas", 194_000),
     ("unmap-4000-areas", 194_000),
     ("long-path", 330_000),
-    ("spawn-with-long-arguments", 786_000),
-    ("spawn-with-many-arguments", 2_706_000),
-    ("spawn-with-many-handles", 3_740_000),
+    ("spawn-with-long-arguments", 231_000),
+    ("spawn-with-many-arguments", 610_000),
+    ("spawn-with-many-handles", 538_000),
 ];
 /// No case takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);

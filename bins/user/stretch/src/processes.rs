@@ -12,7 +12,7 @@ use crate::{Case, child_ends, this_program};
 
 pub(crate) const CASES: &[Case] = &[
     ("spawn-with-long-arguments", || arguments(1, 120_000)),
-    ("spawn-with-many-arguments", || arguments(60_000, 1)),
+    ("spawn-with-many-arguments", || arguments(13_000, 1)),
     ("spawn-with-many-handles", handles),
     ("end-with-500-children", orphans),
     ("wait-for-500", wait),

@@ -137,6 +137,8 @@ impl<M: Machine> Kernel<M> {
         let mut table = process.handles.lock();
         let mut passed: Vec<Passed<M>> = Vec::new();
         passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
+        // A bit for each number that is taken.
+        let mut taken = [0_u64; SPAWN_HANDLES_MAX as usize / 64];
         for spec in specs {
             let rights = Rights::from_bits_retain(spec.rights);
             let grant = table.share(spec.source, rights).map_err(handle_errno)?;
@@ -144,13 +146,15 @@ impl<M: Machine> Kernel<M> {
                 SPAWN_LEND => table.lend(spec.source, rights).map_err(handle_errno)?,
                 _ => grant,
             };
-            if spec.flags & !SPAWN_LEND != 0
-                || spec.reserved != 0
-                || u64::from(spec.target) >= SPAWN_HANDLES_MAX
-                || passed.iter().any(|(target, _)| *target == spec.target)
-            {
+            if spec.flags & !SPAWN_LEND != 0 || spec.reserved != 0 {
                 return Err(Errno::INVAL);
             }
+            let word = taken.get_mut(spec.target as usize / 64).ok_or(Errno::INVAL)?;
+            let bit = 1 << (spec.target % 64);
+            if *word & bit != 0 {
+                return Err(Errno::INVAL);
+            }
+            *word |= bit;
             passed.push((spec.target, grant));
         }
         // Only now do they count as open, so that a refusal above leaves nothing to close; and with the table still locked,

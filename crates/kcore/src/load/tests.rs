@@ -34,3 +34,30 @@ fn too_long_strings_are_refused() {
     let strings = Strings { args: vec![0; STRINGS_MAX + 1], env: Vec::new() };
     assert!(stack_content(1 << 30, &strings, &[0; 16], 0, 0).is_none());
 }
+
+#[test]
+fn pointers_count_as_well() {
+    let most = STRINGS_MAX / (2 + 8);
+    let content = |count: usize| {
+        let strings = Strings { args: b"x\0".repeat(count - 1), env: b"y\0".to_vec() };
+        stack_content(1 << 30, &strings, &[0; 16], 0, 0)
+    };
+    assert!(content(most).is_some());
+    assert!(content(most + 1).is_none());
+}
+
+#[test]
+fn strings_end_at_their_first_zero() {
+    let letters: Vec<u8> = (1..=255).cycle().take(600).collect();
+    for len in 0..40 {
+        for bytes in [&letters[..len], &letters[230..230 + len]] {
+            let mut more = bytes.to_vec();
+            assert_eq!(length(&more), len);
+            more.extend([0, 1, 0, 0x80, 0, 0]);
+            assert_eq!(length(&more), len);
+        }
+    }
+    assert_eq!(starts(b"ab\0\0c\0", 3).unwrap(), [0, 3, 4]);
+    assert_eq!(starts(b"ab\0\0c\0", 2), None);
+    assert_eq!(starts(b"", 0).unwrap(), [0_u64; 0]);
+}
