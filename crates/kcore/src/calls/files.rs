@@ -140,7 +140,8 @@ impl<M: Machine> Kernel<M> {
         if done == 0 && length > 0 {
             self.read_ahead(file, vnode, offset, length, attributes.size);
         }
-        let pause = done + READ_AT_ONCE;
+        // Reading ahead was much already.
+        let pause = done + if done == 0 { PAGE_SIZE as u64 } else { READ_AT_ONCE };
         while done < length {
             if done >= pause {
                 return Err(Stop::Again);

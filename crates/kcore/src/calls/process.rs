@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Handles that one spawn can pass on.
-const SPAWN_HANDLES_MAX: u64 = 1024;
+const SPAWN_HANDLES_MAX: usize = 1024;
 
 /// A handle for a child, and its number there.
 type Passed<M> = (u32, Grant<Object<M>>);
@@ -71,7 +71,7 @@ impl<M: Machine> Kernel<M> {
             env: self.read_strings(args.env, args.env_len)?,
         };
         let specs: Vec<SpawnHandle> =
-            self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX)?;
+            self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX as u64)?;
         // Nothing was changed up to here, and nothing below can wait or fault.
         let limits = limits_of(&args, *process.limits.lock());
         let charge = self.account_of(process.pid)?.limited(args.process_limit)?.charge()?;
@@ -138,7 +138,7 @@ impl<M: Machine> Kernel<M> {
         let mut passed: Vec<Passed<M>> = Vec::new();
         passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
         // A bit for each number that is taken.
-        let mut taken = [0_u64; SPAWN_HANDLES_MAX as usize / 64];
+        let mut taken = [0_u64; SPAWN_HANDLES_MAX / 64];
         for spec in specs {
             let rights = Rights::from_bits_retain(spec.rights);
             let grant = table.share(spec.source, rights).map_err(handle_errno)?;
