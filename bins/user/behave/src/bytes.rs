@@ -6,6 +6,7 @@ use swos_ulib::{
     abi::{Errno, HANDLE_FLAGS, OpenFlags, Rights},
     fs::{self, File, OpenOptions, SeekFrom},
     io::{self, Read as _, Write as _},
+    net::{SocketAddrV4, TcpListener, TcpStream},
     pipe::pipe,
     sys,
     testing::{equal, text},
@@ -34,6 +35,7 @@ pub(crate) const AREA: Area = Area {
         ("many pieces are one write and one read", pieces),
         ("too many or bad pieces are refused", bad_pieces),
         ("a file is sent into a file and a pipe", send),
+        ("bytes on their way are those that were sent", on_their_way),
         ("a sync is for files", sync),
         ("a file of a megabyte comes back", large),
     ],
@@ -244,6 +246,23 @@ fn send() -> Result<(), String> {
     equal(back.get(..), bytes.get(..5000))?;
     equal(sys::sendfile(to.handle(), from.handle(), 0, 1, b"head"), Err(Errno::INVAL))?;
     equal(sys::sendfile(from.handle(), from.handle(), 0, 1, &[]), Err(Errno::ACCES))
+}
+
+/// Pages that wait in a socket are the file's own: writing the file must not write them.
+fn on_their_way() -> Result<(), String> {
+    let path = file("on-their-way")?;
+    fs::write(&path, vec![1; 8192]).map_err(text)?;
+    let listener = TcpListener::bind(SocketAddrV4::new([127, 0, 0, 1].into(), 0), 1).map_err(text)?;
+    let mut near = TcpStream::connect(listener.local_addr().map_err(text)?).map_err(text)?;
+    let (far, _) = listener.accept().map_err(text)?;
+    let source = both(&path)?;
+    equal(sys::sendfile(far.handle(), source.handle(), 0, 8192, &[]), Ok(8192))?;
+    equal(source.write_at(&[2; 8192], 0), Ok(8192))?;
+    source.set_len(0).map_err(text)?;
+    drop(far);
+    let mut back = vec![];
+    near.read_to_end(&mut back).map_err(text)?;
+    equal((back.len(), back.iter().all(|&byte| byte == 1)), (8192, true))
 }
 
 fn sync() -> Result<(), String> {
