@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use swos_abi::TimePage;
+use swos_abi::{SignalFrame, TimePage};
 use swos_arch::context::Context;
 use swos_arch::{cpu as arch_cpu, fp, sha256, timer, tlb, translation, user};
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
@@ -168,6 +168,32 @@ impl Machine for Metal {
     fn fork_context(&self, context: &Context) -> Context {
         // SAFETY: `kcore` copies the registers of the thread whose call it serves before it lets that run again.
         unsafe { context.copy() }
+    }
+
+    fn save_context(&self, context: &Context, frame: &mut SignalFrame) {
+        context.take();
+        // SAFETY: taken, so that no CPU has any of it in its registers but a copy of its FP state.
+        let registers = unsafe { &*context.registers() };
+        frame.x = registers.x;
+        (frame.sp, frame.pc) = (registers.sp, registers.pc);
+        (frame.pstate, frame.tls) = (registers.pstate, registers.tls);
+        (frame.fpcr, frame.fpsr) = (registers.fp.fpcr, registers.fp.fpsr);
+        frame.vectors = registers.fp.vectors;
+        context.put();
+    }
+
+    fn restore_context(&self, context: &Context, frame: &SignalFrame) {
+        context.take();
+        // SAFETY: as above.
+        let registers = unsafe { &mut *context.registers() };
+        registers.x = frame.x;
+        (registers.sp, registers.pc, registers.tls) = (frame.sp, frame.pc, frame.tls);
+        registers.set_pstate(frame.pstate);
+        (registers.fp.fpcr, registers.fp.fpsr) = (frame.fpcr, frame.fpsr);
+        registers.fp.vectors = frame.vectors;
+        // What a CPU still has in its FP registers is no longer this thread's.
+        registers.fp_cpu = 0;
+        context.put();
     }
 
     #[inline]

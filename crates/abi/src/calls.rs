@@ -113,8 +113,8 @@ calls! {
     1 NR_EXIT Exit exit(status: i32) -> "never", "-", "Ends the process with all its threads.";
     2 NR_GETPID Getpid getpid() -> "pid", "-", "Returns the id of the process.";
     3 NR_SPAWN Spawn spawn(args: u64, size: u64) -> "pid", "SPAWN; FS_READ if the program is named by path, EXECUTE on its handle if not; TRANSFER on each handle, DUPLICATE too if it is lent", "Starts a program as described by `SpawnArgs`, with exactly the handles listed.";
-    4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY` or its id) to end, fills an `ExitRecord` and forgets the child.";
-    5 NR_KILL Kill kill(pid: u64, status: i32) -> "0", "own descendants", "Ends a child or a child's descendant; `wait` then reports `status` as the signal.";
+    4 NR_WAIT Wait wait(pid: u64, flags: u32, record: u64, timeout_ns: u64) -> "pid, 0 with WAIT_NO_HANG if none ended", "-", "Waits for a child (`WAIT_ANY`, its id, or a process group) to end, fills an `ExitRecord` and forgets the child. Flags: also children that stopped or went on; with `WAIT_TIMEOUT` at most `timeout_ns` (TIMEDOUT).";
+    5 NR_KILL Kill kill(pid: u64, signal: u32) -> "0", "itself or a descendant", "Sends a signal to a process, or to each of a process group (`PID_GROUP` and its id; 0 = the caller's own). Signal 0 only asks. Who has PROCESS_INSPECT may signal all of its principal and session; others are SRCH.";
     6 NR_FORK Fork fork() -> "pid of the child, 0 in the child", "SPAWN; DUPLICATE on each handle that the child shall have", "Makes a second process that goes on from here, with a copy of the memory and the same numbers for its handles. Only the calling thread exists there.";
     7 NR_EXEC Exec exec(args: u64, size: u64) -> "never", "EXECUTE on the program; FS_READ to name it by path", "Replaces the program by the one in `SpawnArgs`, which lists no handles: all stay open that are not marked CLOSE_ON_EXEC. Id, parent and children stay; other threads end; limits and capabilities sink as for a spawn.";
 
@@ -215,6 +215,20 @@ calls! {
     114 NR_READV Readv readv(handle: Handle, pieces: u64, count: u64) -> "bytes read, 0 = end", "READ", "Reads into an array of at most 64 `MemoryPiece`s, one after the other.";
     115 NR_WRITEV Writev writev(handle: Handle, pieces: u64, count: u64) -> "bytes written", "WRITE", "Writes an array of at most 64 `MemoryPiece`s as one.";
     116 NR_FILE_SYSTEM_INFO FileSystemInfoOf file_system_info(directory: Handle, path: u64, path_len: u64, record: u64, size: u64) -> "size of the record", "FS_READ", "Fills a `FileSystemInfo` for what holds the path.";
+
+    130 NR_SIGNAL_ACTION SignalAction signal_action(signal: u32, action: u64, old: u64, size: u64) -> "0", "-", "Sets what a signal does in the process, by a `SignalAction`; stores what it did before. Either address may be 0.";
+    131 NR_SIGNAL_MASK SignalMask signal_mask(how: u32, set: u64) -> "the old set", "-", "Changes which signals are blocked for the thread: `SIG_BLOCK`, `SIG_UNBLOCK` or `SIG_SETMASK`. `SIGKILL` and `SIGSTOP` never are.";
+    132 NR_SIGNAL_RETURN SignalReturn signal_return(frame: u64) -> "x0 of the frame", "-", "Ends a handler: takes registers and mask from its `SignalFrame`. A frame that can't be read ends the process.";
+    133 NR_SIGNAL_STACK SignalStack signal_stack(stack: u64, old: u64, size: u64) -> "0", "-", "Sets the thread's alternate stack, by a `SignalStack`; stores the one before. Either address may be 0. BUSY while the thread runs on it.";
+    134 NR_SIGNAL_PENDING SignalPending signal_pending() -> "the set", "-", "Returns which blocked signals wait for the thread or its process.";
+    135 NR_SIGNAL_SUSPEND SignalSuspend signal_suspend(mask: u64) -> "never; INTR", "-", "Waits with another mask until a handler has run; then the old mask holds again.";
+    136 NR_SIGNAL_WAIT SignalWait signal_wait(set: u64, info: u64, size: u64, timeout_ns: u64) -> "signal", "-", "Waits for one of these signals, which should be blocked, takes it without calling its handler and stores its `SignalInfo`, cut to `size` bytes.";
+    137 NR_THREAD_KILL ThreadKill thread_kill(tid: u32, signal: u32) -> "0", "own threads", "Sends a signal to a thread of the process (else SRCH). Signal 0 only asks.";
+    138 NR_SIGNAL_QUEUE SignalQueue signal_queue(pid: u64, signal: u32, value: u64) -> "0", "as `kill`", "Sends a signal to one process with a value for its `SignalInfo`. AGAIN if too many wait there.";
+    139 NR_SETPGID Setpgid setpgid(pid: u32, group: u32) -> "0", "oneself or a child in the same session", "Moves a process (0 = the caller) to a process group of its session, or to a new one with the process's id (0).";
+    140 NR_GETPGID Getpgid getpgid(pid: u32) -> "group", "as `kill`", "Returns the process group of a process (0 = the caller).";
+    141 NR_SETSID Setsid setsid() -> "session", "-", "Starts a session, and in it a process group, with the caller's id. PERM if it leads a group.";
+    142 NR_GETSID Getsid getsid(pid: u32) -> "session", "as `kill`", "Returns the session of a process (0 = the caller).";
 
     150 NR_LIMITS_GET LimitsGet limits_get(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessLimits` with what the process may use.";
     151 NR_LIMITS_SET LimitsSet limits_set(record: u64, size: u64) -> "0", "-", "Lowers limits to those of a `ProcessLimits`; one that is 0 or higher stays as it is. What is open or mapped beyond stays.";

@@ -33,7 +33,7 @@ pub const SPAWN_ROOT: u32 = 0x100;
 pub struct SpawnArgs {
     /// Size of this record.
     pub size: u32,
-    /// [`SPAWN_ROOT`] or 0.
+    /// [`SPAWN_ROOT`] and [`crate::SPAWN_GROUP`], or 0.
     pub flags: u32,
     /// Open handle of the program with the right `EXECUTE`, or [`Handle::NONE`] to name it by path.
     pub program: Handle,
@@ -53,8 +53,8 @@ pub struct SpawnArgs {
     pub handles: u64,
     /// Their number.
     pub handle_count: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Process group, with [`crate::SPAWN_GROUP`]; else zero.
+    pub group: u32,
     /// Capabilities to pass on at most.
     pub capabilities: u64,
     /// Limit of memory in bytes, 0 = the caller's.
@@ -88,7 +88,7 @@ pub const EXIT_FAULT: u32 = 1;
 pub struct ExitRecord {
     /// Which child.
     pub pid: u32,
-    /// 0 = it called `exit`, [`EXIT_FAULT`] = it was ended.
+    /// 0 = it called `exit`, [`EXIT_FAULT`] = it was ended; [`crate::EXIT_STOPPED`], [`crate::EXIT_CONTINUED`].
     pub cause: u32,
     /// Exit status, or the number of the signal.
     pub code: i32,
@@ -112,7 +112,7 @@ pub struct ProcessInfo {
     pub parent: u32,
     /// Principal that it acts for.
     pub principal: u32,
-    /// 1 = alive, 2 = ended and not waited for.
+    /// 1 = alive, 2 = ended and not waited for, 3 = stopped.
     pub state: u32,
     /// Threads.
     pub threads: u32,

@@ -240,8 +240,8 @@ pub struct SignalFrame {
     pub fpsr: u64,
     /// Zero.
     pub reserved: [u64; 2],
-    /// v0 to v31, each the lower half first.
-    pub vectors: [[u64; 2]; 32],
+    /// v0 to v31.
+    pub vectors: [u128; 32],
 }
 
 static_assertions::assert_eq_size!(SignalFrame, [u8; 880]);
@@ -291,4 +291,4 @@ pub const EXIT_STOPPED: u32 = 2;
 pub const EXIT_CONTINUED: u32 = 3;
 
 /// In [`crate::SpawnArgs::flags`]: the child enters process group [`crate::SpawnArgs::group`], or with 0 a new one of its own.
-pub const SPAWN_GROUP: u32 = 1 << 8;
+pub const SPAWN_GROUP: u32 = 0x200;

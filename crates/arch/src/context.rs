@@ -9,9 +9,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone)]
 #[repr(C, align(16))]
 pub struct FpState {
-    vectors: [u128; 32],
-    fpcr: u64,
-    fpsr: u64,
+    /// v0 to v31.
+    pub vectors: [u128; 32],
+    /// FPCR.
+    pub fpcr: u64,
+    /// FPSR.
+    pub fpsr: u64,
 }
 
 /// General registers of an EL0 thread. The trap entry stores here by offset.
@@ -118,6 +121,17 @@ impl Context {
     #[must_use]
     pub fn is_saved(&self) -> bool {
         self.running.load(Ordering::Acquire) == 0
+    }
+}
+
+/// The condition flags: all of PSTATE that a program may choose.
+const PSTATE_FLAGS: u64 = 0xF000_0000;
+
+impl Registers {
+    /// Sets what a program chose: any value but for PSTATE, of which the condition flags are taken. FP state comes from `fp` at the
+    /// next use, whatever a CPU still has of it.
+    pub const fn set_pstate(&mut self, pstate: u64) {
+        self.pstate = PSTATE_EL0 | (pstate & PSTATE_FLAGS);
     }
 }
 

@@ -10,6 +10,7 @@ use swos_abi::{Capabilities, ExitRecord, NetworkConfig, Rights};
 use swos_basefs::BaseFs;
 use swos_handles::Grant;
 use swos_path::Path;
+use swos_signals::ProcessSignals;
 use swos_swosbase::{
     Error as ImageError, PublicKey,
     v4::{Capacity, Mount, Progress},
@@ -226,6 +227,9 @@ impl<M: Machine> Kernel<M> {
             capabilities: Capabilities::all(),
             limits,
             view: View { root, directory: root },
+            group: None,
+            // Who may signal it could end the machine otherwise.
+            signals: ProcessSignals::shielded(),
             handles: [0, 1, 2]
                 .into_iter()
                 .map(|slot| {

@@ -14,6 +14,7 @@ use crate::{
     counter::Due,
     fault::Resolution,
     ranks,
+    signals::Interrupted,
     thread::{Pending, Phase, State, Thread},
     wait::{CallResult, Stop},
 };
@@ -236,7 +237,16 @@ impl<M: Machine> Kernel<M> {
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
                     Resolution::Mapped => false,
                     Resolution::Wait => true,
+                    Resolution::Refused(_) if matches!(call, Call::SignalReturn { .. }) => {
+                        self.bad_frame(thread);
+                        false
+                    }
                     Resolution::Refused(_) => return Some(self.complete(thread, Err(Errno::FAULT))),
+                },
+                Err(Stop::Wait) if thread.has_attention() => match self.interrupt_call(cpu, thread, &call) {
+                    Interrupted::Left => return None,
+                    Interrupted::LookAgain => false,
+                    Interrupted::No => true,
                 },
                 Err(Stop::Wait) => true,
             };
@@ -249,7 +259,10 @@ impl<M: Machine> Kernel<M> {
                 match self.stop(cpu, thread, Pending::Call(call)) {
                     Stopped::Waits => return None,
                     Stopped::Woken => {}
-                    Stopped::NoMemory => return Some(self.complete(thread, Err(Errno::NOMEM))),
+                    Stopped::NoMemory => {
+                        Self::stop_wanting(thread);
+                        return Some(self.complete(thread, Err(Errno::NOMEM)));
+                    }
                 }
             }
             self.unregister(thread);
@@ -281,6 +294,17 @@ impl<M: Machine> Kernel<M> {
     /// nothing, but none is lost.
     pub(crate) fn stop(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) -> Stopped {
         let deadline = thread.progress.deadline();
+        self.stop_until(cpu, thread, pending, deadline)
+    }
+
+    /// The same with an end of the wait, instead of the one that the call has set.
+    pub(crate) fn stop_until(
+        &self,
+        cpu: &mut CpuToken,
+        thread: &Arc<Thread<M>>,
+        pending: Pending,
+        deadline: Option<Instant>,
+    ) -> Stopped {
         let mut state = thread.state.lock();
         if state.woken || thread.process.is_ending() {
             state.woken = false;
@@ -424,8 +448,8 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         let Some(thread) = &self.own.get(cpu).current else { return true };
-        // What is due is done on the way to the next thread, which may be the same.
-        if !self.works.is_empty() || self.has_dying_memory() {
+        let passes = !self.works.is_empty() || self.has_dying_memory();
+        if passes || thread.has_attention() || thread.process.is_stopped() {
             return true;
         }
         let mut state = thread.state.lock();
@@ -485,31 +509,42 @@ impl<M: Machine> Kernel<M> {
         if !thread.progress.stays_registered() {
             self.unregister(&thread);
         }
-        let result = match pending {
+        if thread.process.is_stopped() {
+            self.halt(cpu, &thread, pending);
+            return Dispatch::Again;
+        }
+        let mut done = pending;
+        match pending {
             Pending::Nothing => {
                 // It may have waited for a page, which is not what its next call waits for.
                 if thread.progress.is_used() {
                     self.forget(&thread);
                 }
-                None
             }
-            Pending::Result(raw) => Some(raw),
+            Pending::Result(_) | Pending::Again => {}
             Pending::Call(call) => {
                 let result = self.try_again(cpu, &thread, call);
                 match self.attempt(cpu, &thread, call, result) {
-                    Some(raw) => Some(raw),
+                    Some(raw) => done = Pending::Result(raw),
                     None => return Dispatch::Again,
                 }
             }
-        };
+        }
+        if thread.has_attention() {
+            match self.deliver(cpu, &thread, done) {
+                Some(left) => done = left,
+                None => return Dispatch::Again,
+            }
+        }
         if !self.shared(cpu.index()).flags.reschedule.load(Ordering::Relaxed) {
             self.start_slice(cpu, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
-            thread.state.lock().pending = result.map_or(Pending::Nothing, Pending::Result);
+            thread.state.lock().pending = done;
             self.put_back(cpu, Enter::Preempted);
             return Dispatch::Again;
         }
+        let result = if let Pending::Result(raw) = done { Some(raw) } else { None };
         Dispatch::Run { thread, result }
     }
 

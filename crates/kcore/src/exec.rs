@@ -9,11 +9,12 @@
 //! one and comes first, and then there is no exec; or it finds that the old one was replaced, looks again, and finds the new one.
 //! A thread of the old process that is in a call at this moment on another CPU finishes that call with an empty table of handles.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, Errno, SpawnArgs};
 use swos_handles::HandleTable;
+use swos_signals::{ProcessSignals, ThreadSignals};
 use swos_units::page_count;
 
 use crate::{
@@ -37,6 +38,7 @@ const SLOTS_PER_SLICE: usize = 64;
 pub(crate) struct Launch<M: Machine> {
     process: Arc<Process<M>>,
     start: Start,
+    signals: ThreadSignals,
     /// The slot to go on from.
     slot: usize,
 }
@@ -45,7 +47,7 @@ impl<M: Machine> Kernel<M> {
     /// Replaces the calling process's program.
     pub(crate) fn exec(&self, thread: &Arc<Thread<M>>, args: u64, size: u64) -> CallResult {
         let args: SpawnArgs = self.read_record(args, size)?;
-        let zero = args.flags | args.reserved | args.reserved_limit | args.handle_count;
+        let zero = args.flags | args.group | args.reserved_limit | args.handle_count;
         if zero != 0 || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
@@ -62,16 +64,19 @@ impl<M: Machine> Kernel<M> {
         let has_room = room.is_ok();
         let successor = Self::successor_of(&thread.process, name, args.capabilities, space, limits);
         let outcome = match room {
-            Ok(()) => self.replace(&thread.process, &successor, args.process_limit),
+            Ok(()) => self.replace(thread, &successor, args.process_limit),
             Err(errno) => Err(errno.into()),
         };
-        if let Err(stop) = outcome {
-            self.threads_alive.fetch_sub(u32::from(has_room), Ordering::Relaxed);
-            // Nobody ever ran in it, so this is only what `load` has put there.
-            while !self.free_space(&successor.space) {}
-            return Err(stop);
-        }
-        self.do_later(Work::Launch(Launch { process: successor, start, slot: 0 }));
+        let signals = match outcome {
+            Ok(signals) => signals,
+            Err(stop) => {
+                self.threads_alive.fetch_sub(u32::from(has_room), Ordering::Relaxed);
+                // Nobody ever ran in it, so this is only what `load` has put there.
+                while !self.free_space(&successor.space) {}
+                return Err(stop);
+            }
+        };
+        self.do_later(Work::Launch(Box::new(Launch { process: successor, start, signals, slot: 0 })));
         self.rouse_all(&thread.process);
         Err(Stop::Exit)
     }
@@ -94,13 +99,20 @@ impl<M: Machine> Kernel<M> {
             space,
             started: process.started,
             view: *process.view.lock(),
+            signals: ProcessSignals::new(),
         });
         successor.memory = process.memory.clone();
         Arc::new(successor)
     }
 
-    /// Puts `new` in the place of `old`, unless that is ending.
-    fn replace(&self, old: &Arc<Process<M>>, new: &Arc<Process<M>>, process_limit: u32) -> Result<(), Stop> {
+    /// Puts `new` in the place of the thread's process, unless that is ending. Returns the signals of its first thread.
+    fn replace(
+        &self,
+        thread: &Thread<M>,
+        new: &Arc<Process<M>>,
+        process_limit: u32,
+    ) -> Result<ThreadSignals, Stop> {
+        let old = &thread.process;
         let mut processes = self.processes.lock();
         let entry = processes.table.get_mut(&old.pid).ok_or(Errno::SRCH)?;
         let mut threads = old.threads.lock();
@@ -115,11 +127,15 @@ impl<M: Machine> Kernel<M> {
         let mut handles = core::mem::replace(&mut *old.handles.lock(), HandleTable::new(0));
         handles.lower_quota(quota);
         *new.handles.lock() = handles;
-        Ok(())
+        // With the threads of the old one locked: who sends one sees there that it was replaced.
+        let signals = core::mem::take(&mut *old.signals.lock()).exec();
+        new.note_job(signals.job());
+        *new.signals.lock() = signals;
+        Ok(core::mem::take(&mut *thread.signals.lock()).exec())
     }
 
     /// Closes some of the handles that the program does not get; when all are closed, lets it run.
-    pub(crate) fn launch(&self, mut launch: Launch<M>) -> Option<Launch<M>> {
+    pub(crate) fn launch(&self, mut launch: Box<Launch<M>>) -> Option<Box<Launch<M>>> {
         let mut closed: Vec<Object<M>> = Vec::new();
         let next =
             launch.process.handles.lock().drain_close_on_exec(launch.slot, SLOTS_PER_SLICE, |object| {
@@ -132,7 +148,7 @@ impl<M: Machine> Kernel<M> {
             launch.slot = slot;
             return Some(launch);
         }
-        let Launch { process, start, .. } = launch;
+        let Launch { process, start, signals, .. } = *launch;
         let ending = process.threads.lock().ending;
         match ending {
             // Killed before it had a thread that could leave.
@@ -141,7 +157,7 @@ impl<M: Machine> Kernel<M> {
                 self.push_teardown(Teardown::new(process, ending));
             }
             None => {
-                self.start_thread(&process, start);
+                self.start_thread(&process, start, signals);
             }
         }
         None

@@ -5,8 +5,8 @@ use alloc::{
     sync::Arc,
 };
 
-use swos_abi::ExitRecord;
-use swos_signals::Groups;
+use swos_abi::{EXIT_CONTINUED, EXIT_STOPPED, ExitRecord, WAIT_CONTINUED, WAIT_UNTRACED};
+use swos_signals::{Groups, Refused};
 
 use crate::{Machine, account::Charge, process::Process, usage::Usage};
 
@@ -48,6 +48,10 @@ pub(crate) struct Entry<M: Machine> {
     pub(crate) children: BTreeSet<u32>,
     /// Those of the children that ended and were not waited for.
     ended: BTreeSet<u32>,
+    /// Those of the children that stopped or went on, which was not asked for.
+    changed: BTreeSet<u32>,
+    /// The same of this process, for its parent.
+    change: Option<ExitRecord>,
     pub(crate) charge: Charge,
     pub(crate) life: Life<M>,
 }
@@ -72,15 +76,26 @@ pub(crate) enum Moved {
     },
 }
 
-/// What a parent finds that looks for an ended child.
+/// Which children a parent waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    /// Any.
+    Any,
+    /// This one.
+    Child(u32),
+    /// Those in this process group; 0 = the parent's own.
+    Group(u32),
+}
+
+/// What a parent finds that looks for news of a child.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Sought {
     /// It has no such child.
     Nobody,
-    /// It has, and none has ended.
-    Alive,
-    /// This one has.
-    Ended(ExitRecord),
+    /// It has, and there is nothing to tell of it.
+    None,
+    /// One ended, or stopped, or went on.
+    News(ExitRecord),
 }
 
 impl<M: Machine> Processes<M> {
@@ -88,17 +103,19 @@ impl<M: Machine> Processes<M> {
         Self { table: BTreeMap::new(), groups: Groups::new(), ids: Ids(0) }
     }
 
-    /// An id that no process, process group or session has.
-    pub(crate) fn new_pid(&mut self) -> u32 {
-        self.ids.next(|pid| self.table.contains_key(&pid) || self.groups.is_taken(pid))
+    /// An id that no process, process group or session has, for a child of `parent` in its process group, or in `group` (0 = one
+    /// of its own). If it comes to nothing, `groups` is to forget it.
+    pub(crate) fn new_pid(&mut self, parent: u32, group: Option<u32>) -> Result<u32, Refused> {
+        let pid = self.ids.next(|pid| self.table.contains_key(&pid) || self.groups.is_taken(pid));
+        self.groups.add(pid, parent, group)?;
+        Ok(pid)
     }
 
     pub(crate) fn add(&mut self, process: Arc<Process<M>>, parent: u32, charge: Charge) {
         let pid = process.pid;
-        self.groups.add(pid, parent);
+        let (children, ended, changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let life = Life::Alive(process);
-        self.table
-            .insert(pid, Entry { parent, children: BTreeSet::new(), ended: BTreeSet::new(), charge, life });
+        self.table.insert(pid, Entry { parent, children, ended, changed, change: None, charge, life });
         if let Some(entry) = self.table.get_mut(&parent) {
             entry.children.insert(pid);
         }
@@ -111,9 +128,12 @@ impl<M: Machine> Processes<M> {
             let Some(entry) = self.table.get_mut(&pid) else { break };
             let Some(orphan) = entry.children.pop_first() else { break };
             let ended = entry.ended.remove(&orphan);
+            // Nobody who watched it stop is left.
+            entry.changed.remove(&orphan);
             moved = Moved::Some { ended: ended || moved == Moved::Some { ended: true } };
             if let Some(child) = self.table.get_mut(&orphan) {
                 child.parent = INIT_PID;
+                child.change = None;
             }
             match self.table.get_mut(&INIT_PID).filter(|_| pid != INIT_PID) {
                 Some(init) => {
@@ -135,8 +155,12 @@ impl<M: Machine> Processes<M> {
         entry.life = Life::Ended(record, usage);
         let parent = entry.parent;
         match self.table.get_mut(&parent) {
-            Some(Entry { life: Life::Alive(_), ended, .. }) => {
-                ended.insert(pid);
+            Some(Entry { life: Life::Alive(process), ended, .. }) => {
+                if process.signals.lock().forgets_children() {
+                    self.forget(pid);
+                } else {
+                    ended.insert(pid);
+                }
                 Some(parent)
             }
             // Nobody can ask for a process without a living parent.
@@ -147,28 +171,68 @@ impl<M: Machine> Processes<M> {
         }
     }
 
-    /// Looks for an ended child of `parent`: `pid`, or any.
-    pub(crate) fn seek(&self, parent: u32, pid: Option<u32>) -> Sought {
-        let Some(own) = self.table.get(&parent) else { return Sought::Nobody };
-        let candidate = match pid {
-            Some(pid) if !own.children.contains(&pid) => return Sought::Nobody,
-            None if own.children.is_empty() => return Sought::Nobody,
-            Some(pid) => Some(pid),
-            None => own.ended.first().copied(),
-        };
-        match candidate.and_then(|pid| self.table.get(&pid)).map(|entry| &entry.life) {
-            Some(Life::Ended(record, _)) => Sought::Ended(*record),
-            Some(Life::Alive(_)) | None => Sought::Alive,
+    /// Notes that a living process stopped or went on, and returns its parent.
+    pub(crate) fn change(&mut self, record: ExitRecord) -> Option<&Arc<Process<M>>> {
+        let entry = self.table.get_mut(&record.pid)?;
+        entry.change = Some(record);
+        let parent = entry.parent;
+        self.table.get_mut(&parent)?.changed.insert(record.pid);
+        self.alive(parent)
+    }
+
+    /// What there is to tell of a process.
+    fn news(&self, pid: u32, flags: u32) -> Option<ExitRecord> {
+        let entry = self.table.get(&pid)?;
+        match &entry.life {
+            Life::Ended(record, _) => Some(*record),
+            Life::Alive(_) => entry.change.filter(|change| match change.cause {
+                EXIT_STOPPED => flags & WAIT_UNTRACED != 0,
+                EXIT_CONTINUED => flags & WAIT_CONTINUED != 0,
+                _ => false,
+            }),
         }
     }
 
-    /// Takes an ended child of `parent` out of the table, and returns what it used; `None` if somebody else did.
-    pub(crate) fn reap(&mut self, pid: u32, parent: u32) -> Option<Arc<Usage>> {
-        let entry = self.table.get(&pid).filter(|entry| entry.parent == parent)?;
-        let Life::Ended(_, usage) = &entry.life else { return None };
-        let usage = usage.clone();
-        self.forget(pid);
-        Some(usage)
+    /// Looks for news of a child of `parent`, of those that ended first.
+    pub(crate) fn seek(&self, parent: u32, wanted: Wanted, flags: u32) -> Sought {
+        let Some(own) = self.table.get(&parent) else { return Sought::Nobody };
+        let group = match wanted {
+            Wanted::Child(pid) if !own.children.contains(&pid) => return Sought::Nobody,
+            Wanted::Child(pid) => return self.news(pid, flags).map_or(Sought::None, Sought::News),
+            Wanted::Any => None,
+            Wanted::Group(0) => self.groups.group_of(parent),
+            Wanted::Group(group) => Some(group),
+        };
+        let any = match group {
+            None => !own.children.is_empty(),
+            Some(group) => self.groups.members(group, 0).any(|pid| own.children.contains(&pid)),
+        };
+        if !any {
+            return Sought::Nobody;
+        }
+        let changed = own.changed.iter().filter(|_| flags & (WAIT_UNTRACED | WAIT_CONTINUED) != 0);
+        let mut told = own.ended.iter().chain(changed);
+        let member = |pid: &u32| group.is_none() || self.groups.group_of(*pid) == group;
+        let news = told.find_map(|pid| self.news(*pid, flags).filter(|_| member(pid)));
+        news.map_or(Sought::None, Sought::News)
+    }
+
+    /// Takes what was told of a child of `parent`: `None` if somebody else did, else what it used if it ended. Then it is gone.
+    pub(crate) fn take_news(&mut self, parent: u32, told: &ExitRecord) -> Option<Option<Arc<Usage>>> {
+        let entry = self.table.get_mut(&told.pid).filter(|entry| entry.parent == parent)?;
+        match &entry.life {
+            Life::Ended(record, usage) if record == told => {
+                let usage = usage.clone();
+                self.forget(told.pid);
+                Some(Some(usage))
+            }
+            Life::Alive(_) if entry.change == Some(*told) => {
+                entry.change = None;
+                self.table.get_mut(&parent)?.changed.remove(&told.pid);
+                Some(None)
+            }
+            Life::Ended(..) | Life::Alive(_) => None,
+        }
     }
 
     /// Takes an ended process out of the table.
@@ -178,6 +242,7 @@ impl<M: Machine> Processes<M> {
         if let Some(parent) = self.table.get_mut(&entry.parent) {
             parent.children.remove(&pid);
             parent.ended.remove(&pid);
+            parent.changed.remove(&pid);
         }
     }
 

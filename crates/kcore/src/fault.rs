@@ -2,7 +2,10 @@
 
 use alloc::sync::Arc;
 
-use swos_abi::{EXIT_FAULT, ExitRecord};
+use swos_abi::{
+    BUS_ADRALN, BUS_ADRERR, EXIT_FAULT, ExitRecord, ILL_ILLOPC, SEGV_ACCERR, SEGV_MAPERR, SIGBUS, SIGILL,
+    SIGKILL, SIGSEGV, SIGTRAP, SIGXCPU, SignalInfo, TRAP_BRKPT,
+};
 use swos_aspace::{AccessKind, Cause, Decision, Denied, ObjectId};
 use swos_sync::CpuToken;
 use swos_units::{Frame, PAGE_SIZE, Page, VirtAddr};
@@ -15,6 +18,7 @@ use crate::{
     log::Level,
     memory::Mapped,
     process::Process,
+    signals::ended_by,
     space::{Inner, TableFrames, Translation},
     thread::{Pending, Thread},
     wait::{ANY_BITS, Access, WaitKey},
@@ -57,14 +61,6 @@ pub enum ExceptionKind {
     },
 }
 
-/// Signal numbers that end a program after a fault, as customary.
-const SIGNAL_ILL: i32 = 4;
-const SIGNAL_TRAP: i32 = 5;
-const SIGNAL_BUS: i32 = 7;
-const SIGNAL_KILL: i32 = 9;
-const SIGNAL_SEGV: i32 = 11;
-const SIGNAL_XCPU: i32 = 24;
-
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Resolution {
@@ -91,7 +87,7 @@ impl<M: Machine> Kernel<M> {
     /// An exception of the thread that runs on this CPU.
     pub fn user_fault(&self, cpu: &mut CpuToken, exception: UserException) -> Trap {
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
-        let (signal, address, what) = match exception.kind {
+        let (signal, code, address, what) = match exception.kind {
             ExceptionKind::Memory { address, access, cause } => {
                 match self.resolve_cause(&thread, address, access, cause) {
                     Resolution::Mapped => return Trap::Resume,
@@ -103,19 +99,23 @@ impl<M: Machine> Kernel<M> {
                         return Trap::Resume;
                     }
                     Resolution::Refused(Refusal::Denied(denied)) => {
-                        (SIGNAL_SEGV, address, denied_text(denied, access))
+                        (SIGSEGV, denied_code(denied), address, denied_text(denied, access))
                     }
                     Resolution::Refused(Refusal::NoPage) => {
-                        (SIGNAL_BUS, address, "no page behind the mapping")
+                        (SIGBUS, BUS_ADRERR, address, "no page behind the mapping")
                     }
-                    Resolution::Refused(Refusal::NoMemory) => (SIGNAL_KILL, address, "out of memory"),
+                    Resolution::Refused(Refusal::NoMemory) => (SIGKILL, 0, address, "out of memory"),
                 }
             }
-            ExceptionKind::Instruction => (SIGNAL_ILL, exception.pc, "undefined instruction"),
-            ExceptionKind::Breakpoint => (SIGNAL_TRAP, exception.pc, "breakpoint"),
-            ExceptionKind::Alignment { address } => (SIGNAL_BUS, address, "misaligned access"),
-            ExceptionKind::Other { .. } => (SIGNAL_ILL, exception.pc, "unexpected exception"),
+            ExceptionKind::Instruction => (SIGILL, ILL_ILLOPC, exception.pc, "undefined instruction"),
+            ExceptionKind::Breakpoint => (SIGTRAP, TRAP_BRKPT, exception.pc, "breakpoint"),
+            ExceptionKind::Alignment { address } => (SIGBUS, BUS_ADRALN, address, "misaligned access"),
+            ExceptionKind::Other { .. } => (SIGILL, ILL_ILLOPC, exception.pc, "unexpected exception"),
         };
+        let info = SignalInfo { signal, code, address: address.get(), ..SignalInfo::default() };
+        if self.catches(cpu, &thread, info) {
+            return Trap::Reschedule;
+        }
         self.log(
             Level::Warning,
             "fault",
@@ -127,8 +127,8 @@ impl<M: Machine> Kernel<M> {
                 exception.pc.get()
             ),
         );
-        let fault_address = address.get();
-        let record = ExitRecord { cause: EXIT_FAULT, code: signal, fault_address, ..ExitRecord::default() };
+        let (code, fault_address) = (signal.cast_signed(), address.get());
+        let record = ExitRecord { cause: EXIT_FAULT, code, fault_address, ..ExitRecord::default() };
         self.end_process(&thread.process, record);
         self.end_thread(cpu, &thread);
         Trap::Reschedule
@@ -336,8 +336,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends a process that has used up its CPU time.
     pub(crate) fn end_for_time(&self, process: &Arc<Process<M>>) {
-        let record = ExitRecord { cause: EXIT_FAULT, code: SIGNAL_XCPU, ..ExitRecord::default() };
-        self.end_process(process, record);
+        self.end_process(process, ended_by(SIGXCPU));
     }
 
     /// Tells the log how a process was ended from outside.
@@ -347,6 +346,13 @@ impl<M: Machine> Kernel<M> {
             "process",
             format_args!("{} ({}) ended by signal {}", process.name(), process.pid, record.code),
         );
+    }
+}
+
+const fn denied_code(denied: Denied) -> i32 {
+    match denied {
+        Denied::Unmapped => SEGV_MAPERR,
+        Denied::Guard | Denied::Access => SEGV_ACCERR,
     }
 }
 

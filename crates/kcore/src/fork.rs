@@ -24,6 +24,7 @@ use swos_abi::{Capabilities, Errno};
 use swos_aspace::Objects;
 use swos_handles::HandleTable;
 use swos_sched::Enter;
+use swos_signals::ProcessSignals;
 use swos_units::Page;
 use swos_vm::{Half, PageRange, Progress, Tables, Tlb as _};
 
@@ -205,13 +206,25 @@ impl<M: Machine> Kernel<M> {
             return Err((draft, errno));
         }
         let parent = &thread.process;
-        let pid = self.processes.lock().new_pid();
+        let signals = parent.signals.lock().fork();
+        let made = signals.map_err(|_| Errno::NOMEM).and_then(|signals| {
+            let pid = self.processes.lock().new_pid(parent.pid, None);
+            pid.map(|pid| (pid, signals)).map_err(crate::calls::refused_errno)
+        });
+        let (pid, signals) = match made {
+            Ok(made) => made,
+            Err(errno) => {
+                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                return Err((draft, errno));
+            }
+        };
         let Draft { charge, space, tables, resident, handles, .. } = *draft;
         space.fill(tables, resident);
-        let child = self.relative(parent, pid, space, handles);
+        let child = self.relative(parent, pid, space, handles, signals);
         self.processes.lock().add(child.clone(), parent.pid, charge);
         let context = self.machine.fork_context(thread.context());
-        let first = self.add_thread(&child, context);
+        let own = thread.signals.lock().fork();
+        let first = self.add_thread(&child, context, own);
         let name = *thread.name.lock();
         *first.name.lock() = name;
         let mut state = first.state.lock();
@@ -228,6 +241,7 @@ impl<M: Machine> Kernel<M> {
         pid: u32,
         space: Arc<Space>,
         handles: HandleTable<Object<M>>,
+        signals: ProcessSignals,
     ) -> Arc<Process<M>> {
         let process = Process::new(NewProcess {
             pid,
@@ -239,6 +253,7 @@ impl<M: Machine> Kernel<M> {
             space,
             started: self.machine.now(),
             view: *parent.view.lock(),
+            signals,
         });
         *process.handles.lock() = handles;
         Arc::new(process)
@@ -256,7 +271,7 @@ impl<M: Machine> Kernel<M> {
         self.forget_writable(parent);
         self.end_copy(parent);
         space.fill(tables, resident);
-        Teardown::new(self.relative(parent, 0, space, handles), Ending::Silent)
+        Teardown::new(self.relative(parent, 0, space, handles, ProcessSignals::new()), Ending::Silent)
     }
 
     /// A mapping call begins, or goes on. It waits while the space is copied.

@@ -43,6 +43,7 @@ mod process;
 mod random;
 mod ranks;
 mod ready;
+mod signals;
 mod space;
 mod thread;
 mod usage;

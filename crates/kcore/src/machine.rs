@@ -5,7 +5,7 @@
 
 use core::ops::Deref;
 
-use swos_abi::TimePage;
+use swos_abi::{SignalFrame, TimePage};
 use swos_units::{Frame, Instant, PAGE_SIZE, VirtAddr};
 use swos_vm::Audit;
 
@@ -106,6 +106,13 @@ pub trait Machine: Send + Sync + Sized + 'static {
 
     /// The same registers once more, for a thread that goes on where this one is. No CPU runs that; it may be about to be saved.
     fn fork_context(&self, context: &Self::Context) -> Self::Context;
+
+    /// Copies a thread's registers out: all of `frame` from `x` on. The thread runs on this CPU, and is not at EL0.
+    fn save_context(&self, context: &Self::Context, frame: &mut SignalFrame);
+
+    /// Gives a thread the registers of `frame`, whose values are a program's: of `pstate` the condition flags only. The thread
+    /// runs on this CPU, and is not at EL0.
+    fn restore_context(&self, context: &Self::Context, frame: &SignalFrame);
 
     /// Takes a frame with one reference. Its contents are undefined.
     fn alloc_frame(&self) -> Option<Frame>;

@@ -6,11 +6,12 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use swos_abi::{Capabilities, Errno, ExitRecord};
 use swos_handles::HandleTable;
+use swos_signals::{Job, ProcessSignals};
 use swos_sync::{CpuToken, Lock};
 use swos_units::{Instant, page_count};
 use swos_vfs::VnodeId;
@@ -66,6 +67,11 @@ pub(crate) struct Limits {
     pub(crate) cpu_ns: u64,
 }
 
+/// Of a process: its threads are to leave.
+const ENDING: u8 = 1;
+/// Of a process: its threads are to halt.
+const STOPPED: u8 = 2;
+
 /// A process.
 pub struct Process<M: Machine> {
     pub(crate) pid: u32,
@@ -81,7 +87,9 @@ pub struct Process<M: Machine> {
     pub(crate) memory: Arc<MemoryAccount>,
     pub(crate) handles: Lock<HandleTable<Object<M>>>,
     pub(crate) threads: Lock<Threads<M>>,
-    ending: AtomicBool,
+    pub(crate) signals: Lock<ProcessSignals>,
+    /// [`ENDING`] and [`STOPPED`].
+    condition: AtomicU8,
     /// What it used up to now; the same before and after an `exec`.
     pub(crate) usage: Arc<Usage>,
     pub(crate) started: Instant,
@@ -139,6 +147,7 @@ pub(crate) struct NewProcess {
     pub(crate) space: Arc<Space>,
     pub(crate) started: Instant,
     pub(crate) view: View,
+    pub(crate) signals: ProcessSignals,
 }
 
 impl<M: Machine> Process<M> {
@@ -154,7 +163,8 @@ impl<M: Machine> Process<M> {
             memory: MemoryAccount::new(new.limits.memory),
             handles: Lock::new(ranks::HANDLES, HandleTable::new(new.limits.handles)),
             threads: Lock::new(ranks::THREADS, Threads { list: Vec::new(), ending: None }),
-            ending: AtomicBool::new(false),
+            signals: Lock::new(ranks::PROCESS_SIGNALS, new.signals),
+            condition: AtomicU8::new(0),
             usage: new.usage,
             started: new.started,
             view: Lock::new(ranks::FILE, new.view),
@@ -188,13 +198,27 @@ impl<M: Machine> Process<M> {
     /// Marks it as ending; its list of threads is locked.
     pub(crate) fn begin_end(&self, threads: &mut Threads<M>, ending: Ending) {
         threads.ending = Some(ending);
-        self.ending.store(true, Ordering::SeqCst);
+        self.condition.fetch_or(ENDING, Ordering::SeqCst);
     }
 
     /// Whether its threads are to leave.
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+        self.condition.load(Ordering::Relaxed) & ENDING != 0
+    }
+
+    /// Whether its threads are to halt.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.condition.load(Ordering::Relaxed) & STOPPED != 0
+    }
+
+    /// Lets others see whether it is stopped. Called with its signals locked, which say so.
+    pub(crate) fn note_job(&self, job: Job) {
+        match job {
+            Job::Stopped => self.condition.fetch_or(STOPPED, Ordering::SeqCst),
+            Job::Running => self.condition.fetch_and(!STOPPED, Ordering::SeqCst),
+        };
     }
 
     /// CPU time that is left to it.
@@ -304,9 +328,11 @@ impl<M: Machine> Kernel<M> {
             let mut threads = process.threads.lock();
             threads.remove(thread.tid);
             if !threads.list.is_empty() {
+                let left = process.signals.lock().pending();
+                self.tell_others(&threads, left);
                 return;
             }
-            process.ending.store(true, Ordering::SeqCst);
+            process.condition.fetch_or(ENDING, Ordering::SeqCst);
             *threads.ending.get_or_insert(Ending::Ended(ExitRecord::default()))
         };
         self.push_teardown(Teardown::new(process.clone(), ending));
@@ -382,9 +408,15 @@ impl<M: Machine> Kernel<M> {
         }
         let usage = process.usage.clone();
         drop(work);
-        let parent = self.processes.lock().end(pid, record, usage);
+        let parent = {
+            let mut processes = self.processes.lock();
+            let parent = processes.end(pid, record, usage);
+            parent.and_then(|parent| processes.alive(parent).cloned())
+        };
         if let Some(parent) = parent {
-            self.wake_all(WaitKey::Child { parent });
+            let key = WaitKey::Child { parent: parent.pid };
+            self.wake_all(key);
+            self.tell_parent(&parent, pid, &record);
         }
         if pid == INIT_PID {
             self.init_ended(&record);

@@ -10,6 +10,10 @@ pub(crate) const PROCESSES: &Rank = &Rank::new(10, "processes");
 pub(crate) const THREADS: &Rank = &Rank::new(15, "threads");
 /// The limits of one process.
 pub(crate) const LIMITS: &Rank = &Rank::new(16, "limits");
+/// The signals of one process.
+pub(crate) const PROCESS_SIGNALS: &Rank = &Rank::new(17, "signals of a process");
+/// The signals of one thread.
+pub(crate) const THREAD_SIGNALS: &Rank = &Rank::new(18, "signals of a thread");
 /// One address space.
 pub(crate) const SPACE: &Rank = &Rank::new(20, "address space");
 /// One process's handles.

@@ -187,6 +187,11 @@ impl Space {
         inner.resident = resident;
     }
 
+    /// The CPUs on which it is selected, as bits.
+    pub(crate) fn selected(&self) -> u64 {
+        self.selected.load(Ordering::SeqCst)
+    }
+
     /// TLB maintenance for this space, on the CPUs that may need it.
     pub(crate) fn tlb<'a, M: Machine>(&'a self, machine: &'a M) -> SpaceTlb<'a, M> {
         let asid = self.tag.lock().asid().map(swos_vm::Asid::get);

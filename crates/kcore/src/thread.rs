@@ -3,13 +3,14 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use swos_abi::{Call, Errno, THREAD_NAME_LEN};
+use swos_abi::{Call, Errno, SignalSet, THREAD_NAME_LEN};
 use swos_futex::WaitId;
 use swos_handles::Lease;
 use swos_sched::{Entity, Weight};
+use swos_signals::ThreadSignals;
 use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
@@ -30,6 +31,11 @@ pub struct Thread<M: Machine> {
     pub(crate) name: Lock<ThreadName>,
     /// The child that its `fork` is making. Touched by its own CPU only.
     pub(crate) making: Lock<Option<Unborn<M>>>,
+    pub(crate) signals: Lock<ThreadSignals>,
+    /// It looks at its signals before it next goes on at EL0. Whoever sets it sees to it that the thread passes by.
+    attention: AtomicBool,
+    /// What it blocks, for those who look for a thread that takes a signal.
+    blocked: AtomicU64,
 }
 
 /// A thread's name.
@@ -74,6 +80,8 @@ pub(crate) enum Pending {
     Nothing,
     /// Goes on at EL0 with a result in x0.
     Result(i64),
+    /// Makes its call again, after a handler: x0 is untouched, the instruction is the one before.
+    Again,
     /// Restarts a call.
     Call(Call),
 }
@@ -95,6 +103,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) fired: bool,
     /// Where it is in a call on an endpoint.
     pub(crate) ipc: Option<Ipc<M>>,
+    /// It waits for the disk or the end of a copy, which come soon: signals don't interrupt that.
+    pub(crate) brief: bool,
     /// The loans by which this try has its objects: their end is the end of its wait.
     pub(crate) leases: Vec<Lease>,
     /// What the next slice finds of what its thread registered for.
@@ -142,6 +152,7 @@ impl<M: Machine> Kept<M> {
             found: 0,
             earlier: 0,
             fired: false,
+            brief: false,
             ipc: None,
             leases: Vec::new(),
             registered: Registered::TakenBack,
@@ -227,6 +238,7 @@ impl<M: Machine> Kept<M> {
         progress.found = 0;
         progress.earlier = 0;
         progress.fired = false;
+        progress.brief = false;
         progress.leases.clear();
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
@@ -235,7 +247,13 @@ impl<M: Machine> Kept<M> {
 }
 
 impl<M: Machine> Thread<M> {
-    pub(crate) fn new(tid: u32, process: Arc<Process<M>>, context: M::Context, cpu: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        tid: u32,
+        process: Arc<Process<M>>,
+        context: M::Context,
+        cpu: usize,
+        signals: ThreadSignals,
+    ) -> Arc<Self> {
         Arc::new(Self {
             tid,
             process,
@@ -256,7 +274,30 @@ impl<M: Machine> Thread<M> {
             progress: Kept::new(),
             name: Lock::new(ranks::THREAD_PRIVATE, [0; THREAD_NAME_LEN]),
             making: Lock::new(ranks::THREAD_PRIVATE, None),
+            attention: AtomicBool::new(false),
+            blocked: AtomicU64::new(signals.blocked().0),
+            signals: Lock::new(ranks::THREAD_SIGNALS, signals),
         })
+    }
+
+    /// Whether it has signals to look at.
+    #[inline]
+    pub(crate) fn has_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_attention(&self, attention: bool) {
+        self.attention.store(attention, Ordering::SeqCst);
+    }
+
+    /// What it blocks now.
+    pub(crate) fn blocked(&self) -> SignalSet {
+        SignalSet(self.blocked.load(Ordering::Relaxed))
+    }
+
+    /// Lets others see what it blocks. Called with its signals locked, after they changed.
+    pub(crate) fn note_blocked(&self, signals: &ThreadSignals) {
+        self.blocked.store(signals.blocked().0, Ordering::Relaxed);
     }
 
     /// Its registers. The CPU that dispatched it may use them, until it passes the thread back to the kernel.

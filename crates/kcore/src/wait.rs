@@ -115,7 +115,9 @@ impl<M: Machine> Kernel<M> {
     /// Registers the calling thread for `key`. The caller holds the lock under which `key` is woken.
     pub(crate) fn register(&self, thread: &Arc<Thread<M>>, key: WaitKey, bits: u32) -> Result<(), Stop> {
         let id = self.waits.lock().wait(key, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
-        thread.progress.lock().waits.push(id);
+        let mut progress = thread.progress.lock();
+        progress.waits.push(id);
+        progress.brief |= matches!(key, WaitKey::Block { .. } | WaitKey::Space { .. });
         Ok(())
     }
 
@@ -172,6 +174,7 @@ impl<M: Machine> Kernel<M> {
             fired &= table.remove(id).is_none();
         }
         progress.fired = fired;
+        progress.brief = false;
     }
 
     /// Wakes up to `count` threads that wait for `key`, whatever their bits; returns how many. Those beyond what one slice

@@ -4,7 +4,7 @@
 //! Who leaves something behind marks its CPU, which then comes back before it returns to a program. So nothing waits for
 //! long, and nothing that a program can do makes the queue grow: it does not get to run before the queue is empty.
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use swos_sync::Lock;
@@ -15,7 +15,6 @@ use crate::{
     process::Process,
     ranks,
     ready::ReadySet,
-    thread::Phase,
     wait::{ANY_BITS, WaitKey, Woken},
 };
 
@@ -27,8 +26,8 @@ pub(crate) enum Work<M: Machine> {
     /// So many more of those that wait for a key are to be woken.
     Wake { key: WaitKey, left: usize },
     /// A process is to get its first thread.
-    Launch(Launch<M>),
-    /// The first so many threads of an ending process have not been told yet.
+    Launch(Box<Launch<M>>),
+    /// The first so many threads of a process that ends or goes on have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
     /// A readiness set is gone and still watches something.
     GiveUp { set: Arc<ReadySet<M>> },
@@ -120,7 +119,7 @@ impl<M: Machine> Kernel<M> {
         woken.store(woken.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
 
-    /// Makes the threads of an ending process look at what became of it, of the first `left` the last ones; returns how many
+    /// Makes the threads of a process look at what became of it, of the first `left` the last ones; returns how many
     /// that leaves. From the end, because those that leave the list meanwhile move others only towards its front.
     fn rouse(&self, process: &Process<M>, left: usize) -> usize {
         let mut left = left;
@@ -134,20 +133,12 @@ impl<M: Machine> Kernel<M> {
             };
             let Some(thread) = thread else { break };
             self.count_wakes(1);
-            let running = match thread.state.lock().phase {
-                Phase::Running { cpu } => Some(cpu),
-                Phase::Ready | Phase::Waiting | Phase::Ended => None,
-            };
-            match running {
-                Some(cpu) if cpu != self.machine.cpu_index() => self.machine.kick(cpu),
-                Some(_) => {}
-                None => self.make_ready(&thread),
-            }
+            self.attend(&thread);
         }
         left
     }
 
-    /// Makes all threads of an ending process leave.
+    /// Makes all threads of a process that ends or goes on pass by the dispatcher.
     pub(crate) fn rouse_all(&self, process: &Arc<Process<M>>) {
         let all = process.threads.lock().list.len();
         let left = self.rouse(process, all);

@@ -1,6 +1,6 @@
 //! Process groups and sessions: who is in which.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// Why a process can't move.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -9,12 +9,38 @@ pub enum Refused {
     NoProcess,
     /// It leads its session, or a group; or the group is not one of its session.
     NotAllowed,
+    /// Memory is short.
+    NoMemory,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    group: u32,
-    session: u32,
+/// Pairs of numbers in ascending order: an index that costs eight bytes an entry.
+#[derive(Debug, Default)]
+struct Pairs(Vec<(u32, u32)>);
+
+impl Pairs {
+    /// Where the first pair is that is not below this one.
+    fn position(&self, pair: (u32, u32)) -> usize {
+        self.0.partition_point(|&other| other < pair)
+    }
+
+    /// The second numbers of the pairs with this first one, from `from` on.
+    fn of(&self, first: u32, from: u32) -> impl Iterator<Item = u32> + '_ {
+        let rest = self.0.get(self.position((first, from))..).unwrap_or_default();
+        rest.iter().take_while(move |pair| pair.0 == first).map(|pair| pair.1)
+    }
+
+    /// Adds a pair, for which there is room.
+    fn insert(&mut self, pair: (u32, u32)) {
+        let at = self.position(pair);
+        self.0.insert(at, pair);
+    }
+
+    fn remove(&mut self, pair: (u32, u32)) {
+        let at = self.position(pair);
+        if self.0.get(at) == Some(&pair) {
+            self.0.remove(at);
+        }
+    }
 }
 
 /// The groups and sessions of all processes, those included that have ended and were not waited for.
@@ -22,99 +48,86 @@ struct Place {
 /// A group is named by the process that made it, a session likewise; the name stays taken until the last member is gone.
 #[derive(Debug, Default)]
 pub struct Groups {
-    places: BTreeMap<u32, Place>,
-    /// Group, then process.
-    groups: BTreeSet<(u32, u32)>,
-    /// Session, then process.
-    sessions: BTreeSet<(u32, u32)>,
-}
-
-/// Members of `id` in one of the two indices, from process `from` on.
-fn range(index: &BTreeSet<(u32, u32)>, id: u32, from: u32) -> impl Iterator<Item = u32> + '_ {
-    index.range((id, from)..=(id, u32::MAX)).map(|&(_, pid)| pid)
+    /// Process and its group; process and its session.
+    group_of: Pairs,
+    session_of: Pairs,
+    /// The same by group and by session.
+    in_group: Pairs,
+    in_session: Pairs,
 }
 
 impl Groups {
     /// Nobody is there.
     #[must_use]
     pub const fn new() -> Self {
-        Self { places: BTreeMap::new(), groups: BTreeSet::new(), sessions: BTreeSet::new() }
+        const NONE: Pairs = Pairs(Vec::new());
+        Self { group_of: NONE, session_of: NONE, in_group: NONE, in_session: NONE }
     }
 
-    /// Adds a process in the places of `parent`; without one it leads a group and a session of its own.
-    pub fn add(&mut self, pid: u32, parent: u32) {
-        let place = self.places.get(&parent).copied().unwrap_or(Place { group: pid, session: pid });
-        self.put(pid, place);
+    /// Adds a process in the places of `parent`; without one it leads a group and a session of its own. With a `group` it is
+    /// there instead (0 = one of its own).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; nothing is changed.
+    pub fn add(&mut self, pid: u32, parent: u32, group: Option<u32>) -> Result<(), Refused> {
+        let session = self.session_of(parent).unwrap_or(pid);
+        let group = match group {
+            None => self.group_of(parent).unwrap_or(pid),
+            Some(0) => pid,
+            Some(other) if self.session_of_group(other) == Some(session) => other,
+            Some(_) => return Err(Refused::NotAllowed),
+        };
+        for index in [&mut self.group_of, &mut self.session_of, &mut self.in_group, &mut self.in_session] {
+            index.0.try_reserve(1).map_err(|_| Refused::NoMemory)?;
+        }
+        self.put(pid, group, session);
+        Ok(())
     }
 
-    fn put(&mut self, pid: u32, place: Place) {
-        self.remove(pid);
-        self.places.insert(pid, place);
-        self.groups.insert((place.group, pid));
-        self.sessions.insert((place.session, pid));
+    /// There is room: a process was taken out just before, or it was made.
+    fn put(&mut self, pid: u32, group: u32, session: u32) {
+        self.group_of.insert((pid, group));
+        self.session_of.insert((pid, session));
+        self.in_group.insert((group, pid));
+        self.in_session.insert((session, pid));
     }
 
     /// Forgets a process.
     pub fn remove(&mut self, pid: u32) {
-        if let Some(place) = self.places.remove(&pid) {
-            self.groups.remove(&(place.group, pid));
-            self.sessions.remove(&(place.session, pid));
+        if let (Some(group), Some(session)) = (self.group_of(pid), self.session_of(pid)) {
+            self.group_of.remove((pid, group));
+            self.session_of.remove((pid, session));
+            self.in_group.remove((group, pid));
+            self.in_session.remove((session, pid));
         }
     }
 
     /// The group of a process.
     #[must_use]
     pub fn group_of(&self, pid: u32) -> Option<u32> {
-        self.places.get(&pid).map(|place| place.group)
+        self.group_of.of(pid, 0).next()
     }
 
     /// The session of a process.
     #[must_use]
     pub fn session_of(&self, pid: u32) -> Option<u32> {
-        self.places.get(&pid).map(|place| place.session)
+        self.session_of.of(pid, 0).next()
+    }
+
+    fn session_of_group(&self, group: u32) -> Option<u32> {
+        self.members(group, 0).next().and_then(|member| self.session_of(member))
     }
 
     /// The members of a group, from process `from` on, in the order of their numbers.
     pub fn members(&self, group: u32, from: u32) -> impl Iterator<Item = u32> + '_ {
-        range(&self.groups, group, from)
+        self.in_group.of(group, from)
     }
 
     /// Whether a group or a session has this name, so that no new process may get the number.
     #[must_use]
     pub fn is_taken(&self, id: u32) -> bool {
-        self.members(id, 0).next().is_some() || range(&self.sessions, id, 0).next().is_some()
-    }
-
-    /// Whether `pid` may enter `group` (0 = one of its own).
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`].
-    pub fn may_enter(&self, pid: u32, group: u32) -> Result<(), Refused> {
-        let place = self.places.get(&pid).ok_or(Refused::NoProcess)?;
-        self.may_enter_from(*place, pid, group)
-    }
-
-    fn may_enter_from(&self, place: Place, pid: u32, group: u32) -> Result<(), Refused> {
-        if place.session == pid {
-            return Err(Refused::NotAllowed);
-        }
-        if group == 0 || group == pid {
-            return Ok(());
-        }
-        let other = self.members(group, 0).next().and_then(|member| self.session_of(member));
-        if other == Some(place.session) { Ok(()) } else { Err(Refused::NotAllowed) }
-    }
-
-    /// Whether a child of `parent` that is yet to be made may enter `group` (0 = one of its own).
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`].
-    pub fn child_may_enter(&self, parent: u32, group: u32) -> Result<(), Refused> {
-        let place = self.places.get(&parent).ok_or(Refused::NoProcess)?;
-        // No process has the number 0, so this one leads nothing.
-        self.may_enter_from(*place, 0, group)
+        self.in_group.of(id, 0).next().is_some() || self.in_session.of(id, 0).next().is_some()
     }
 
     /// Moves `pid` to `group` (0 = one of its own).
@@ -123,9 +136,13 @@ impl Groups {
     ///
     /// [`Refused`]; nothing is changed.
     pub fn enter(&mut self, pid: u32, group: u32) -> Result<(), Refused> {
-        self.may_enter(pid, group)?;
         let session = self.session_of(pid).ok_or(Refused::NoProcess)?;
-        self.put(pid, Place { group: if group == 0 { pid } else { group }, session });
+        let group = if group == 0 { pid } else { group };
+        if session == pid || (group != pid && self.session_of_group(group) != Some(session)) {
+            return Err(Refused::NotAllowed);
+        }
+        self.remove(pid);
+        self.put(pid, group, session);
         Ok(())
     }
 
@@ -133,15 +150,14 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// [`Refused::NotAllowed`] if a group has its number already.
+    /// [`Refused::NotAllowed`] if a group has its number already; nothing is changed.
     pub fn start_session(&mut self, pid: u32) -> Result<(), Refused> {
-        if !self.places.contains_key(&pid) {
-            return Err(Refused::NoProcess);
-        }
+        self.session_of(pid).ok_or(Refused::NoProcess)?;
         if self.members(pid, 0).next().is_some() {
             return Err(Refused::NotAllowed);
         }
-        self.put(pid, Place { group: pid, session: pid });
+        self.remove(pid);
+        self.put(pid, pid, pid);
         Ok(())
     }
 }

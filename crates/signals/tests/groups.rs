@@ -10,13 +10,13 @@ use swos_signals::{Groups, Refused};
 #[test]
 fn a_shell_makes_a_job_and_a_daemon_its_session() {
     let mut groups = Groups::new();
-    groups.add(1, 0);
-    groups.add(10, 1);
+    groups.add(1, 0, None).unwrap();
+    groups.add(10, 1, None).unwrap();
     assert_eq!((groups.group_of(10), groups.session_of(10)), (Some(1), Some(1)));
     groups.start_session(10).unwrap();
     assert_eq!(groups.start_session(10), Err(Refused::NotAllowed), "it leads a group");
-    groups.add(11, 10);
-    groups.add(12, 10);
+    groups.add(11, 10, None).unwrap();
+    groups.add(12, 10, None).unwrap();
     groups.enter(11, 0).unwrap();
     groups.enter(12, 11).unwrap();
     assert!(groups.members(11, 0).eq([11, 12]) && groups.members(11, 12).eq([12]));
@@ -24,13 +24,20 @@ fn a_shell_makes_a_job_and_a_daemon_its_session() {
     assert_eq!(groups.enter(12, 99), Err(Refused::NotAllowed), "there is none");
     assert_eq!(groups.enter(10, 11), Err(Refused::NotAllowed), "it leads its session");
     assert_eq!(groups.enter(99, 0), Err(Refused::NoProcess));
-    assert_eq!(groups.child_may_enter(10, 11), Ok(()));
-    assert_eq!(groups.child_may_enter(1, 11), Err(Refused::NotAllowed));
+    assert_eq!(groups.add(14, 1, Some(11)), Err(Refused::NotAllowed));
+    assert_eq!(groups.group_of(14), None);
+    groups.add(14, 10, Some(11)).unwrap();
+    groups.add(15, 10, Some(0)).unwrap();
+    assert_eq!(
+        (groups.group_of(14), groups.group_of(15), groups.session_of(15)),
+        (Some(11), Some(15), Some(10))
+    );
+    groups.remove(14);
     groups.remove(11);
     assert!(groups.is_taken(11), "a member is left");
     groups.remove(12);
     assert!(!groups.is_taken(11));
-    groups.add(13, 10);
+    groups.add(13, 10, None).unwrap();
     groups.enter(13, 0).unwrap();
     groups.remove(10);
     assert!(groups.is_taken(10), "the session has a member in another group");
@@ -44,7 +51,7 @@ proptest! {
         for (op, pid, other) in ops {
             match op {
                 0 if !model.contains_key(&pid) && !groups.is_taken(pid) => {
-                    groups.add(pid, other);
+                    groups.add(pid, other, None).unwrap();
                     let place = model.get(&other).copied().unwrap_or((pid, pid));
                     model.insert(pid, place);
                 }

@@ -27,6 +27,7 @@ mod messages;
 mod names;
 mod process;
 pub mod raw;
+mod signals;
 mod sockets;
 mod start;
 mod svc;
@@ -54,8 +55,13 @@ pub use names::{
 };
 pub use process::{
     FUTEX_ANY, Spawn, exec, exit, fork, futex_requeue, futex_wait, futex_wait_until, futex_wake, getpid,
-    gettid, kill, set_thread_pointer, spawn, thread_create, thread_exit, thread_pointer, thread_priority,
-    wait, yield_now,
+    gettid, set_thread_pointer, spawn, thread_create, thread_exit, thread_pointer, thread_priority, wait,
+    wait_until, yield_now,
+};
+pub use signals::{
+    SignalHandler, SignalHandlerMut, getpgid, getsid, kill, setpgid, setsid, signal_action, signal_default,
+    signal_handle, signal_handle_mut, signal_ignore, signal_mask, signal_pending, signal_queue, signal_stack,
+    signal_suspend, signal_wait, thread_kill,
 };
 pub use sockets::{
     accept, accept_from, bind, connect, listen, receive, receive_from, send, send_to, shutdown, socket,

@@ -2,7 +2,9 @@
 
 use core::{mem::size_of_val, sync::atomic::AtomicU32};
 
-use swos_abi::{Capabilities, Errno, ExitRecord, Handle, SPAWN_ROOT, SpawnArgs, SpawnHandle};
+use swos_abi::{
+    Capabilities, Errno, ExitRecord, Handle, SPAWN_GROUP, SPAWN_ROOT, SpawnArgs, SpawnHandle, WAIT_TIMEOUT,
+};
 
 use crate::{ThreadEntry, address, raw, register};
 
@@ -43,6 +45,8 @@ pub struct Spawn<'a> {
     pub handles: &'a [SpawnHandle],
     /// Capabilities to give at most.
     pub capabilities: Capabilities,
+    /// Process group to enter, 0 = one of its own; `None` = the caller's.
+    pub group: Option<u32>,
     /// Limit of memory in bytes, 0 = the caller's.
     pub memory_limit: u64,
     /// Limit of open handles, 0 = the caller's.
@@ -87,7 +91,8 @@ impl Spawn<'_> {
     fn record(&self) -> SpawnArgs {
         SpawnArgs {
             size: size_of::<SpawnArgs>() as u32,
-            flags: if self.root.is_some() { SPAWN_ROOT } else { 0 },
+            flags: (if self.root.is_some() { SPAWN_ROOT } else { 0 })
+                | (if self.group.is_some() { SPAWN_GROUP } else { 0 }),
             program: self.program,
             path: address(self.path),
             path_len: register(self.path.len()),
@@ -97,7 +102,7 @@ impl Spawn<'_> {
             env_len: register(self.env.len()),
             handles: address(self.handles),
             handle_count: self.handles.len() as u32,
-            reserved: 0,
+            group: self.group.unwrap_or(0),
             capabilities: self.capabilities.bits(),
             memory_limit: self.memory_limit,
             handle_limit: self.handle_limit,
@@ -124,26 +129,25 @@ pub fn fork() -> Result<u32, Errno> {
     unsafe { raw::fork() }.map(id)
 }
 
-/// Waits for a child (`WAIT_ANY` or its id) to end; `None` only with `WAIT_NO_HANG`.
+/// Waits for a child (`WAIT_ANY`, its id, or a process group) to end; `None` only with `WAIT_NO_HANG`.
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_WAIT`].
 pub fn wait(pid: u64, flags: u32) -> Result<Option<ExitRecord>, Errno> {
-    let mut record = ExitRecord::default();
-    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
-    let ended = unsafe { raw::wait(pid, flags, address(&raw mut record)) }?;
-    Ok((ended != 0).then_some(record))
+    wait_until(pid, flags & !WAIT_TIMEOUT, 0)
 }
 
-/// Ends a child or a child's descendant.
+/// The same; with `WAIT_TIMEOUT` at most `timeout_ns`.
 ///
 /// # Errors
 ///
-/// What the kernel answers; [`swos_abi::NR_KILL`].
-pub fn kill(pid: u64, status: i32) -> Result<(), Errno> {
-    // SAFETY: no addresses.
-    unsafe { raw::kill(pid, status) }.map(drop)
+/// [`Errno::TIMEDOUT`], and as [`wait`].
+pub fn wait_until(pid: u64, flags: u32, timeout_ns: u64) -> Result<Option<ExitRecord>, Errno> {
+    let mut record = ExitRecord::default();
+    // SAFETY: the kernel fills the record; every bit pattern is a valid one.
+    let ended = unsafe { raw::wait(pid, flags, address(&raw mut record), timeout_ns) }?;
+    Ok((ended != 0).then_some(record))
 }
 
 /// Starts a thread at `entry` with `argument`, stack pointer `stack` and thread pointer `tls`.

@@ -40,6 +40,9 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// A signal's handler ran: what is to be done whole is tried again.
+const INTERRUPTED: Error = Error::Os(Errno::INTR);
+
 /// Sources of bytes.
 pub trait Read {
     /// Reads some bytes; 0 = end.
@@ -56,9 +59,11 @@ pub trait Read {
     /// [`Error::UnexpectedEnd`], or what the source answers.
     fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<()> {
         while !buffer.is_empty() {
-            match self.read(buffer)? {
-                0 => return Err(Error::UnexpectedEnd),
-                count => buffer = buffer.get_mut(count..).unwrap_or_default(),
+            match self.read(buffer) {
+                Err(INTERRUPTED) => {}
+                Err(error) => return Err(error),
+                Ok(0) => return Err(Error::UnexpectedEnd),
+                Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
             }
         }
         Ok(())
@@ -77,8 +82,10 @@ pub trait Read {
             into.resize(filled + STEP, 0);
             let result = self.read(into.get_mut(filled..).unwrap_or_default());
             into.truncate(filled + result.as_ref().map_or(0, |&count| count));
-            if result? == 0 {
-                return Ok(filled - start);
+            match result {
+                Ok(0) => return Ok(filled - start),
+                Ok(_) | Err(INTERRUPTED) => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -100,9 +107,11 @@ pub trait Write {
     /// [`Error::WriteZero`], or what the sink answers.
     fn write_all(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            match self.write(bytes)? {
-                0 => return Err(Error::WriteZero),
-                count => bytes = bytes.get(count..).unwrap_or_default(),
+            match self.write(bytes) {
+                Err(INTERRUPTED) => {}
+                Err(error) => return Err(error),
+                Ok(0) => return Err(Error::WriteZero),
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             }
         }
         Ok(())
@@ -179,6 +188,37 @@ mod tests {
         let mut bytes = vec![9];
         assert_eq!(Slow(3).read_to_end(&mut bytes), Err(Error::Os(Errno::IO)));
         assert_eq!(bytes, [9, 2, 1, 0]);
+    }
+
+    /// Is interrupted each time before it does something.
+    struct Interrupted<T>(bool, T);
+    impl<T> Interrupted<T> {
+        fn now(&mut self) -> Result<&mut T> {
+            self.0 = !self.0;
+            if self.0 { Err(INTERRUPTED) } else { Ok(&mut self.1) }
+        }
+    }
+    impl Read for Interrupted<&[u8]> {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            self.now()?.read(buffer)
+        }
+    }
+    impl Write for Interrupted<Vec<u8>> {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            self.now()?.write(bytes)
+        }
+    }
+
+    #[test]
+    fn what_is_done_whole_goes_on_after_a_signal() {
+        let mut all = Vec::new();
+        assert_eq!(Interrupted(false, b"xyz".as_slice()).read_to_end(&mut all), Ok(3));
+        let mut two = [0; 2];
+        assert_eq!(Interrupted(false, b"ab".as_slice()).read_exact(&mut two), Ok(()));
+        let mut sink = Interrupted(false, Vec::new());
+        assert_eq!(sink.write_all(&two), Ok(()));
+        assert_eq!((all.as_slice(), sink.1.as_slice()), (b"xyz".as_slice(), b"ab".as_slice()));
+        assert_eq!(Interrupted(false, b"xyz".as_slice()).read(&mut two), Err(INTERRUPTED));
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub mod process;
 pub mod ready;
 #[cfg(not(loom))]
 pub mod ring;
+#[cfg(not(loom))]
+pub mod signal;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod system;

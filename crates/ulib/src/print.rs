@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write as _};
 
-use swos_abi::Handle;
+use swos_abi::{Errno, Handle};
 
 struct Buffered {
     handle: Handle,
@@ -15,8 +15,11 @@ impl Buffered {
         let mut rest = self.bytes.get(..self.length).unwrap_or_default();
         while !rest.is_empty() {
             // Output that nobody takes is dropped, as a program should not fail because its console is gone.
-            let Ok(count @ 1..) = swos_sys::write(self.handle, rest) else { break };
-            rest = rest.get(count..).unwrap_or_default();
+            match swos_sys::write(self.handle, rest) {
+                Ok(count @ 1..) => rest = rest.get(count..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Ok(0) | Err(_) => break,
+            }
         }
         self.length = 0;
     }

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use swos_abi::{
-    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SpawnHandle, WAIT_ANY,
-    WAIT_NO_HANG,
+    Capabilities, EXIT_CONTINUED, EXIT_FAULT, EXIT_STOPPED, Errno, ExitRecord, Handle, PID_GROUP, Rights,
+    SIGKILL, SPAWN_LEND, SpawnHandle, TIMEOUT_NEVER, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT,
+    WAIT_UNTRACED,
 };
 pub use swos_abi::{ProcessLimits, ProcessUsage};
 pub use swos_sys::{exit, limits, lower_limits, usage};
@@ -31,6 +32,7 @@ pub struct Command {
     root: Option<Handle>,
     cpu_limit_ns: u64,
     process_limit: u32,
+    group: Option<u32>,
 }
 
 impl Command {
@@ -50,6 +52,7 @@ impl Command {
             root: None,
             cpu_limit_ns: 0,
             process_limit: 0,
+            group: None,
         };
         command.arg(&path);
         command.path = path;
@@ -121,6 +124,12 @@ impl Command {
         self
     }
 
+    /// Puts it into process group `group` of this session, 0 = a new one of its own.
+    pub const fn process_group(&mut self, group: u32) -> &mut Self {
+        self.group = Some(group);
+        self
+    }
+
     /// Limits how many processes it may be, together with all that it starts; 0 = no limit but this process's own. Those
     /// count that ended and were not waited for.
     pub const fn process_limit(&mut self, processes: u32) -> &mut Self {
@@ -165,6 +174,7 @@ impl Command {
             root: self.root,
             cpu_limit_ns: self.cpu_limit_ns,
             process_limit: self.process_limit,
+            group: self.group,
         }
     }
 
@@ -212,8 +222,25 @@ impl Child {
     ///
     /// [`Errno::CHILD`] if somebody else waited for it.
     pub fn wait(&self) -> Result<ExitStatus, Errno> {
-        let record = swos_sys::wait(u64::from(self.pid), 0)?;
-        record.map(ExitStatus).ok_or(Errno::CHILD)
+        wait_whole(u64::from(self.pid))
+    }
+
+    /// Waits for its end, at most so long.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::TIMEDOUT`]; [`Errno::INTR`] if a signal's handler ran; [`Errno::CHILD`] as [`wait`](Self::wait).
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<ExitStatus, Errno> {
+        wait_timed(u64::from(self.pid), WAIT_TIMEOUT, timeout)
+    }
+
+    /// Waits for its end, or for it to stop or to go on, at most so long.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_timeout`](Self::wait_timeout).
+    pub fn wait_change(&self, timeout: Duration) -> Result<ExitStatus, Errno> {
+        wait_timed(u64::from(self.pid), WAIT_TIMEOUT | WAIT_UNTRACED | WAIT_CONTINUED, timeout)
     }
 
     /// Ends it.
@@ -222,8 +249,16 @@ impl Child {
     ///
     /// [`Errno::SRCH`] if it is gone.
     pub fn kill(&self) -> Result<(), Errno> {
-        const KILLED: i32 = 9;
-        swos_sys::kill(u64::from(self.pid), KILLED)
+        self.signal(SIGKILL)
+    }
+
+    /// Sends it `signal`, one of `SIG*`.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::SRCH`] if it is gone, [`Errno::INVAL`] if there is no such signal.
+    pub fn signal(&self, signal: u32) -> Result<(), Errno> {
+        swos_sys::kill(u64::from(self.pid), signal)
     }
 }
 
@@ -270,6 +305,18 @@ impl ExitStatus {
         if self.0.cause == EXIT_FAULT { Some(self.0.code) } else { None }
     }
 
+    /// The signal that stopped it, if it has not ended but stopped.
+    #[must_use]
+    pub const fn stopped(&self) -> Option<i32> {
+        if self.0.cause == EXIT_STOPPED { Some(self.0.code) } else { None }
+    }
+
+    /// Whether it has not ended, but went on after a stop.
+    #[must_use]
+    pub const fn continued(&self) -> bool {
+        self.0.cause == EXIT_CONTINUED
+    }
+
     /// Whether it ended by itself with status 0.
     #[must_use]
     pub const fn success(&self) -> bool {
@@ -286,13 +333,82 @@ impl core::fmt::Display for ExitStatus {
     }
 }
 
+/// Waits, also if handlers of signals run meanwhile.
+fn wait_whole(pid: u64) -> Result<ExitStatus, Errno> {
+    loop {
+        match swos_sys::wait(pid, 0) {
+            Err(Errno::INTR) => {}
+            other => return other?.map(ExitStatus).ok_or(Errno::CHILD),
+        }
+    }
+}
+
+fn wait_timed(pid: u64, flags: u32, timeout: Duration) -> Result<ExitStatus, Errno> {
+    let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(TIMEOUT_NEVER);
+    swos_sys::wait_until(pid, flags, timeout_ns)?.map(ExitStatus).ok_or(Errno::CHILD)
+}
+
 /// Waits for any child to end.
 ///
 /// # Errors
 ///
 /// [`Errno::CHILD`] if there is none.
 pub fn wait_any() -> Result<ExitStatus, Errno> {
-    swos_sys::wait(WAIT_ANY, 0)?.map(ExitStatus).ok_or(Errno::CHILD)
+    wait_whole(WAIT_ANY)
+}
+
+/// Waits for any child to end, at most so long.
+///
+/// # Errors
+///
+/// [`Errno::TIMEDOUT`]; [`Errno::CHILD`] if there is none; [`Errno::INTR`] if a signal's handler ran.
+pub fn wait_any_timeout(timeout: Duration) -> Result<ExitStatus, Errno> {
+    wait_timed(WAIT_ANY, WAIT_TIMEOUT, timeout)
+}
+
+/// Waits for a child in a process group (0 = the own one) to end.
+///
+/// # Errors
+///
+/// [`Errno::CHILD`] if there is none.
+pub fn wait_group(group: u32) -> Result<ExitStatus, Errno> {
+    wait_whole(PID_GROUP | u64::from(group))
+}
+
+/// The process group of a process (0 = this one).
+///
+/// # Errors
+///
+/// [`Errno::SRCH`] if there is none, or it is out of reach.
+pub fn group_of(pid: u32) -> Result<u32, Errno> {
+    swos_sys::getpgid(pid)
+}
+
+/// Moves this process or a child to a process group of its session (0 = one of its own).
+///
+/// # Errors
+///
+/// [`Errno::SRCH`] if it is neither; [`Errno::PERM`] if it leads its session or is in another, or the group is.
+pub fn set_group(pid: u32, group: u32) -> Result<(), Errno> {
+    swos_sys::setpgid(pid, group)
+}
+
+/// The session of a process (0 = this one).
+///
+/// # Errors
+///
+/// [`Errno::SRCH`] if there is none, or it is out of reach.
+pub fn session_of(pid: u32) -> Result<u32, Errno> {
+    swos_sys::getsid(pid)
+}
+
+/// Starts a session, with a process group, that this process leads.
+///
+/// # Errors
+///
+/// [`Errno::PERM`] if it leads a group already.
+pub fn start_session() -> Result<u32, Errno> {
+    swos_sys::setsid()
 }
 
 /// A child that has ended, without waiting.

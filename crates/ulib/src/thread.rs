@@ -13,7 +13,7 @@ pub use swos_rt::{
 pub use swos_sys::thread_info;
 pub use swos_sys::yield_now;
 
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// A started thread. Dropped, it goes on by itself.
 #[derive(Debug)]
@@ -159,7 +159,11 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Sleeps at least so long.
+/// Sleeps at least so long, also if handlers of signals run meanwhile.
 pub fn sleep(duration: Duration) {
-    let _never_fails = swos_sys::sleep(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    let mut left = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let end = Instant::now().as_nanos().saturating_add(left);
+    while swos_sys::sleep(left) == Err(Errno::INTR) {
+        left = end.saturating_sub(Instant::now().as_nanos());
+    }
 }

@@ -23,8 +23,7 @@ mod user;
 use std::sync::Arc;
 
 use swos_kcore::{
-    AccessKind, Cause, Config, Dispatch, Event, ExceptionKind, Kernel, Level, Machine as _, Thread, Trap,
-    UserException,
+    AccessKind, Cause, Config, Dispatch, Event, Kernel, Level, Machine as _, Thread, Trap, UserException,
 };
 use swos_swosbase::TEST_PUBLIC_KEY;
 use swos_sync::{CpuSet, CpuToken};
@@ -32,7 +31,8 @@ use swos_units::{PAGE_SIZE, VirtAddr};
 
 pub use image::{ImageFile, PROGRAM_SLOTS};
 pub use machine::{Faults, SimMachine, SimPinned};
-pub use user::{Context, Program, User};
+pub use swos_kcore::ExceptionKind;
+pub use user::{Context, Handler, Program, User};
 
 use crate::machine::Copy;
 use crate::user::{Reply, Request};
@@ -257,9 +257,7 @@ impl Simulation {
         let (token, place) = &mut self.cpus[cpu];
         match self.kernel.dispatch(token) {
             Dispatch::Run { thread, result } => {
-                if let Some(raw) = result {
-                    thread.context().reply(Reply::Value(raw));
-                }
+                thread.context().resume(result);
                 *place = Cpu::Running(thread);
             }
             Dispatch::Idle => *place = Cpu::Idle,
@@ -326,13 +324,17 @@ impl Simulation {
                 context.reply(Reply::Value(left.cast_signed()));
             }
             Request::Fault(kind) => {
-                context.reply(Reply::Value(0));
-                self.exception(cpu, kind);
+                // As an instruction: done again until it goes through.
+                context.put_back(Request::Fault(kind));
+                if self.exception(cpu, kind) {
+                    context.reply(Reply::Value(0));
+                }
             }
         }
     }
 
     fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
+        context.enter_call(arguments[0]);
         let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
         match trap {
             Trap::Return(raw) => context.reply(Reply::Value(raw)),
@@ -351,7 +353,7 @@ impl Simulation {
                 match self.programs.get(number) {
                     Some(program) => thread.context().begin(*program),
                     // Code that a program made itself, or a wrong entry.
-                    None => self.exception(cpu, ExceptionKind::Instruction),
+                    None => drop(self.exception(cpu, ExceptionKind::Instruction)),
                 }
             }
             Err(fault) => self.memory_fault(cpu, fault.address, AccessKind::Execute),
@@ -365,12 +367,16 @@ impl Simulation {
         self.exception(cpu, ExceptionKind::Memory { address, access, cause });
     }
 
-    fn exception(&mut self, cpu: usize, kind: ExceptionKind) {
+    /// Whether the thread goes on.
+    fn exception(&mut self, cpu: usize, kind: ExceptionKind) -> bool {
         let (token, place) = &mut self.cpus[cpu];
         let exception = UserException { kind, pc: VirtAddr::new(0) };
         match self.kernel.user_fault(token, exception) {
-            Trap::Resume => {}
-            Trap::Reschedule => *place = Cpu::Kernel,
+            Trap::Resume => true,
+            Trap::Reschedule => {
+                *place = Cpu::Kernel;
+                false
+            }
             Trap::Return(_) => panic!("an exception returns no value"),
         }
     }

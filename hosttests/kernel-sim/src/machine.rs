@@ -4,7 +4,7 @@ use core::ops::Deref;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use swos_abi::TimePage;
+use swos_abi::{SignalFrame, TimePage};
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
 use swos_swosbase::Sha256Blocks as _;
 use swos_units::{Frame, Instant, PAGE_SIZE, Page, VirtAddr};
@@ -301,6 +301,14 @@ impl Machine for SimMachine {
 
     fn fork_context(&self, context: &Context) -> Context {
         context.fork()
+    }
+
+    fn save_context(&self, context: &Context, frame: &mut SignalFrame) {
+        context.save(frame);
+    }
+
+    fn restore_context(&self, context: &Context, frame: &SignalFrame) {
+        context.restore(frame);
     }
 
     fn alloc_frame(&self) -> Option<Frame> {

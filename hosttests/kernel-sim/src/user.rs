@@ -5,13 +5,26 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use swos_abi::{Errno, result_from_raw};
-use swos_kcore::{ExceptionKind, Start};
+use swos_abi::{Errno, NR_SIGNAL_RETURN, SignalFrame, result_from_raw};
+use swos_kcore::{AccessKind, Cause, ExceptionKind, Start};
+use swos_units::VirtAddr;
 
 /// A program: a function of the host that acts through [`User`].
 pub type Program = fn(&mut User);
 
+/// A signal handler: gets the signal and the address of its frame, as a handler gets them in x0 and x2. When it returns, it calls
+/// `signal_return` as a restorer would.
+pub type Handler = fn(&mut User, u64, u64);
+
+/// All handlers of all programs, so that every thread knows what its process was told.
+static HANDLERS: Mutex<Vec<Handler>> = Mutex::new(Vec::new());
+/// Where handlers "are": the first one's address.
+const HANDLERS_AT: u64 = 0x10_0000;
+/// How far below its start a thread's stack pointer is: above, programs keep their buffers.
+const STACK_USED: u64 = 12_288;
+
 /// What a program asks of the machine next.
+#[derive(Clone)]
 pub(crate) enum Request {
     Call(u64, [u64; 6]),
     Fork(Program),
@@ -26,6 +39,21 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     Value(i64),
     Bytes(Vec<u8>),
+    /// The kernel gave the thread other registers: it goes on there.
+    Resume(Box<Registers>),
+}
+
+/// The registers that a simulated program has.
+///
+/// A program that has nothing under way, or whose load or store was not done yet, "is at" its entry; after a call it is 4 bytes
+/// further. So the kernel's "make the call again" (4 less) becomes a request that is made again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    x: [u64; 31],
+    sp: u64,
+    pc: u64,
+    pstate: u64,
+    vector: u128,
 }
 
 /// The program's end of the line.
@@ -40,12 +68,69 @@ pub struct User {
 struct Ended;
 
 impl User {
-    fn ask(&self, request: Request) -> Reply {
+    fn ask(&mut self, request: Request) -> Reply {
+        loop {
+            match self.ask_once(request.clone()) {
+                Reply::Resume(registers) => {
+                    if let Some(raw) = self.run_handlers(*registers) {
+                        return Reply::Value(raw);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn ask_once(&mut self, request: Request) -> Reply {
         let sent = self.requests.send(request);
         match sent.ok().and_then(|()| self.replies.recv().ok()) {
             Some(reply) => reply,
             None => resume_unwind(Box::new(Ended)),
         }
+    }
+
+    /// Runs handlers until the program is back where it was. `Some` = the answer of its call; `None` = it makes its request again.
+    fn run_handlers(&mut self, mut registers: Registers) -> Option<i64> {
+        loop {
+            let entry = self.start.entry.get();
+            if registers.pc == entry {
+                return None;
+            }
+            if registers.pc == entry + 4 {
+                return Some(registers.x[0].cast_signed());
+            }
+            let index = registers.pc.wrapping_sub(HANDLERS_AT) / 16;
+            let handler =
+                usize::try_from(index).ok().and_then(|at| HANDLERS.lock().unwrap().get(at).copied());
+            let Some(handler) = handler else {
+                let address = VirtAddr::new(registers.pc);
+                let jump =
+                    ExceptionKind::Memory { address, access: AccessKind::Execute, cause: Cause::Absent };
+                match self.ask_once(Request::Fault(jump)) {
+                    Reply::Resume(next) => registers = *next,
+                    _ => unreachable!("nothing is mapped there"),
+                }
+                continue;
+            };
+            let frame = registers.x[2];
+            assert_eq!(registers.sp, frame, "the frame is where the stack pointer leads");
+            handler(self, registers.x[0], frame);
+            match self.ask_once(Request::Call(NR_SIGNAL_RETURN, [frame, 0, 0, 0, 0, 0])) {
+                Reply::Resume(next) => registers = *next,
+                _ => unreachable!("a frame has registers"),
+            }
+        }
+    }
+
+    /// The address under which the kernel may be told of a handler.
+    pub fn handler(&mut self, handler: Handler) -> u64 {
+        let mut all = HANDLERS.lock().unwrap();
+        let known = all.iter().position(|other| core::ptr::fn_addr_eq(*other, handler));
+        let index = known.unwrap_or_else(|| {
+            all.push(handler);
+            all.len() - 1
+        });
+        HANDLERS_AT + 16 * index as u64
     }
 
     /// A system call as the program sees it.
@@ -58,7 +143,7 @@ impl User {
         registers[..arguments.len()].copy_from_slice(arguments);
         match self.ask(Request::Call(number, registers)) {
             Reply::Value(raw) => result_from_raw(raw),
-            Reply::Bytes(_) => unreachable!("a call returns a value"),
+            Reply::Bytes(_) | Reply::Resume(_) => unreachable!("a call returns a value"),
         }
     }
 
@@ -71,7 +156,7 @@ impl User {
     pub fn fork(&mut self, child: Program) -> Result<u64, Errno> {
         match self.ask(Request::Fork(child)) {
             Reply::Value(raw) => result_from_raw(raw),
-            Reply::Bytes(_) => unreachable!("a call returns a value"),
+            Reply::Bytes(_) | Reply::Resume(_) => unreachable!("a call returns a value"),
         }
     }
 
@@ -79,7 +164,7 @@ impl User {
     pub fn load(&mut self, at: u64, len: usize) -> Vec<u8> {
         match self.ask(Request::Load(at, len)) {
             Reply::Bytes(bytes) => bytes,
-            Reply::Value(_) => unreachable!("a load returns bytes"),
+            Reply::Value(_) | Reply::Resume(_) => unreachable!("a load returns bytes"),
         }
     }
 
@@ -107,7 +192,7 @@ impl User {
     pub fn fail_frame_after(&mut self, count: u64) -> u64 {
         match self.ask(Request::FailFrame(count)) {
             Reply::Value(left) => left.cast_unsigned(),
-            Reply::Bytes(_) => unreachable!("a count is a number"),
+            Reply::Bytes(_) | Reply::Resume(_) => unreachable!("a count is a number"),
         }
     }
 
@@ -170,6 +255,11 @@ struct Line {
     requests: Option<Receiver<Request>>,
     replies: Option<Sender<Reply>>,
     current: Option<Request>,
+    /// The kernel has its call.
+    in_call: bool,
+    registers: Option<Registers>,
+    /// The kernel changed the registers.
+    redirected: bool,
 }
 
 impl core::fmt::Debug for Request {
@@ -186,7 +276,15 @@ impl core::fmt::Debug for Reply {
 
 impl Context {
     pub(crate) fn new(start: Start) -> Self {
-        Self { start, forked: None, child: Mutex::new(|_| {}), line: Mutex::new(Line::default()) }
+        let registers = Registers {
+            x: [start.argument; 31],
+            sp: start.stack.get().wrapping_sub(STACK_USED),
+            pc: start.entry.get(),
+            pstate: 0,
+            vector: 0,
+        };
+        let line = Line { registers: Some(registers), ..Line::default() };
+        Self { start, forked: None, child: Mutex::new(|_| {}), line: Mutex::new(line) }
     }
 
     /// The registers of a child that runs what [`Self::set_child`] said; without that it ends at once.
@@ -207,14 +305,19 @@ impl Context {
         let (requests, from_program) = channel();
         let (to_program, replies) = channel();
         let start = self.start;
+        let mut line = self.line.lock().unwrap();
+        // A signal may come before its first instruction.
+        let first = core::mem::take(&mut line.redirected).then_some(line.registers).flatten();
         let body = move || {
             let mut user = User { requests, replies, start };
+            if let Some(registers) = first {
+                let _ = user.run_handlers(registers);
+            }
             program(&mut user);
             // Falling off its end is an exit.
             let _ = user.call(swos_abi::NR_THREAD_EXIT, &[0]);
         };
         thread::Builder::new().stack_size(256 << 10).spawn(body).expect("a host thread");
-        let mut line = self.line.lock().unwrap();
         line.requests = Some(from_program);
         line.replies = Some(to_program);
     }
@@ -234,9 +337,74 @@ impl Context {
     }
 
     pub(crate) fn reply(&self, reply: Reply) {
-        let line = self.line.lock().unwrap();
+        let mut line = self.line.lock().unwrap();
+        line.in_call = false;
+        line.current = None;
+        line.set_pc(self.start.entry.get());
         if let Some(replies) = &line.replies {
             let _ = replies.send(reply);
+        }
+    }
+}
+
+impl Context {
+    /// The program has made a call: it is behind the instruction.
+    pub(crate) fn enter_call(&self, argument: u64) {
+        let mut line = self.line.lock().unwrap();
+        line.in_call = true;
+        line.set_pc(self.start.entry.get() + 4);
+        if let Some(registers) = &mut line.registers {
+            registers.x[0] = argument;
+        }
+    }
+
+    /// The kernel lets the thread go on, with this result of its call if it made one.
+    pub(crate) fn resume(&self, result: Option<i64>) {
+        let mut line = self.line.lock().unwrap();
+        if line.requests.is_some() && core::mem::take(&mut line.redirected) {
+            let Some(mut registers) = line.registers else { return };
+            if let Some(raw) = result {
+                registers.x[0] = raw.cast_unsigned();
+                line.registers = Some(registers);
+            }
+            // What the program asks for, or is about to, is asked again when the handler has returned.
+            let taken = core::mem::take(&mut line.in_call) || line.current.take().is_some();
+            if !taken && let Some(requests) = &line.requests {
+                let _ = requests.recv();
+            }
+            if let Some(replies) = &line.replies {
+                let _ = replies.send(Reply::Resume(Box::new(registers)));
+            }
+            line.set_pc(self.start.entry.get());
+            return;
+        }
+        drop(line);
+        if let Some(raw) = result {
+            self.reply(Reply::Value(raw));
+        }
+    }
+
+    pub(crate) fn save(&self, frame: &mut SignalFrame) {
+        let line = self.line.lock().unwrap();
+        let Some(registers) = line.registers else { return };
+        frame.x = registers.x;
+        (frame.sp, frame.pc, frame.pstate) = (registers.sp, registers.pc, registers.pstate);
+        frame.vectors[0] = registers.vector;
+    }
+
+    pub(crate) fn restore(&self, frame: &SignalFrame) {
+        let mut line = self.line.lock().unwrap();
+        let pstate = frame.pstate & 0xF000_0000;
+        let (x, sp, pc, vector) = (frame.x, frame.sp, frame.pc, frame.vectors[0]);
+        line.registers = Some(Registers { x, sp, pc, pstate, vector });
+        line.redirected = true;
+    }
+}
+
+impl Line {
+    fn set_pc(&mut self, pc: u64) {
+        if let Some(registers) = &mut self.registers {
+            registers.pc = pc;
         }
     }
 }

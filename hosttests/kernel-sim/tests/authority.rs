@@ -209,8 +209,13 @@ fn without_its_capability_a_call_is_refused_and_does_nothing() {
 fn what_is_not_the_callers_is_as_if_it_were_not() {
     fn init(user: &mut User) {
         let bystander = spawn(user, "/bin/bystander", "x").unwrap();
-        let pid = spawn(user, "/bin/stranger", &bystander.to_string()).unwrap();
-        assert_eq!(wait(user, pid), (0, 0));
+        // Whoever may see the others of its principal and session may signal them; the others may nothing.
+        for (who, capabilities) in [("stranger", !Capabilities::PROCESS_INSPECT.bits()), ("other", u64::MAX)]
+        {
+            let record = |record: &mut SpawnArgs| record.capabilities = capabilities;
+            let pid = spawn_as(user, "/bin/stranger", &format!("{bystander} {who}"), &[], record).unwrap();
+            assert_eq!(wait(user, pid), (0, 0));
+        }
         user.call(NR_KILL, &[bystander, 9]).unwrap();
         assert_eq!(wait(user, bystander), (1, 9));
         power_off(user);
@@ -219,7 +224,13 @@ fn what_is_not_the_callers_is_as_if_it_were_not() {
         user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
     }
     fn stranger(user: &mut User) {
-        let other: u64 = user.args()[1].parse().unwrap();
+        let args = user.args();
+        let (other, who) = args[1].split_once(' ').unwrap();
+        let other: u64 = other.parse().unwrap();
+        if who == "other" {
+            assert_eq!(user.call(NR_KILL, &[other, 0]), Ok(0));
+            user.call(NR_LOGIN, &[7, u64::MAX]).unwrap();
+        }
         for pid in [1, other, 1 << 20] {
             assert_eq!(user.call(NR_KILL, &[pid, 9]), Err(Errno::SRCH));
             assert_eq!(user.call(NR_WAIT, &[pid, 0, 0]), Err(Errno::CHILD));

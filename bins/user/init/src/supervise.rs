@@ -14,9 +14,6 @@ use swos_ulib::{
 };
 use swos_units::Instant;
 
-/// While a service waits for its next start, ends of others are looked for this often: there is no call that waits for both.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// A service and its instance.
 struct Unit<'a> {
     service: &'a Service<'a>,
@@ -34,22 +31,21 @@ pub(crate) fn run(services: &[Service<'_>]) {
             unit.act();
         }
         let due = units.iter().filter_map(|unit| unit.restart.deadline()).min();
+        let left = |due: Instant| Duration::from_nanos(due.since(now).as_nanos());
         let ended = match due {
-            None => process::wait_any().map(Some),
-            Some(_) => process::try_wait_any(),
+            None => process::wait_any(),
+            Some(due) => process::wait_any_timeout(left(due)),
         };
         match ended {
-            Ok(Some(status)) => {
+            Ok(status) => {
                 if let Some(unit) = units.iter_mut().find(|unit| unit.is(status)) {
                     unit.ended(status);
                 }
             }
-            Ok(None) => thread::sleep(
-                due.map_or(LOOK, |due| LOOK.min(Duration::from_nanos(due.since(now).as_nanos()))),
-            ),
+            Err(Errno::TIMEDOUT | Errno::INTR) => {}
             // No child at all: only time can bring one.
             Err(Errno::CHILD) => match due {
-                Some(due) => thread::sleep(Duration::from_nanos(due.since(now).as_nanos())),
+                Some(due) => thread::sleep(left(due)),
                 None => return log::write(LOG_WARNING, format_args!("no service is left")),
             },
             Err(errno) => return log::write(LOG_ERROR, format_args!("wait: {errno}")),

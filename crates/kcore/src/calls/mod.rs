@@ -15,6 +15,7 @@ mod pipes;
 mod poll;
 mod process;
 mod ready;
+mod signals;
 mod sockets;
 mod system;
 mod threads;
@@ -22,12 +23,14 @@ mod writes;
 
 pub(crate) use memory::{Over, area_errno};
 pub(crate) use process::{Birth, limits_of};
+pub(crate) use signals::refused_errno;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
 use swos_handles::{Grant, Lease, OnExec};
+use swos_signals::Groups;
 use swos_sync::CpuToken;
 
 use self::writes::Way;
@@ -102,8 +105,10 @@ impl<M: Machine> Kernel<M> {
             Call::Exit { status } => Err(self.exit(thread, status)),
             Call::Getpid {} => Ok(u64::from(thread.process.pid)),
             Call::Spawn { args, size } => self.spawn(thread, args, size),
-            Call::Wait { pid, flags, record } => self.wait(thread, pid, flags, record),
-            Call::Kill { pid, status } => self.kill(thread, pid, status),
+            Call::Wait { pid, flags, record, timeout_ns } => {
+                self.wait(thread, pid, flags, record, timeout_ns)
+            }
+            Call::Kill { pid, signal } => self.kill(thread, pid, signal),
             Call::Exec { args, size } => self.exec(thread, args, size),
             Call::Fork {} => self.fork(thread),
             Call::ThreadCreate { entry, stack, argument, tls } => {
@@ -297,6 +302,23 @@ impl<M: Machine> Kernel<M> {
             Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),
             Call::HandleLend { handle, rights } => self.handle_lend(thread, handle, rights),
             Call::HandleRevoke { handle } => self.handle_revoke(thread, handle),
+            Call::SignalAction { signal, action, old, size } => {
+                self.signal_action(thread, signal, action, old, size)
+            }
+            Call::SignalMask { how, set } => self.signal_mask(thread, how, set),
+            Call::SignalReturn { frame } => self.signal_return(thread, frame),
+            Call::SignalStack { stack, old, size } => self.signal_stack(thread, stack, old, size),
+            Call::SignalPending {} => Self::signal_pending(thread),
+            Call::SignalSuspend { mask } => self.signal_suspend(thread, mask),
+            Call::SignalWait { set, info, size, timeout_ns } => {
+                self.signal_wait(thread, set, info, size, timeout_ns)
+            }
+            Call::ThreadKill { tid, signal } => self.thread_kill(thread, tid, signal),
+            Call::SignalQueue { pid, signal, value } => self.signal_queue(thread, pid, signal, value),
+            Call::Setpgid { pid, group } => self.setpgid(thread, pid, group),
+            Call::Getpgid { pid } => self.place_of(thread, pid, Groups::group_of),
+            Call::Setsid {} => self.setsid(thread),
+            Call::Getsid { pid } => self.place_of(thread, pid, Groups::session_of),
         }
     }
 

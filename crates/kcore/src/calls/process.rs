@@ -4,19 +4,20 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{
-    Capabilities, EXIT_FAULT, Errno, ExitRecord, Handle, Rights, SPAWN_LEND, SPAWN_ROOT, SpawnArgs,
-    SpawnHandle, WAIT_ANY, WAIT_NO_HANG,
+    Capabilities, Errno, ExitRecord, Handle, PID_GROUP, Rights, SPAWN_GROUP, SPAWN_LEND, SPAWN_ROOT,
+    SpawnArgs, SpawnHandle, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT, WAIT_UNTRACED,
 };
 use swos_handles::Grant;
 use swos_sched::Enter;
+use swos_signals::{ProcessSignals, ThreadSignals};
 use swos_units::VirtAddr;
 use swos_vfs::{Access, VnodeId};
 
-use super::handle_errno;
+use super::{handle_errno, signals::refused_errno};
 use crate::{
     Kernel, Machine,
     account::{Account, Charge},
-    family::Sought,
+    family::{Sought, Wanted},
     load::{STRINGS_MAX, Strings},
     machine::Start,
     object::Object,
@@ -42,6 +43,9 @@ pub(crate) struct Birth<M: Machine> {
     pub(crate) capabilities: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) view: View,
+    /// Process group that it enters, 0 = one of its own; without one, its parent's.
+    pub(crate) group: Option<u32>,
+    pub(crate) signals: ProcessSignals,
     /// What it gets, and under which number.
     pub(crate) handles: Vec<Passed<M>>,
 }
@@ -59,8 +63,9 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::ACCES.into());
         }
         let args: SpawnArgs = self.read_record(args, size)?;
-        let reserved = args.flags & !SPAWN_ROOT | args.reserved | args.reserved_limit;
-        if reserved != 0 || u64::from(args.size) != size {
+        let group = (args.flags & SPAWN_GROUP != 0).then_some(args.group);
+        let reserved = args.flags & !(SPAWN_GROUP | SPAWN_ROOT) | args.reserved_limit;
+        if reserved != 0 || (group.is_none() && args.group != 0) || u64::from(args.size) != size {
             return Err(Errno::INVAL.into());
         }
         let view = self.child_view(thread, &args)?;
@@ -91,6 +96,8 @@ impl<M: Machine> Kernel<M> {
             capabilities: process.capabilities() & Capabilities::from_bits_retain(args.capabilities),
             limits,
             view,
+            group,
+            signals: ProcessSignals::new(),
             handles,
         };
         Ok(u64::from(self.give_birth(birth, loaded)?))
@@ -166,7 +173,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn give_birth(&self, birth: Birth<M>, loaded: crate::load::Loaded) -> Result<u32, Errno> {
         let room = self.reserve_thread();
         let started = self.machine.now();
-        let pid = self.processes.lock().new_pid();
+        let placed = self.processes.lock().new_pid(birth.parent, birth.group);
+        let pid = placed.unwrap_or(0);
         let process = Arc::new(Process::new(NewProcess {
             pid,
             name: birth.name,
@@ -177,9 +185,10 @@ impl<M: Machine> Kernel<M> {
             space: loaded.space,
             started,
             view: birth.view,
+            signals: birth.signals,
         }));
         let has_room = room.is_ok();
-        let mut refused = room.err();
+        let mut refused = room.err().or(placed.err().map(refused_errno));
         for (target, grant) in birth.handles {
             let accepted = match refused {
                 None => process.handles.lock().accept_at(Handle(u64::from(target)), grant).map(|_| ()),
@@ -191,6 +200,7 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if let Some(errno) = refused {
+            self.processes.lock().groups.remove(pid);
             if has_room {
                 self.threads_alive.fetch_sub(1, Ordering::Relaxed);
             }
@@ -201,7 +211,7 @@ impl<M: Machine> Kernel<M> {
             return Err(errno);
         }
         self.processes.lock().add(process.clone(), birth.parent, birth.charge);
-        self.start_thread(&process, loaded.start);
+        self.start_thread(&process, loaded.start, ThreadSignals::default());
         Ok(pid)
     }
 
@@ -217,8 +227,17 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    pub(crate) fn start_thread(&self, process: &Arc<Process<M>>, start: Start) -> u32 {
-        let thread = self.add_thread(process, self.machine.new_context(start));
+    pub(crate) fn start_thread(
+        &self,
+        process: &Arc<Process<M>>,
+        start: Start,
+        signals: ThreadSignals,
+    ) -> u32 {
+        let thread = self.add_thread(process, self.machine.new_context(start), signals);
+        if !process.signals.lock().pending().is_empty() {
+            // What came while nobody was there to take it.
+            thread.set_attention(true);
+        }
         let mut state = thread.state.lock();
         state.phase = Phase::Ready;
         self.enqueue(&thread, state, Enter::New);
@@ -226,12 +245,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes a thread that waits. It is counted already.
-    pub(crate) fn add_thread(&self, process: &Arc<Process<M>>, context: M::Context) -> Arc<Thread<M>> {
+    pub(crate) fn add_thread(
+        &self,
+        process: &Arc<Process<M>>,
+        context: M::Context,
+        signals: ThreadSignals,
+    ) -> Arc<Thread<M>> {
         let cpu = self.machine.cpu_index();
         let mut threads = process.threads.lock();
         // With the list locked, so that it remains in order.
         let tid = self.last_tid.fetch_add(1, Ordering::Relaxed) + 1;
-        let thread = Thread::new(tid, process.clone(), context, cpu);
+        let thread = Thread::new(tid, process.clone(), context, cpu, signals);
         threads.list.push(thread.clone());
         thread
     }
@@ -268,7 +292,8 @@ impl<M: Machine> Kernel<M> {
         }
         self.reserve_thread()?;
         let start = Start { entry: VirtAddr::new(entry), stack: VirtAddr::new(stack), argument, tls };
-        Ok(u64::from(self.start_thread(process, start)))
+        let signals = ThreadSignals::new(thread.signals.lock().mask());
+        Ok(u64::from(self.start_thread(process, start, signals)))
     }
 
     pub(super) fn thread_exit(&self, thread: &Arc<Thread<M>>, clear: u64) -> CallResult {
@@ -283,49 +308,49 @@ impl<M: Machine> Kernel<M> {
         Err(Stop::Exit)
     }
 
-    pub(super) fn wait(&self, thread: &Arc<Thread<M>>, pid: u64, flags: u32, record: u64) -> CallResult {
-        if flags & !WAIT_NO_HANG != 0 {
+    pub(super) fn wait(
+        &self,
+        thread: &Arc<Thread<M>>,
+        pid: u64,
+        flags: u32,
+        record: u64,
+        timeout_ns: u64,
+    ) -> CallResult {
+        if flags & !(WAIT_NO_HANG | WAIT_UNTRACED | WAIT_CONTINUED | WAIT_TIMEOUT) != 0 {
             return Err(Errno::INVAL.into());
         }
         let parent = thread.process.pid;
+        let low = u32::try_from(pid & !PID_GROUP).map_err(|_| Errno::CHILD)?;
         let wanted = match pid {
-            WAIT_ANY => None,
-            // No child has a number that large.
-            pid => Some(u32::try_from(pid).map_err(|_| Errno::CHILD)?),
+            WAIT_ANY => Wanted::Any,
+            _ if pid & PID_GROUP != 0 => Wanted::Group(low),
+            _ => Wanted::Child(low),
         };
         loop {
             let found = {
                 let processes = self.processes.lock();
-                match processes.seek(parent, wanted) {
+                match processes.seek(parent, wanted, flags) {
                     Sought::Nobody => return Err(Errno::CHILD.into()),
-                    Sought::Ended(ended) => ended,
-                    Sought::Alive if flags & WAIT_NO_HANG != 0 => return Ok(0),
-                    Sought::Alive => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                    Sought::News(news) => news,
+                    Sought::None if flags & WAIT_NO_HANG != 0 => return Ok(0),
+                    Sought::None if flags & WAIT_TIMEOUT != 0 && self.time_is_up(thread, timeout_ns) => {
+                        return Err(Errno::TIMEDOUT.into());
+                    }
+                    Sought::None => return Err(self.wait_for(thread, WaitKey::Child { parent })),
                 }
             };
             if record != 0 {
                 self.write_record(record, size_of::<ExitRecord>() as u64, &found)?;
             }
             // Another thread of the parent may have been faster; then look again.
-            let reaped = self.processes.lock().reap(found.pid, parent);
-            if let Some(usage) = reaped {
-                thread.process.usage.add_child(&usage);
-                return Ok(u64::from(found.pid));
+            let taken = self.processes.lock().take_news(parent, &found);
+            match taken {
+                Some(Some(usage)) => thread.process.usage.add_child(&usage),
+                Some(None) => {}
+                None => continue,
             }
+            return Ok(u64::from(found.pid));
         }
-    }
-
-    pub(super) fn kill(&self, thread: &Arc<Thread<M>>, pid: u64, status: i32) -> CallResult {
-        let pid = u32::try_from(pid).map_err(|_| Errno::SRCH)?;
-        if !(1..=64).contains(&status) {
-            return Err(Errno::INVAL.into());
-        }
-        if !self.processes.lock().descends(pid, thread.process.pid) {
-            // The same answer for "is not" and "is not yours".
-            return Err(Errno::SRCH.into());
-        }
-        self.end_pid(pid, ExitRecord { cause: EXIT_FAULT, code: status, ..ExitRecord::default() });
-        Ok(0)
     }
 }
 

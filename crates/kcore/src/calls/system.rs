@@ -206,7 +206,7 @@ fn describe<M: Machine>(process: &Process<M>, parent: u32) -> ProcessInfo {
         pid: process.pid,
         parent,
         principal: process.identity().principal,
-        state: 1,
+        state: if process.is_stopped() { 3 } else { 1 },
         threads: u32::try_from(threads).unwrap_or(u32::MAX),
         handles: u32::try_from(handles).unwrap_or(u32::MAX),
         cpu_ns: process.usage.cpu_ns(),

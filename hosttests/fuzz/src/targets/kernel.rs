@@ -140,7 +140,7 @@ fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
         env_len: 0,
         handles: at + 512,
         handle_count: 3,
-        reserved: 0,
+        group: 0,
         // All but to switch the machine off: init has the last word.
         capabilities: !Capabilities::CONSOLE.bits(),
         memory_limit: 0,

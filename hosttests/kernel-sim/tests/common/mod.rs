@@ -106,7 +106,7 @@ fn start(
         env_len: 0,
         handles: at + 2048,
         handle_count: handles.len() as u32,
-        reserved: 0,
+        group: 0,
         capabilities: u64::MAX,
         memory_limit: 0,
         handle_limit: 0,
