@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use swos_abi::NetworkConfig;
 use swos_arch::clock::Clock;
 use swos_arch::{cpu, early, timer};
-use swos_kcore::{Config, Level};
+use swos_kcore::{Config, Level, Threshold};
 use swos_platform::{LogLevel, Options, Platform};
 use swos_swosbase::PublicKey;
 use swos_sync::{CpuSet, Lock, OnceCell};
@@ -113,6 +113,11 @@ fn start_kernel(platform: &Platform) {
 
 static SHARED: OnceCell<(&'static Kernel, CpuSet)> = OnceCell::new();
 
+/// The kernel, once it is there.
+pub(crate) fn kernel() -> Option<&'static Kernel> {
+    SHARED.get().map(|(kernel, _)| *kernel)
+}
+
 /// Another CPU, on its own stack.
 #[unsafe(no_mangle)]
 extern "C" fn swos_secondary_main(_block: u64) -> ! {
@@ -176,12 +181,23 @@ fn config(options: &Options<'_>) -> Config {
             gateway: options.gateway.map_or([0; 4], |gateway| gateway.octets()),
         }),
         init_args,
-        console_level: match options.log {
-            LogLevel::Debug => Level::Debug,
-            LogLevel::Info => Level::Info,
-            LogLevel::Warning => Level::Warning,
-            LogLevel::Error => Level::Error,
-        },
+        console_level: level(options.log),
+        log_sources: options
+            .log_sources
+            .iter()
+            .map(|&(source, least)| {
+                (source.into(), least.map_or(Threshold::Off, |least| Threshold::From(level(least))))
+            })
+            .collect(),
+    }
+}
+
+const fn level(named: LogLevel) -> Level {
+    match named {
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warning => Level::Warning,
+        LogLevel::Error => Level::Error,
     }
 }
 

@@ -7,7 +7,7 @@ use swos_arch::{cpu, power, trap::Frame};
 
 use crate::console::Emergency;
 use crate::options::{self, End};
-use crate::{interrupts, layout, smp};
+use crate::{boot, interrupts, layout, smp};
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -40,7 +40,16 @@ fn backtrace(out: &mut Emergency, first: Option<u64>, from: Option<u64>) {
     });
 }
 
+/// Records of the log that a report ends with.
+const TAIL: u64 = 16;
+
 fn finish(mut out: Emergency) -> ! {
+    if let Some(kernel) = boot::kernel() {
+        let _ = writeln!(out, "log, its newest {TAIL} records:");
+        kernel.log_tail(TAIL, |line| {
+            let _ = out.write_str(core::str::from_utf8(line).unwrap_or("?\n"));
+        });
+    }
     let _ = out.write_str("end of panic\n");
     match options::end() {
         End::Semihosting => power::semihosting_exit(101),

@@ -198,6 +198,9 @@ calls! {
     86 NR_HANDLE_LEND HandleLend handle_lend(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights, which `handle_revoke` of the first one ends, with all that is made from it.";
     87 NR_HANDLE_REVOKE HandleRevoke handle_revoke(handle: Handle) -> "0", "-", "Ends every loan made from this handle and everything made from those, in all processes; calls that wait on one end too.";
 
+    88 NR_LOG_EXPORT LogExport log_export(cursor: u64, buffer: u64, length: u64, format: u32) -> "bytes filled", "LOG_EXPORT", "As `log_read`, as lines of text (`LOG_TEXT`) or of JSON (`LOG_JSON`).";
+    89 NR_LOG_RECORD LogRecord log_record(level: u32, text: u64, length: u64, fields: u64, fields_length: u64) -> "bytes of the text taken", "-", "Adds a record with typed fields to the kernel's log. Source, process and principal are the caller's.";
+    90 NR_LOG_FILTER LogFilter log_filter(level: u32, source: u64, length: u64) -> "0", "CONSOLE", "Chooses from which level on records of a source are kept, or of all sources that have no choice of their own (`length` 0); `LOG_OFF` keeps none, `LOG_INHERIT` takes a source's own choice away.";
     100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
     101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";
     102 NR_SET_SIZE SetSize set_size(handle: Handle, size: u64) -> "0", "WRITE", "Cuts a file, or grows it with zeros that take no room.";

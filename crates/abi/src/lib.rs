@@ -59,7 +59,8 @@ pub use sockets::{
     SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM, SocketAddress,
 };
 pub use system::{
-    LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, LogStats, NetworkConfig, POWER_OFF, POWER_RESET, SystemInfo,
+    LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_INHERIT, LOG_JSON, LOG_OFF, LOG_TEXT, LOG_WARNING, LogStats,
+    NetworkConfig, POWER_OFF, POWER_RESET, SystemInfo,
 };
 
 /// Version of this interface: major in the upper 16 bits, minor in the lower. Call 0 returns the kernel's.

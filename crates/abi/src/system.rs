@@ -53,11 +53,21 @@ pub const LOG_WARNING: u32 = 2;
 /// Log level: something failed.
 pub const LOG_ERROR: u32 = 3;
 
+/// `log_filter`: no record is kept.
+pub const LOG_OFF: u32 = 4;
+/// `log_filter`: the source has no choice of its own any more.
+pub const LOG_INHERIT: u32 = 5;
+
+/// `log_export`: lines of text.
+pub const LOG_TEXT: u32 = 0;
+/// `log_export`: lines of JSON.
+pub const LOG_JSON: u32 = 1;
+
 /// Where the log stands.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct LogStats {
-    /// Records that the ring holds at most.
+    /// Bytes of records that the ring holds at most.
     pub capacity: u64,
     /// Records in it.
     pub available: u64,

@@ -357,6 +357,12 @@ impl<O> HandleTable<O> {
         self.slots.iter().map(|(handle, grant)| (handle, &grant.object, grant.rights))
     }
 
+    /// The open handles in the first `slots` slots: for a look that is bounded.
+    pub fn within(&self, slots: usize) -> impl Iterator<Item = (Handle, &O, Rights)> {
+        let open = (0..self.slots.len().min(slots)).filter_map(|slot| self.slots.at(slot));
+        open.map(|(handle, grant)| (handle, &grant.object, grant.rights))
+    }
+
     /// Closes handles, highest slot first, giving their objects to `close`; looks at `slots` slots at most. For the end of a
     /// process: nothing must be opened between the calls.
     pub fn teardown(&mut self, slots: usize, mut close: impl FnMut(O)) -> Progress {

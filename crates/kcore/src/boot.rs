@@ -18,7 +18,7 @@ use swos_swosbase::{
 use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
 
 use crate::{
-    Kernel, Level, Machine,
+    Kernel, Level, Machine, Threshold,
     calls::Birth,
     files::{Names, Sha},
     load::Strings,
@@ -43,6 +43,8 @@ pub struct Config {
     pub init_args: Vec<u8>,
     /// From which level on log records appear on the console.
     pub console_level: Level,
+    /// Sources of records that are kept from another level on than all.
+    pub log_sources: Vec<(String, Threshold)>,
 }
 
 /// How far booting is.

@@ -44,6 +44,8 @@ pub(crate) struct Files {
     /// Number of the selected disk, and whole blocks on it.
     disk: AtomicU32,
     blocks: AtomicU64,
+    /// Number of the mount of `/sys`.
+    pub(crate) sys: AtomicU32,
     /// Something that was removed may still hold memory.
     pub(crate) garbage: AtomicBool,
 }
@@ -53,7 +55,7 @@ pub(crate) struct Names {
     pub(crate) vfs: Vfs,
     pub(crate) namespace: Namespace,
     pub(crate) root: VnodeId,
-    /// What can hold something that was removed.
+    /// What can hold something that was removed: `/tmp`, `/run`, `/dev`.
     pub(crate) writable: [Option<MountId>; 3],
 }
 
@@ -112,6 +114,7 @@ impl Files {
             verifier: Lock::new(ranks::VERIFIER, None),
             disk: AtomicU32::new(0),
             blocks: AtomicU64::new(blocks),
+            sys: AtomicU32::new(0),
             garbage: AtomicBool::new(false),
         }
     }
@@ -458,12 +461,18 @@ impl<M: Machine> Kernel<M> {
 
     /// Pages in the cache.
     pub(crate) fn cached_pages(&self) -> u64 {
-        self.files.pages.lock().cache.counts().pages
+        self.page_counts().pages
+    }
+
+    /// What the cache holds and did.
+    pub(crate) fn page_counts(&self) -> swos_pagecache::Counts {
+        self.files.pages.lock().cache.counts()
     }
 
     /// The last handle to a file is gone.
     pub(crate) fn close_file(&self, file: &File) {
         self.objects_open.fetch_sub(1, Ordering::Relaxed);
+        self.drop_text(file);
         let vnode = file.open.lock().open.vnode;
         self.release_node(vnode);
     }

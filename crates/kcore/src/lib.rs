@@ -45,6 +45,7 @@ mod ranks;
 mod ready;
 mod signals;
 mod space;
+mod sys;
 mod thread;
 mod usage;
 mod user;
@@ -67,7 +68,7 @@ use zerocopy::IntoBytes as _;
 pub use boot::Config;
 pub use dispatch::{Dispatch, Event, Trap};
 pub use fault::{ExceptionKind, UserException};
-pub use log::Level;
+pub use log::{Level, Threshold};
 pub use machine::{
     ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault,
 };
@@ -118,6 +119,8 @@ pub struct Kernel<M: Machine> {
     dead_memory: Lock<memory::Dead>,
     dying_memory: AtomicU32,
     fifos: Lock<pipe::Fifos<M>>,
+    /// Bytes of texts that open files of `/sys` hold.
+    texts_held: AtomicUsize,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -177,8 +180,13 @@ impl<M: Machine> Kernel<M> {
         machine.zero_frame(zero_page);
         let seed = [random.next_or_time(&machine), random.next_or_time(&machine)];
         let asid_width = machine.asid_width();
+        let mut filter = swos_log_record::Filter::new();
+        for (source, threshold) in &config.log_sources {
+            // The command line holds fewer than a filter takes.
+            let _ = filter.set(source, Some(*threshold));
+        }
+        let log = log::Log::new(LOG_BYTES, filter)?;
         let net = net::Net::new(&machine, &mut random);
-        let log = log::Log::new(LOG_BYTES)?;
         Some(Self {
             own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, left_at: None }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
@@ -202,6 +210,7 @@ impl<M: Machine> Kernel<M> {
             console_watchers: Lock::new(ranks::WATCHERS, ready::Watchers::new()),
             last_set: AtomicU64::new(0),
             last_pipe: AtomicU64::new(0),
+            texts_held: AtomicUsize::new(0),
             last_session: AtomicU32::new(process::FIRST_SESSION),
             last_endpoint: AtomicU64::new(0),
             last_counter: AtomicU64::new(0),
@@ -232,21 +241,6 @@ impl<M: Machine> Kernel<M> {
     )]
     fn shared(&self, cpu: usize) -> &dispatch::Shared<M> {
         &self.cpus[cpu]
-    }
-
-    /// Adds a record to the log, and shows it on the console if it matters enough.
-    pub fn log(&self, level: Level, source: &str, text: fmt::Arguments<'_>) {
-        self.log_from(level, self.config.console_level, source, text);
-    }
-
-    /// The same with a level of its own from which the console shows it.
-    pub(crate) fn log_from(&self, level: Level, shown: Level, source: &str, text: fmt::Arguments<'_>) {
-        let text = alloc::fmt::format(text);
-        let now = self.machine.now();
-        self.log.lock().write(now, level, source, &text);
-        if level >= shown {
-            self.machine.console_write(log::console_line(now, level, source, &text).as_bytes());
-        }
     }
 
     /// Console input, taken from the device when it interrupts.

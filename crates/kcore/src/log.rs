@@ -1,247 +1,153 @@
-//! The kernel's log: a ring of text records, read in order by a cursor that survives overwriting.
+//! The kernel's log: what is kept, and what the console shows of it.
 
-use alloc::{collections::VecDeque, string::String};
+use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
-use arrayvec::ArrayVec;
-use swos_abi::{LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, LogStats};
-use swos_units::Instant;
+use arrayvec::ArrayString;
+use swos_abi::LogStats;
+use swos_log_record::{Buffer, Filter, LINE_MAX, Record, Ring, TEXT_MAX};
+pub use swos_log_record::{Level, Threshold};
 
-/// How much a record matters.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Level {
-    /// For developers.
-    Debug,
-    /// Normal events.
-    Info,
-    /// Works, but somebody should look.
-    Warning,
-    /// Something failed.
-    Error,
-}
+use crate::{Kernel, Machine, thread::Thread};
 
-impl Level {
-    /// The level that a program named by number.
-    pub(crate) const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            LOG_DEBUG => Some(Self::Debug),
-            LOG_INFO => Some(Self::Info),
-            LOG_WARNING => Some(Self::Warning),
-            LOG_ERROR => Some(Self::Error),
-            _ => None,
-        }
-    }
+/// Longest line that the console shows of a record. No record needs more as text: each byte of a value at most doubles.
+const CONSOLE_LINE: usize = 2048;
 
-    /// The number by which programs name it, in one byte.
-    #[expect(clippy::cast_possible_truncation, reason = "all are below ten")]
-    const fn number(self) -> u8 {
-        match self {
-            Self::Debug => LOG_DEBUG as u8,
-            Self::Info => LOG_INFO as u8,
-            Self::Warning => LOG_WARNING as u8,
-            Self::Error => LOG_ERROR as u8,
-        }
-    }
+/// Bytes of lines after which a turn ends: more are for the next call.
+const TURN: usize = 3072;
 
-    const fn letter(self) -> char {
-        match self {
-            Self::Debug => 'D',
-            Self::Info => 'I',
-            Self::Warning => 'W',
-            Self::Error => 'E',
-        }
-    }
-}
-
-/// One thing that happened.
-#[derive(Clone, Copy, Debug)]
-struct Record<'a> {
-    at: Instant,
-    level: Level,
-    source: &'a str,
-    text: &'a str,
-}
-
-/// What stands before the texts of a record in the ring.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    at: u64,
-    level: Level,
-    source_len: u8,
-    text_len: u16,
-}
-
-impl Head {
-    const BYTES: usize = 12;
-
-    fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        let fields = self.at.to_le_bytes().into_iter();
-        let fields = fields.chain([self.level.number(), self.source_len]).chain(self.text_len.to_le_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        bytes
-    }
-
-    const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, level, source_len, low, high] = bytes;
-        Self {
-            at: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            level: match Level::from_number(level as u32) {
-                Some(level) => level,
-                None => Level::Error,
-            },
-            source_len,
-            text_len: u16::from_le_bytes([low, high]),
-        }
-    }
-
-    const fn total(self) -> usize {
-        Self::BYTES + self.source_len as usize + self.text_len as usize
-    }
-}
-
-/// The ring. All its memory is taken at once, so that a chatty program can't take more, and none comes or goes later.
+/// The ring and the filter before it.
 #[derive(Debug)]
 pub(crate) struct Log {
-    ring: VecDeque<u8>,
-    capacity: usize,
-    written: u64,
-    available: u64,
-    /// Bytes that made room so far.
-    dropped: u64,
-    /// Where the last reader stopped: the record, and its place counted from the first byte ever written.
-    mark: (u64, u64),
+    pub(crate) ring: Ring,
+    pub(crate) filter: Filter,
 }
-
-/// Longest text of one record; longer ones are cut at a character.
-pub(crate) const TEXT_MAX: usize = 512;
-/// Longest source.
-const SOURCE_MAX: usize = 32;
 
 impl Log {
-    /// A log of so many bytes; `None` = no memory.
-    pub(crate) fn new(capacity: usize) -> Option<Self> {
-        let mut ring = VecDeque::new();
-        ring.try_reserve_exact(capacity).ok()?;
-        Some(Self { ring, capacity, written: 0, available: 0, dropped: 0, mark: (0, 0) })
+    /// An empty log; `None` without memory for it.
+    pub(crate) fn new(bytes: usize, filter: Filter) -> Option<Self> {
+        Some(Self { ring: Ring::new(bytes).ok()?, filter })
     }
 
-    /// Adds a record; the oldest make room.
-    pub(crate) fn write(&mut self, at: Instant, level: Level, source: &str, text: &str) {
-        let (source, text) = (cut(source, SOURCE_MAX), cut(text, TEXT_MAX));
-        let clean = !text.contains(char::is_control);
-        let text_len =
-            if clean { text.len() } else { text.chars().map(|c| printable(c).len_utf8()).sum::<usize>() };
-        let head = Head {
-            at: at.as_nanos(),
-            level,
-            source_len: u8::try_from(source.len()).unwrap_or(0),
-            text_len: u16::try_from(text_len).unwrap_or(0),
-        };
-        while self.ring.len() + head.total() > self.capacity {
-            let Some(oldest) = self.head(0) else { return };
-            self.ring.drain(..oldest.total());
-            self.dropped += oldest.total() as u64;
-            self.available -= 1;
-        }
-        self.ring.extend(&head.to_bytes());
-        self.ring.extend(source.as_bytes());
-        if clean {
-            self.ring.extend(text.as_bytes());
-        } else {
-            for c in text.chars().map(printable) {
-                self.ring.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-        self.written += 1;
-        self.available += 1;
-    }
-
-    /// Writes whole records from number `cursor` on as lines, as many as `room` bytes hold; returns the next cursor.
-    pub(crate) fn read(&mut self, cursor: u64, room: usize, out: &mut String) -> u64 {
-        let first = self.written - self.available;
-        let mut next = cursor.max(first).min(self.written);
-        let (mut number, mut at) = (first, 0);
-        if self.mark.0 >= first && self.mark.0 <= next {
-            (number, at) = (self.mark.0, usize::try_from(self.mark.1 - self.dropped).unwrap_or(0));
-        }
-        while number < next
-            && let Some(head) = self.head(at)
-        {
-            at += head.total();
-            number += 1;
-        }
-        while let Some(head) = self.head(at) {
-            let before = out.len();
-            let mut source = ArrayVec::<u8, SOURCE_MAX>::new();
-            let mut text = ArrayVec::<u8, TEXT_MAX>::new();
-            let middle = at + Head::BYTES + usize::from(head.source_len);
-            source.extend(self.ring.range(at + Head::BYTES..middle).copied());
-            text.extend(self.ring.range(middle..at + head.total()).copied());
-            let record = Record {
-                at: Instant::from_nanos(head.at),
-                level: head.level,
-                source: core::str::from_utf8(&source).unwrap_or("?"),
-                text: core::str::from_utf8(&text).unwrap_or("?"),
-            };
-            if writeln!(out, "{record}").is_err() || out.len() > room {
-                out.truncate(before);
-                break;
-            }
-            at += head.total();
-            next += 1;
-        }
-        self.mark = (next, self.dropped + at as u64);
-        next
-    }
-
-    pub(crate) const fn stats(&self) -> LogStats {
+    pub(crate) fn stats(&self) -> LogStats {
+        let stats = self.ring.stats();
         LogStats {
-            capacity: self.capacity as u64,
-            available: self.available,
-            written: self.written,
-            overwritten: self.written - self.available,
+            capacity: stats.capacity,
+            available: stats.available,
+            written: stats.written,
+            overwritten: stats.overwritten,
+        }
+    }
+}
+
+/// Makes a line of a record.
+pub(crate) type Render = fn(&Record<'_>, &mut Buffer<'_>) -> bool;
+
+/// A text of at most so many bytes; what is beyond is cut at a character.
+struct Words(ArrayString<TEXT_MAX>);
+
+impl fmt::Write for Words {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.0.remaining_capacity();
+        let cut = text.get(..text.floor_char_boundary(text.len().min(room))).unwrap_or_default();
+        self.0.push_str(cut);
+        // What is cut here stays cut: nothing shorter may follow.
+        if cut.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Adds a record of the kernel's own to the log, and shows it on the console if it matters enough. Nothing is formatted that
+    /// the filter keeps out.
+    #[cold]
+    pub fn log(&self, level: Level, source: &str, text: fmt::Arguments<'_>) {
+        if !self.log_admits(source, level) {
+            return;
+        }
+        let mut words = Words(ArrayString::new());
+        let _cut = words.write_fmt(text);
+        let record = Record { at: self.machine.now(), level, source, text: &words.0, ..Record::default() };
+        self.keep_record(&record, self.config.console_level);
+    }
+
+    /// Whether the filter keeps such a record.
+    #[cold]
+    pub(crate) fn log_admits(&self, source: &str, level: Level) -> bool {
+        self.log.lock().filter.admits(source, level)
+    }
+
+    /// Adds a record that a program made, if the filter keeps it. Who made it the kernel knows.
+    #[cold]
+    pub(crate) fn keep_record_of(&self, thread: &Thread<M>, record: &Record<'_>) {
+        let process = &thread.process;
+        // What programs do every day is not to interrupt who types at the console.
+        let shown = match self.config.console_level {
+            Level::Info => Level::Warning,
+            other => other,
+        };
+        let record = Record {
+            at: self.machine.now(),
+            source: process.name(),
+            pid: process.pid,
+            principal: process.identity().principal,
+            ..*record
+        };
+        self.keep_record(&record, shown);
+    }
+
+    #[cold]
+    fn keep_record(&self, record: &Record<'_>, shown: Level) {
+        self.log.lock().ring.push(record);
+        if record.level >= shown {
+            let mut line = [0; CONSOLE_LINE];
+            let mut out = Buffer::new(&mut line);
+            swos_log_record::text(record, &mut out);
+            self.machine.console_write(out.as_bytes());
         }
     }
 
-    /// The head of the record at this place of the ring.
-    fn head(&self, at: usize) -> Option<Head> {
-        if at + Head::BYTES > self.ring.len() {
-            return None;
+    /// Whole records from number `cursor` on as lines, as many as `room` bytes hold and one turn allows, and the number of the
+    /// next.
+    #[cold]
+    pub(crate) fn log_lines(
+        &self,
+        cursor: u64,
+        room: usize,
+        render: Render,
+    ) -> Result<(Vec<u8>, u64), LogLines> {
+        let mut lines = Vec::new();
+        let room = room.min(LINE_MAX);
+        lines.try_reserve_exact(room).map_err(|_| LogLines::NoMemory)?;
+        lines.resize(room, 0);
+        let mut out = Buffer::new(&mut lines);
+        let mut log = self.log.lock();
+        let next = log.ring.read(cursor, |_, record| out.len() < TURN && render(record, &mut out));
+        let len = out.len();
+        if len == 0 && next < log.ring.stats().written {
+            return Err(LogLines::TooLittleRoom);
         }
-        let mut bytes = [0; Head::BYTES];
-        bytes.iter_mut().zip(self.ring.range(at..)).for_each(|(to, from)| *to = *from);
-        Some(Head::from_bytes(bytes))
+        drop(log);
+        lines.truncate(len);
+        Ok((lines, next))
+    }
+
+    /// Gives the newest `count` records to `show` as lines, oldest first: for a panic, which waits for no lock.
+    #[cold]
+    pub fn log_tail(&self, count: u64, mut show: impl FnMut(&[u8])) {
+        let Some(mut log) = self.log.try_lock() else { return };
+        let first = log.ring.stats().written.saturating_sub(count);
+        log.ring.read(first, |_, record| {
+            let mut line = [0; CONSOLE_LINE];
+            let mut out = Buffer::new(&mut line);
+            swos_log_record::text(record, &mut out);
+            show(out.as_bytes());
+            true
+        });
     }
 }
 
-/// The beginning of a text, as many whole characters as fit.
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(text.len().min(max))).unwrap_or("")
+/// Why there are no lines.
+pub(crate) enum LogLines {
+    NoMemory,
+    TooLittleRoom,
 }
-
-/// Control characters in a text from a program must not steer the operator's terminal.
-fn printable(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
-}
-
-impl fmt::Display for Record<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.at.as_nanos() / 1_000;
-        let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-        write!(f, "[{seconds:5}.{micros:06}] [{}] {}: {}", self.level.letter(), self.source, self.text)
-    }
-}
-
-/// The line for the console of a record that was just made.
-pub(crate) fn console_line(at: Instant, level: Level, source: &str, text: &str) -> String {
-    let text: String = cut(text, TEXT_MAX).chars().map(printable).collect();
-    let mut line = String::new();
-    let record = Record { at, level, source: cut(source, SOURCE_MAX), text: &text };
-    // Writing to a string does not fail.
-    let _ = writeln!(line, "{record}");
-    line
-}
-
-#[cfg(test)]
-mod tests;

@@ -136,6 +136,16 @@ impl<M: Machine> Transmit for Device<'_, M> {
 }
 
 impl<M: Machine> Net<M> {
+    /// The sockets that handles name.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &Arc<Socket<M>>> {
+        self.sockets.iter().flatten()
+    }
+
+    /// How many.
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The stack of this machine's interface. Without entropy there is none: its numbers could be guessed.
     pub(crate) fn new(machine: &M, random: &mut Random) -> Self {
         let mut secret = [0; 32];

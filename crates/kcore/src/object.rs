@@ -17,6 +17,7 @@ use crate::{
     net::Socket,
     pipe::{PairEnd, PipeEnd},
     ready::ReadySet,
+    sys::Made,
     wait::WaitKey,
 };
 
@@ -92,6 +93,8 @@ pub(crate) struct File {
 pub(crate) struct OpenState {
     pub(crate) open: OpenFile,
     pub(crate) read_ahead: ReadAhead,
+    /// Its bytes are made on demand.
+    pub(crate) made: Option<Made>,
 }
 
 /// An open device that never waits.

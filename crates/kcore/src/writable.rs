@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use swos_abi::Errno;
 use swos_devfs::DevFs;
 use swos_path::Path;
+use swos_sysfs::SysFs;
 use swos_tmpfs::{Limits, TmpFs};
 use swos_units::Frame;
 use swos_vfs::{Error, FileSystem, FrameStore, Garbage, LastLink, MountId, Principal, Scope};
@@ -161,20 +162,20 @@ impl<M: Machine> Kernel<M> {
         };
         let seed = || [self.placement(), self.placement()];
         let tmp = |pages, mode| TmpFs::new(limits(pages), seed(), Principal(1), mode, self.wall_ns());
-        let mounts: [(&str, Made); 3] = [
+        let mounts: [(&str, Made); 4] = [
             ("/tmp", tmp(pages / 2, 0o1777).map(|made| Box::new(made) as Box<dyn FileSystem>)),
             ("/run", tmp(pages / 16, 0o755).map(|made| Box::new(made) as Box<dyn FileSystem>)),
             ("/dev", Ok(Box::new(DevFs))),
+            ("/sys", Ok(Box::new(SysFs))),
         ];
         let mut names = self.files.names.lock();
         let Some(names) = names.as_mut() else { return };
         for (slot, (path, file_system)) in mounts.into_iter().enumerate() {
             match file_system.and_then(|made| mount(names, path, made)) {
-                Ok(id) => {
-                    if let Some(writable) = names.writable.get_mut(slot) {
-                        *writable = Some(id);
-                    }
-                }
+                Ok(id) => match names.writable.get_mut(slot) {
+                    Some(writable) => *writable = Some(id),
+                    None => self.files.sys.store(id.get(), Ordering::Relaxed),
+                },
                 Err(error) => {
                     self.log(Level::Warning, "boot", format_args!("nothing is mounted at {path}: {error}"));
                 }

@@ -1,6 +1,7 @@
 //! The boot arguments that the kernel itself understands.
 //!
-//! Words, separated by white space: `swos.exit=semihosting`, `swos.panic=halt|reset`, `swos.log=debug|info|warning|error`,
+//! Words, separated by white space: `swos.exit=semihosting`, `swos.panic=halt|reset`, `swos.log=debug|info|warning|error`
+//! with `,SOURCE:LEVEL` (or `off`) for each source that is kept from another level on,
 //! `swos.ip=A.B.C.D/N`, `swos.gateway=A.B.C.D`. What follows a word `--` is for the first program. Any other word is
 //! somebody else's.
 
@@ -31,6 +32,18 @@ pub enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "debug" => Some(Self::Debug),
+            "info" => Some(Self::Info),
+            "warning" => Some(Self::Warning),
+            "error" => Some(Self::Error),
+            _ => None,
+        }
+    }
+}
+
 /// The boot arguments.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Options<'a> {
@@ -40,6 +53,8 @@ pub struct Options<'a> {
     pub panic: PanicEnd,
     /// What the console shows.
     pub log: LogLevel,
+    /// Sources of log records that are kept from another level on; `None` = not at all. At most eight.
+    pub log_sources: ArrayVec<(&'a str, Option<LogLevel>), 8>,
     /// Our IPv4 address and the length of its prefix.
     pub address: Option<(Ipv4Addr, u8)>,
     /// Router to everywhere else.
@@ -72,22 +87,32 @@ impl<'a> Options<'a> {
         options
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Option<()> {
+    fn set(&mut self, key: &'a str, value: &'a str) -> Option<()> {
         match (key, value) {
             ("swos.exit", "semihosting") => self.exit_by_semihosting = true,
             ("swos.panic", "halt") => self.panic = PanicEnd::Halt,
             ("swos.panic", "reset") => self.panic = PanicEnd::Reset,
-            ("swos.log", "debug") => self.log = LogLevel::Debug,
-            ("swos.log", "info") => self.log = LogLevel::Info,
-            ("swos.log", "warning") => self.log = LogLevel::Warning,
-            ("swos.log", "error") => self.log = LogLevel::Error,
+            ("swos.log", value) => {
+                for part in value.split(',') {
+                    match part.split_once(':') {
+                        Some((source, "off")) if !source.is_empty() => {
+                            self.log_sources.try_push((source, None)).ok()?;
+                        }
+                        Some((source, level)) if !source.is_empty() => {
+                            self.log_sources.try_push((source, Some(LogLevel::named(level)?))).ok()?;
+                        }
+                        Some(_) => return None,
+                        None => self.log = LogLevel::named(part)?,
+                    }
+                }
+            }
             ("swos.ip", value) => {
                 let (address, prefix) = value.split_once('/')?;
                 let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
                 self.address = Some((address.parse().ok()?, prefix));
             }
             ("swos.gateway", value) => self.gateway = Some(value.parse().ok()?),
-            ("swos.exit" | "swos.panic" | "swos.log", _) => return None,
+            ("swos.exit" | "swos.panic", _) => return None,
             _ => {}
         }
         Some(())

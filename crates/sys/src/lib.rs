@@ -71,8 +71,8 @@ pub use start::ThreadEntry;
 pub use swos_abi as abi;
 pub use swos_abi::{Errno, Handle};
 pub use system::{
-    abi_version, capabilities_drop, log_read, log_write, net_configure, power, process_info, random,
-    security_info, system_info,
+    abi_version, capabilities_drop, log_export, log_filter, log_read, log_record, log_write, net_configure,
+    power, process_info, random, security_info, system_info,
 };
 pub use time::{clock_get, counter, counter_frequency, sleep};
 

@@ -170,6 +170,9 @@ stubs! {
     NR_CONFINE confine(directory: Handle, path: u64, path_len: u64);
     NR_HANDLE_LEND handle_lend(handle: Handle, rights: u32);
     NR_HANDLE_REVOKE handle_revoke(handle: Handle);
+    NR_LOG_EXPORT log_export(cursor: u64, buffer: u64, length: u64, format: u32);
+    NR_LOG_RECORD log_record(level: u32, text: u64, length: u64, fields: u64, fields_length: u64);
+    NR_LOG_FILTER log_filter(level: u32, source: u64, length: u64);
     NR_HANDLE_FLAGS handle_flags(handle: Handle);
     NR_HANDLE_SET_FLAGS handle_set_flags(handle: Handle, mask: u32, flags: u32);
     NR_SET_SIZE set_size(handle: Handle, size: u64);

@@ -38,6 +38,38 @@ pub fn log_read(cursor: &mut u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { raw::log_read(address(cursor), into, length) }.map(size)
 }
 
+/// As [`log_read`], in a format of `LOG_TEXT` and `LOG_JSON`.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_LOG_EXPORT`].
+pub fn log_export(cursor: &mut u64, buffer: &mut [u8], format: u32) -> Result<usize, Errno> {
+    let (into, length) = (address(buffer), register(buffer.len()));
+    // SAFETY: the kernel writes the cursor and `buffer`, borrowed mutably here, within their bounds.
+    unsafe { raw::log_export(address(cursor), into, length, format) }.map(size)
+}
+
+/// Adds a record with fields, as the crate `swos-log-record` makes them.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_LOG_RECORD`].
+pub fn log_record(level: u32, text: &[u8], fields: &[u8]) -> Result<usize, Errno> {
+    let (text, length) = (address(text), register(text.len()));
+    // SAFETY: the kernel reads `text` and `fields` within their bounds.
+    unsafe { raw::log_record(level, text, length, address(fields), register(fields.len())) }.map(size)
+}
+
+/// Chooses from which level on records of `source` are kept; empty = of all that have no choice of their own.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_LOG_FILTER`].
+pub fn log_filter(level: u32, source: &str) -> Result<(), Errno> {
+    // SAFETY: the kernel reads `source` within its bounds.
+    unsafe { raw::log_filter(level, address(source), register(source.len())) }.map(drop)
+}
+
 /// Fills `buffer` with random bytes, from its start on; returns how many.
 ///
 /// # Errors

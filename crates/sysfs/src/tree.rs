@@ -51,7 +51,10 @@ impl FileSystem for SysFs {
             owner: Principal(1),
             size: 0,
             links: 1,
+            allocated: 0,
             modified_ns: 0,
+            changed_ns: 0,
+            accessed_ns: 0,
             content_hash: None,
         })
     }
@@ -60,7 +63,7 @@ impl FileSystem for SysFs {
     fn access(&self, _who: Principal, node: NodeId, access: Access) -> Result<(), Error> {
         entry(node)?;
         match access {
-            Access::Read => Ok(()),
+            Access::Read | Access::Search => Ok(()),
             Access::Write => Err(Error::ReadOnly),
             Access::Execute => Err(Error::AccessDenied),
         }

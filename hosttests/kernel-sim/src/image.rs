@@ -20,7 +20,7 @@ const ENTRY: usize = 0x200;
 /// A signed image with these programs under `/bin`, and files.
 pub(crate) fn build(programs: &[&str], files: &[ImageFile]) -> Vec<u8> {
     let mut tree = Tree::new(Attributes::DIRECTORY);
-    for directory in [&b"bin"[..], b"dev", b"run", b"tmp"] {
+    for directory in [&b"bin"[..], b"dev", b"run", b"sys", b"tmp"] {
         tree.add(directory, Attributes::DIRECTORY, Node::Directory).unwrap();
     }
     for (number, name) in programs.iter().enumerate() {

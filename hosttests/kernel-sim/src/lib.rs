@@ -100,6 +100,7 @@ impl Simulation {
             }),
             init_args: Vec::new(),
             console_level: Level::Warning,
+            log_sources: Vec::new(),
         };
         let kernel = Kernel::new(machine.clone(), &set, config).expect("memory for the kernel");
         let cpus = (0..plan.cpus).map(|cpu| (set.claim(cpu).unwrap(), Cpu::Kernel)).collect();
@@ -128,6 +129,12 @@ impl Simulation {
     #[must_use]
     pub const fn machine(&self) -> &SimMachine {
         &self.machine
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub const fn kernel(&self) -> &Kernel<SimMachine> {
+        &self.kernel
     }
 
     /// Steps taken.

@@ -103,6 +103,16 @@ const ATTEMPTS: &[(u64, Capabilities, Attempt)] = &[
         user.call(NR_POWER, &[if present { u64::from(POWER_OFF) } else { 77 }])
     }),
     (NR_LOGIN, Capabilities::LOGIN, |user, present| user.call(NR_LOGIN, &[u64::from(present) * 7, u64::MAX])),
+    (NR_LOG_EXPORT, Capabilities::LOG_EXPORT, |user, present| {
+        let at = user.stack() - 4096;
+        user.store(at, &if present { 0_u64 } else { 1 << 40 }.to_le_bytes());
+        user.call(NR_LOG_EXPORT, &[at, at + 8, 1024, u64::from(LOG_JSON)])
+    }),
+    (NR_LOG_FILTER, Capabilities::CONSOLE, |user, present| {
+        let at = user.stack() - 4096;
+        user.store(at, if present { b"boot" } else { b"none" });
+        user.call(NR_LOG_FILTER, &[u64::from(LOG_INHERIT), at, 4])
+    }),
     (NR_CONFINE, Capabilities::FS_READ, |user, present| {
         at_path(user, NR_CONFINE, Handle::CWD, if present { "/etc" } else { "/nothing" })
     }),

@@ -88,11 +88,13 @@ const AREAS: &[(&str, &[&str])] = &[
             "a-page-that-was-cut-off-ends-who-touches-it",
         ],
     ),
+    ("log", &["a-record-with-fields-is-a-line-of-JSON", "what-the-filter-keeps-out-is-not-there"]),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),
     ("renames", &["a-name-moves-onto-a-file", "a-directory-does-not-move-into-itself"]),
     ("limits", &["limits-are-only-lowered", "a-fork-bomb-stops-at-its-limit"]),
     ("threads", &["a-thread-returns-its-value", "threads-of-one-process-run-on-all-CPUs"]),
+    ("sys", &["a-process-finds-itself", "others-are-absent-without-the-capability"]),
 ];
 
 /// What an audit of the translation tables says when nothing is writable and executable.

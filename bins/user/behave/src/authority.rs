@@ -4,10 +4,11 @@ use alloc::{format, string::String};
 
 use swos_ulib::{
     abi::{
-        CALLS, Capabilities, Errno, Handle, NR_CHDIR, NR_CONFINE, NR_EXEC, NR_FILE_SYSTEM_INFO, NR_FORK,
-        NR_LINK, NR_LOG_READ, NR_LOGIN, NR_MKDIR, NR_MKFIFO, NR_NET_CONFIGURE, NR_OPEN, NR_POWER,
-        NR_PROCESS_INFO, NR_READLINK, NR_RENAME, NR_SET_MODE, NR_SET_OWNER, NR_SET_TIMES, NR_SOCKET,
-        NR_SPAWN, NR_STAT, NR_SYMLINK, NR_THREAD_INFO, NR_UNLINK, OpenFlags, POWER_OFF, PollItem, Rights,
+        CALLS, Capabilities, Errno, Handle, LOG_INHERIT, LOG_JSON, NR_CHDIR, NR_CONFINE, NR_EXEC,
+        NR_FILE_SYSTEM_INFO, NR_FORK, NR_LINK, NR_LOG_EXPORT, NR_LOG_FILTER, NR_LOG_READ, NR_LOGIN, NR_MKDIR,
+        NR_MKFIFO, NR_NET_CONFIGURE, NR_OPEN, NR_POWER, NR_PROCESS_INFO, NR_READLINK, NR_RENAME, NR_SET_MODE,
+        NR_SET_OWNER, NR_SET_TIMES, NR_SOCKET, NR_SPAWN, NR_STAT, NR_SYMLINK, NR_THREAD_INFO, NR_UNLINK,
+        OpenFlags, POWER_OFF, PollItem, Rights,
     },
     fs::{self, File},
     handle::{Blocking, OwnedHandle},
@@ -97,6 +98,8 @@ const ATTEMPTS: &[Attempt] = &[
     (NR_CONFINE, Capabilities::FS_READ, || sys::confine(Handle::CWD, b"/etc")),
     (NR_SOCKET, Capabilities::NET, || sys::socket(2, 1).map(drop)),
     (NR_LOG_READ, Capabilities::LOG_EXPORT, || sys::log_read(&mut 0, &mut [0; 64]).map(drop)),
+    (NR_LOG_EXPORT, Capabilities::LOG_EXPORT, || sys::log_export(&mut 0, &mut [0; 64], LOG_JSON).map(drop)),
+    (NR_LOG_FILTER, Capabilities::CONSOLE, || sys::log_filter(LOG_INHERIT, "boot")),
     (NR_PROCESS_INFO, Capabilities::PROCESS_INSPECT, || sys::process_info(1).map(drop)),
     (NR_THREAD_INFO, Capabilities::PROCESS_INSPECT, || sys::thread_info(1, 0).map(drop)),
     (NR_EXEC, Capabilities::FS_READ, || Err(Command::new("/bin/hello").exec())),

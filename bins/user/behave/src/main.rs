@@ -18,6 +18,7 @@ mod files;
 mod futex;
 mod handles;
 mod limits;
+mod log;
 mod memory;
 mod names;
 mod objects;
@@ -28,6 +29,7 @@ mod region;
 mod renames;
 mod rings;
 mod socketpairs;
+mod sys;
 mod threads;
 
 use alloc::string::String;
@@ -64,11 +66,13 @@ const AREAS: &[&Area] = &[
     &futex::AREA,
     &handles::AREA,
     &limits::AREA,
+    &log::AREA,
     &memory::AREA,
     &objects::AREA,
     &pipes::AREA,
     &processes::AREA,
     &renames::AREA,
+    &sys::AREA,
     &threads::AREA,
     &events::AREA,
     &names::AREA,

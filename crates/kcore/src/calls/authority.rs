@@ -15,6 +15,7 @@ use crate::{
 };
 
 impl<M: Machine> Kernel<M> {
+    #[cold]
     pub(super) fn handle_lend(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
         let mut handles = thread.process.handles.lock();
         let loan = handles.lend(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
@@ -28,6 +29,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[cold]
     pub(super) fn handle_revoke(&self, thread: &Thread<M>, handle: Handle) -> CallResult {
         let (object, ended) = {
             let mut handles = thread.process.handles.lock();
@@ -44,6 +46,7 @@ impl<M: Machine> Kernel<M> {
         Ok(0)
     }
 
+    #[cold]
     pub(super) fn login(&self, thread: &Thread<M>, principal: u32, capabilities: u64) -> CallResult {
         let process = &thread.process;
         if !process.has(Capabilities::LOGIN) {
@@ -78,6 +81,7 @@ impl<M: Machine> Kernel<M> {
         Ok(0)
     }
 
+    #[cold]
     pub(super) fn confine(
         &self,
         thread: &Thread<M>,
@@ -98,6 +102,7 @@ impl<M: Machine> Kernel<M> {
     ///
     /// A handle may lead outside: that is authority of its own, which must not become a place that children inherit unseen.
     /// Neither may a borrowed one, because nothing would end that with the loan.
+    #[cold]
     fn directory_within(
         &self,
         thread: &Thread<M>,
@@ -118,6 +123,7 @@ impl<M: Machine> Kernel<M> {
         Ok((found.vnode, from))
     }
 
+    #[cold]
     fn check_within(&self, directory: VnodeId, root: VnodeId) -> Result<(), Errno> {
         let names = self.files.names.lock();
         let names = names.as_ref().ok_or(Errno::NOENT)?;
@@ -125,6 +131,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The view from `root`, which lies within it.
+    #[cold]
     fn narrowed(&self, view: View, root: VnodeId) -> Result<View, Errno> {
         let directory = match self.check_within(view.directory, root) {
             Ok(()) => view.directory,

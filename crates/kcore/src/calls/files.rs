@@ -7,8 +7,9 @@ use swos_abi::{
     Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat,
 };
 use swos_handles::Lease;
+use swos_sysfs::Entry;
 use swos_units::PAGE_SIZE;
-use swos_vfs::{Access, Kind, LastLink, Resolved, VnodeId, Whence};
+use swos_vfs::{Access, Child, Cursor, Kind, LastLink, Resolved, VnodeId, Whence};
 use zerocopy::IntoBytes as _;
 
 use super::handle_errno;
@@ -37,10 +38,14 @@ impl<M: Machine> Kernel<M> {
         last: LastLink,
     ) -> Result<Resolved, Stop> {
         let path = super::names::path(path)?;
-        let names = self.files.names.lock();
-        let names = names.as_ref().ok_or(Errno::NOENT)?;
-        let scope = Self::scope(names, thread, start);
-        Ok(names.vfs.resolve(&scope, path, last).map_err(Errno::from)?)
+        let found = {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            let scope = Self::scope(names, thread, start);
+            names.vfs.resolve(&scope, path, last).map_err(Errno::from)?
+        };
+        self.check_visible(thread, found.vnode)?;
+        Ok(found)
     }
 
     /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
@@ -130,10 +135,16 @@ impl<M: Machine> Kernel<M> {
         length: u64,
         offset: u64,
     ) -> CallResult {
-        let vnode = file.open.lock().open.vnode;
+        let (vnode, made) = {
+            let state = file.open.lock();
+            (state.open.vnode, state.made.is_some())
+        };
         let attributes = self.attributes(vnode)?;
         if attributes.kind == Kind::Directory {
             return Err(Errno::ISDIR.into());
+        }
+        if made {
+            return self.read_made(file, buffer, length, offset);
         }
         let length = length.min(TRANSFER_MAX).min(attributes.size.saturating_sub(offset));
         let mut done = thread.progress.done();
@@ -387,27 +398,16 @@ impl<M: Machine> Kernel<M> {
         let mut entries: Vec<u8> = Vec::new();
         entries.try_reserve_exact(room).map_err(|_| Errno::NOMEM)?;
         let mut cut = false;
-        {
+        if self.sys_entry(vnode) == Some(Entry::Processes) {
+            cut = self.list_processes(thread, &mut entries, room, &mut cursor);
+        } else {
             let names = self.files.names.lock();
             let names = names.as_ref().ok_or(Errno::NOENT)?;
             while let Some(entry) = names.vfs.read_directory(vnode, cursor).map_err(Errno::from)? {
-                let name = entry.name.as_bytes();
-                let record_len = (DIRENT_HEADER + name.len()).next_multiple_of(8);
-                if entries.len() + record_len > room {
+                if !push_entry(&mut entries, room, entry.name.as_bytes(), entry.child, entry.next) {
                     cut = true;
                     break;
                 }
-                let header = DirentHeader {
-                    inode: entry.child.node.0,
-                    next: entry.next.0,
-                    record_len: u16::try_from(record_len).unwrap_or(0),
-                    name_len: u16::try_from(name.len()).unwrap_or(0),
-                    mode_type: entry.child.kind.mode_type(),
-                };
-                let end = entries.len() + record_len;
-                entries.extend_from_slice(header.as_bytes());
-                entries.extend_from_slice(name);
-                entries.resize(end, 0);
                 cursor = entry.next;
             }
         }
@@ -424,4 +424,30 @@ impl<M: Machine> Kernel<M> {
         let nonblock = AtomicBool::new(false);
         Object::Console(Arc::new(Console { nonblock, vnode: None, count: OpenCount::one() }))
     }
+}
+
+/// Adds an entry to those of a directory, if there is room for it.
+pub(crate) fn push_entry(
+    entries: &mut Vec<u8>,
+    room: usize,
+    name: &[u8],
+    child: Child,
+    next: Cursor,
+) -> bool {
+    let record_len = (DIRENT_HEADER + name.len()).next_multiple_of(8);
+    let end = entries.len() + record_len;
+    if end > room {
+        return false;
+    }
+    let header = DirentHeader {
+        inode: child.node.0,
+        next: next.0,
+        record_len: u16::try_from(record_len).unwrap_or(0),
+        name_len: u16::try_from(name.len()).unwrap_or(0),
+        mode_type: child.kind.mode_type(),
+    };
+    entries.extend_from_slice(header.as_bytes());
+    entries.extend_from_slice(name);
+    entries.resize(end, 0);
+    true
 }

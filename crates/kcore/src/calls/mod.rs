@@ -7,6 +7,7 @@ mod files;
 mod futex;
 mod handles;
 mod limits;
+mod log;
 mod memory;
 mod names;
 mod objects;
@@ -21,6 +22,7 @@ mod system;
 mod threads;
 mod writes;
 
+pub(crate) use files::push_entry;
 pub(crate) use memory::{Over, area_errno};
 pub(crate) use process::{Birth, limits_of};
 pub(crate) use signals::refused_errno;
@@ -287,7 +289,9 @@ impl<M: Machine> Kernel<M> {
                 self.endpoint_reply_receive(thread, receiver, token, message, into, timeout_ns)
             }
             Call::LogWrite { level, buffer, length } => self.log_write(thread, level, buffer, length),
-            Call::LogRead { cursor, buffer, length } => self.log_read(thread, cursor, buffer, length),
+            Call::LogRead { cursor, buffer, length } => {
+                self.log_export(thread, cursor, buffer, length, swos_abi::LOG_TEXT)
+            }
             Call::Random { buffer, length } => self.random_bytes(buffer, length),
             Call::SystemInfo { record, size } => self.system_info(record, size),
             Call::ProcessInfo { pid, record, size } => self.process_info(thread, pid, record, size),
@@ -301,6 +305,13 @@ impl<M: Machine> Kernel<M> {
             Call::Login { principal, capabilities } => self.login(thread, principal, capabilities),
             Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),
             Call::HandleLend { handle, rights } => self.handle_lend(thread, handle, rights),
+            Call::LogExport { cursor, buffer, length, format } => {
+                self.log_export(thread, cursor, buffer, length, format)
+            }
+            Call::LogRecord { level, text, length, fields, fields_length } => {
+                self.log_record(thread, level, (text, length), (fields, fields_length))
+            }
+            Call::LogFilter { level, source, length } => self.log_filter(thread, level, source, length),
             Call::HandleRevoke { handle } => self.handle_revoke(thread, handle),
             Call::SignalAction { signal, action, old, size } => {
                 self.signal_action(thread, signal, action, old, size)

@@ -167,7 +167,8 @@ impl<M: Machine> Kernel<M> {
             },
             Kind::File | Kind::Directory | Kind::Symlink => {
                 let open = OpenFile::new(vnode, flags);
-                let state = OpenState { open, read_ahead: ReadAhead::new(READ_AHEAD_MAX) };
+                let made = self.made(thread, vnode)?;
+                let state = OpenState { open, read_ahead: ReadAhead::new(READ_AHEAD_MAX), made };
                 Object::File(Arc::new(File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() }))
             }
         };

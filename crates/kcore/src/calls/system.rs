@@ -1,6 +1,6 @@
 //! Time, random numbers, the log, figures, authority, power.
 
-use alloc::{string::String, sync::Arc};
+use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use swos_abi::{
@@ -12,11 +12,10 @@ use swos_sched::Weight;
 use crate::{
     Kernel, Machine,
     family::Life,
-    log::{Level, TEXT_MAX},
+    log::Level,
     machine::Power,
     process::Process,
     thread::Thread,
-    user::CHUNK,
     wait::{CallResult, Stop},
 };
 
@@ -66,43 +65,6 @@ impl<M: Machine> Kernel<M> {
         }
         self.copy_out(buffer, part)?;
         Ok(len)
-    }
-
-    pub(super) fn log_write(&self, thread: &Thread<M>, level: u32, buffer: u64, length: u64) -> CallResult {
-        let level = Level::from_number(level).ok_or(Errno::INVAL)?;
-        let mut bytes = [0; TEXT_MAX];
-        let len = length.min(TEXT_MAX as u64);
-        let part = bytes.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or(&mut []);
-        self.copy_in(buffer, part)?;
-        let text = String::from_utf8_lossy(part);
-        // What programs do every day is not to interrupt who types at the console.
-        let shown = match self.config.console_level {
-            Level::Info => Level::Warning,
-            other => other,
-        };
-        self.log_from(level, shown, thread.process.name(), format_args!("{}", text.trim_end()));
-        Ok(len)
-    }
-
-    pub(super) fn log_read(&self, thread: &Thread<M>, cursor: u64, buffer: u64, length: u64) -> CallResult {
-        if !thread.process.has(Capabilities::LOG_EXPORT) {
-            return Err(Errno::ACCES.into());
-        }
-        let mut at = [0; 8];
-        self.copy_in(cursor, &mut at)?;
-        let room = usize::try_from(length).unwrap_or(usize::MAX).min(16 * CHUNK);
-        let mut text = String::new();
-        let (next, left) = {
-            let mut log = self.log.lock();
-            let next = log.read(u64::from_le_bytes(at), room, &mut text);
-            (next, log.stats().written - next)
-        };
-        if text.is_empty() && left > 0 {
-            return Err(Errno::RANGE.into());
-        }
-        self.copy_out(buffer, text.as_bytes())?;
-        self.copy_out(cursor, &next.to_le_bytes())?;
-        Ok(text.len() as u64)
     }
 
     pub(super) fn system_info(&self, record: u64, size: u64) -> CallResult {

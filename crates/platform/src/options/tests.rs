@@ -35,6 +35,20 @@ fn names_the_words_that_it_refuses() {
     assert_eq!(options.address, None);
 }
 
+#[test]
+fn sources_of_the_log_have_levels_of_their_own() {
+    let options = Options::parse("swos.log=warning,net:debug,httpd:off");
+    assert_eq!(options.log, LogLevel::Warning);
+    assert_eq!(options.log_sources.as_slice(), [("net", Some(LogLevel::Debug)), ("httpd", None)]);
+    let options = Options::parse("swos.log=net:info");
+    assert_eq!((options.log, options.log_sources.len()), (LogLevel::Info, 1));
+    for wrong in ["swos.log=loud", "swos.log=net:loud", "swos.log=:debug", "swos.log=", "swos.log=debug,"] {
+        assert_eq!(Options::parse(wrong).refused.as_slice(), [wrong]);
+    }
+    let many = "swos.log=a:off,b:off,c:off,d:off,e:off,f:off,g:off,h:off,i:off";
+    assert_eq!(Options::parse(many).refused.as_slice(), [many]);
+}
+
 proptest! {
     #[test]
     fn never_panics(line in ".*") {
