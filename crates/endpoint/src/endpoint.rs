@@ -119,14 +119,7 @@ pub struct Call<W> {
     pub room: Room,
 }
 
-#[derive(Debug)]
-struct Queued<H> {
-    message: Message<H>,
-    badge: u64,
-    call: Option<CallId>,
-}
-
-/// A message that is being received.
+/// A message in the queue, or one that is being received.
 #[derive(Debug)]
 pub struct Taken<H> {
     /// The message. Its handles may be taken out before the commit.
@@ -168,7 +161,7 @@ pub enum Drained<H, W> {
 #[derive(Debug)]
 pub struct Endpoint<H, W> {
     limits: Limits,
-    queue: VecDeque<Queued<H>>,
+    queue: VecDeque<Taken<H>>,
     /// Bytes in the queue, with those of the message that is being received.
     bytes: usize,
     /// Messages that are being received: 0 or 1.
@@ -311,7 +304,8 @@ impl<H, W> Endpoint<H, W> {
         self.bytes += message.len();
         self.carried += message.receivers();
         let call = call.map(|call| self.calls.begin(call.waiter, call.room));
-        self.queue.push_back(Queued { message, badge, call });
+        let receivers = message.receivers();
+        self.queue.push_back(Taken { message, badge, call, receivers });
         Ok(call)
     }
 
@@ -329,12 +323,10 @@ impl<H, W> Endpoint<H, W> {
         if self.out > 0 {
             return Err(Error::Busy);
         }
-        let Some(Queued { message, badge, call }) = self.queue.pop_front() else {
-            return Err(if self.senders == 0 { Error::NoSender } else { Error::WouldBlock });
-        };
+        let none = if self.senders == 0 { Error::NoSender } else { Error::WouldBlock };
+        let taken = self.queue.pop_front().ok_or(none)?;
         self.out = 1;
-        let receivers = message.receivers();
-        Ok(Taken { message, badge, call, receivers })
+        Ok(taken)
     }
 
     /// The message that was taken was handed over.
@@ -357,17 +349,17 @@ impl<H, W> Endpoint<H, W> {
     /// # Errors
     ///
     /// The message, if all receivers went meanwhile; it is to be disposed of.
-    pub fn give_back(&mut self, taken: Taken<H>) -> Result<(), Message<H>> {
+    pub fn give_back(&mut self, mut taken: Taken<H>) -> Result<(), Message<H>> {
         self.out = 0;
-        let Taken { message, badge, call, receivers } = taken;
         // Handles that found another way out are not in the queue any more.
-        self.carried -= receivers - message.receivers();
+        self.carried -= taken.receivers - taken.message.receivers();
+        taken.receivers = taken.message.receivers();
         if self.receivers == 0 {
-            self.carried -= message.receivers();
-            self.bytes -= message.len();
-            return Err(message);
+            self.carried -= taken.receivers;
+            self.bytes -= taken.message.len();
+            return Err(taken.message);
         }
-        self.queue.push_front(Queued { message, badge, call });
+        self.queue.push_front(taken);
         Ok(())
     }
 
@@ -437,7 +429,7 @@ impl<H, W> Endpoint<H, W> {
         if self.receivers > 0 {
             return None;
         }
-        if let Some(Queued { message, .. }) = self.queue.pop_front() {
+        if let Some(Taken { message, .. }) = self.queue.pop_front() {
             self.bytes -= message.len();
             self.carried -= message.receivers();
             return Some(Drained::Message(message));

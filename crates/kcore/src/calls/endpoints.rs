@@ -28,11 +28,8 @@ use crate::{
 /// Handles to send, as the program listed them.
 type Listed = ArrayVec<MessageHandle, MESSAGE_HANDLES_MAX>;
 
-/// A message that was copied in, and the handles that are to go with it.
-struct Outgoing<M: Machine> {
-    letter: Letter<M>,
-    listed: Listed,
-}
+/// What makes a message a call.
+type Caller<M> = Call<Arc<Thread<M>>>;
 
 /// What a receipt or an answer leaves in the first half of a [`MessageIn`].
 const MESSAGE_IN_ASKED: usize = 24;
@@ -100,8 +97,7 @@ impl<M: Machine> Kernel<M> {
         timeout_ns: u64,
     ) -> CallResult {
         let (end, badge) = Self::sender_of(thread, sender)?;
-        let outgoing = self.read_outgoing(message)?;
-        self.post(thread, &end, badge, outgoing, None, timeout_ns)?;
+        self.post(thread, &end, badge, message, None, timeout_ns)?;
         Ok(0)
     }
 
@@ -131,11 +127,12 @@ impl<M: Machine> Kernel<M> {
         }
         let (end, badge) = Self::sender_of(thread, sender)?;
         let asked = self.read_asked(into)?;
-        let outgoing = self.read_outgoing(message)?;
         let room = Room { bytes: asked.capacity as usize, handles: asked.handle_capacity as usize };
         let call = Call { waiter: thread.clone(), room };
         let lease = thread.progress.lease();
-        if let Some(id) = self.post(thread, &end, badge, outgoing, Some(call), timeout_ns)? {
+        if let Some(id) = self.post(thread, &end, badge, message, Some(call), timeout_ns)? {
+            // From now on its time runs, if it did not before.
+            self.time_is_up(thread, timeout_ns);
             thread.progress.lock().ipc = Some(Ipc::Calling(end.shared.clone(), id, lease));
         }
         Err(Stop::Wait)
@@ -149,8 +146,7 @@ impl<M: Machine> Kernel<M> {
         message: u64,
     ) -> CallResult {
         let end = Self::receiver_of(thread, receiver)?;
-        let outgoing = self.read_outgoing(message)?;
-        self.answer(thread, &end.shared, Token::from_raw(token), outgoing)?;
+        self.answer(thread, &end.shared, Token::from_raw(token), message)?;
         Ok(0)
     }
 
@@ -165,8 +161,7 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         let (end, lease) = self.receiving(thread, receiver)?;
         if thread.progress.done() == 0 {
-            let outgoing = self.read_outgoing(message)?;
-            self.answer(thread, &end.shared, Token::from_raw(token), outgoing)?;
+            self.answer(thread, &end.shared, Token::from_raw(token), message)?;
             thread.progress.lock().done = 1;
         }
         self.receive_from_end(thread, end, lease, into, timeout_ns)
@@ -230,25 +225,28 @@ impl<M: Machine> Kernel<M> {
         if end.role == Role::Receiver { Ok(end) } else { Err(Errno::NOTTY.into()) }
     }
 
-    /// Copies a message in. Its handles stay where they are.
-    fn read_outgoing(&self, from: u64) -> Result<Outgoing<M>, Stop> {
+    /// Copies the record of a message in.
+    #[inline]
+    fn read_outgoing(&self, from: u64) -> Result<MessageOut, Stop> {
         let mut record = MessageOut::default();
         self.copy_in(from, record.as_mut_bytes())?;
-        let length = record.length as usize;
-        if length > MESSAGE_BYTES_MAX {
+        if record.length as usize > MESSAGE_BYTES_MAX {
             return Err(Errno::MSGSIZE.into());
         }
-        let mut letter = Message::zeroed(length).map_err(|_| Errno::NOMEM)?;
+        Ok(record)
+    }
+
+    /// Copies the bytes of a message in.
+    #[inline]
+    fn read_letter(&self, record: &MessageOut) -> Result<Letter<M>, Stop> {
+        let mut letter = Message::zeroed(record.length as usize).map_err(|_| Errno::NOMEM)?;
         self.copy_in(record.bytes, letter.bytes_mut())?;
-        let mut listed = Listed::new_const();
-        if record.handle_count > 0 {
-            self.read_listed(&record, &mut listed)?;
-        }
-        Ok(Outgoing { letter, listed })
+        Ok(letter)
     }
 
     #[inline(never)]
-    fn read_listed(&self, record: &MessageOut, listed: &mut Listed) -> Result<(), Stop> {
+    fn read_listed(&self, record: &MessageOut) -> Result<Listed, Stop> {
+        let mut listed = Listed::new_const();
         if record.handle_count as usize > MESSAGE_HANDLES_MAX {
             return Err(Errno::MSGSIZE.into());
         }
@@ -262,7 +260,7 @@ impl<M: Machine> Kernel<M> {
             // There is room, see above.
             let _ = listed.try_push(entry);
         }
-        Ok(())
+        Ok(listed)
     }
 
     /// What the program wants of a message that comes.
@@ -274,56 +272,87 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts a message into the queue, or waits for room.
+    #[inline]
     fn post(
         &self,
         thread: &Arc<Thread<M>>,
         end: &EndpointEnd<M>,
         badge: u64,
-        outgoing: Outgoing<M>,
-        call: Option<Call<Arc<Thread<M>>>>,
+        message: u64,
+        call: Option<Caller<M>>,
         timeout_ns: u64,
     ) -> Result<Option<CallId>, Stop> {
-        let expired = self.time_is_up(thread, timeout_ns);
-        let shared = &*end.shared;
-        let Outgoing { mut letter, listed } = outgoing;
-        let mut table = None;
-        let mut departed = Departed(ArrayVec::new_const());
-        if !listed.is_empty() {
-            let locked = thread.process.handles.lock();
-            departed = Self::may_move(&locked, &listed)?;
-            table = Some(locked);
+        let record = self.read_outgoing(message)?;
+        if record.handle_count > 0 {
+            return self.post_with_handles(thread, end, badge, &record, call, timeout_ns);
         }
-        let mut inner = shared.inner.lock();
-        let moved = match &mut table {
-            None => Ok(()),
-            Some(table) => {
-                let is_call = if call.is_some() { IsCall::Yes } else { IsCall::No };
-                let admitted = inner.core.admit(letter.len(), departed.0.len(), is_call);
-                admitted.and_then(|()| Self::move_out(table, &listed, &mut letter, departed.0.len()))
+        let letter = self.read_letter(&record)?;
+        let mut inner = end.shared.inner.lock();
+        match inner.core.push(letter, badge, call) {
+            Ok(id) => {
+                let news = inner.news();
+                drop(inner);
+                self.announce(&end.shared, news);
+                Ok(id)
             }
-        };
-        // With handles it is not refused any more: it was admitted.
-        let pushed =
-            moved.and_then(|()| inner.core.push(letter, badge, call).map_err(|refused| refused.error));
+            Err(refused) => Err(self.not_posted(thread, end, refused.error, timeout_ns)),
+        }
+    }
+
+    /// The same with handles.
+    #[inline(never)]
+    fn post_with_handles(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &EndpointEnd<M>,
+        badge: u64,
+        record: &MessageOut,
+        call: Option<Caller<M>>,
+        timeout_ns: u64,
+    ) -> Result<Option<CallId>, Stop> {
+        let mut letter = self.read_letter(record)?;
+        let listed = self.read_listed(record)?;
+        let mut table = thread.process.handles.lock();
+        let departed = Self::may_move(&table, &listed)?;
+        let mut inner = end.shared.inner.lock();
+        let is_call = if call.is_some() { IsCall::Yes } else { IsCall::No };
+        let pushed = inner
+            .core
+            .admit(letter.len(), departed.0.len(), is_call)
+            .and_then(|()| Self::move_out(&mut table, &listed, &mut letter, departed.0.len()))
+            // It is not refused any more: it was admitted.
+            .and_then(|()| inner.core.push(letter, badge, call).map_err(|refused| refused.error));
         match pushed {
             Ok(id) => {
                 let news = inner.news();
                 drop(inner);
                 drop(table);
-                self.announce(shared, news);
+                self.announce(&end.shared, news);
                 Ok(id)
             }
             Err(error) => {
-                let stop = match error {
-                    Error::WouldBlock if end.nonblock.load(Ordering::Relaxed) => Errno::AGAIN.into(),
-                    Error::WouldBlock if expired => Errno::TIMEDOUT.into(),
-                    Error::WouldBlock => self.wait_for(thread, shared.wait_key(Who::Senders)),
-                    other => errno(other).into(),
-                };
+                let stop = self.not_posted(thread, end, error, timeout_ns);
                 drop(inner);
                 departed.undo();
                 Err(stop)
             }
+        }
+    }
+
+    /// A message was not taken: what its sender is told, or whether it waits. The endpoint is locked.
+    #[inline(never)]
+    fn not_posted(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &EndpointEnd<M>,
+        error: Error,
+        timeout_ns: u64,
+    ) -> Stop {
+        match error {
+            Error::WouldBlock if end.nonblock.load(Ordering::Relaxed) => Errno::AGAIN.into(),
+            Error::WouldBlock if self.time_is_up(thread, timeout_ns) => Errno::TIMEDOUT.into(),
+            Error::WouldBlock => self.wait_for(thread, end.shared.wait_key(Who::Senders)),
+            other => errno(other).into(),
         }
     }
 
@@ -373,35 +402,54 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Answers a call with what was copied in.
+    /// Answers a call.
+    #[inline]
     fn answer(
         &self,
         thread: &Thread<M>,
         shared: &SharedEndpoint<M>,
         token: Token,
-        outgoing: Outgoing<M>,
+        message: u64,
     ) -> Result<(), Stop> {
-        let Outgoing { mut letter, listed } = outgoing;
-        let mut table = (!listed.is_empty()).then(|| thread.process.handles.lock());
-        if let Some(table) = &table {
-            for entry in &listed {
-                table.get_with(entry.handle, Rights::TRANSFER).map_err(handle_errno)?;
+        let record = self.read_outgoing(message)?;
+        if record.handle_count > 0 {
+            return self.answer_with_handles(thread, shared, token, &record);
+        }
+        let letter = self.read_letter(&record)?;
+        let answered = shared.inner.lock().core.reply(token, letter);
+        match answered {
+            Ok(caller) => {
+                self.make_ready(&caller);
+                Ok(())
             }
+            Err(refused) => Err(self.not_answered(shared, refused.error)),
+        }
+    }
+
+    /// The same with handles.
+    #[inline(never)]
+    fn answer_with_handles(
+        &self,
+        thread: &Thread<M>,
+        shared: &SharedEndpoint<M>,
+        token: Token,
+        record: &MessageOut,
+    ) -> Result<(), Stop> {
+        let mut letter = self.read_letter(record)?;
+        let listed = self.read_listed(record)?;
+        let mut table = thread.process.handles.lock();
+        for entry in &listed {
+            table.get_with(entry.handle, Rights::TRANSFER).map_err(handle_errno)?;
         }
         let answered = {
             let mut inner = shared.inner.lock();
             let size = Room { bytes: letter.len(), handles: listed.len() };
-            let admitted = inner.core.admit_reply(token, size);
-            let moved = match &mut table {
+            inner
+                .core
+                .admit_reply(token, size)
                 // An answer lies in no queue: its caller, who waits, can reach it.
-                Some(table) if admitted.is_ok() => Self::move_out(table, &listed, &mut letter, 0),
-                _ => admitted,
-            };
-            let wake = if moved == Err(Error::CallerGone) { Some(inner.core.call_over()) } else { None };
-            match moved {
-                Ok(()) => inner.core.reply(token, letter).map_err(|refused| (refused.error, None)),
-                Err(error) => Err((error, wake)),
-            }
+                .and_then(|()| Self::move_out(&mut table, &listed, &mut letter, 0))
+                .and_then(|()| inner.core.reply(token, letter).map_err(|refused| refused.error))
         };
         drop(table);
         match answered {
@@ -409,13 +457,17 @@ impl<M: Machine> Kernel<M> {
                 self.make_ready(&caller);
                 Ok(())
             }
-            Err((error, wake)) => {
-                if let Some(wake) = wake {
-                    self.wake_senders(shared, wake);
-                }
-                Err(errno(error).into())
-            }
+            Err(error) => Err(self.not_answered(shared, error)),
         }
+    }
+
+    #[inline(never)]
+    fn not_answered(&self, shared: &SharedEndpoint<M>, error: Error) -> Stop {
+        if error == Error::CallerGone {
+            let wake = shared.inner.lock().core.call_over();
+            self.wake_senders(shared, wake);
+        }
+        errno(error).into()
     }
 
     /// Receives a message, or waits for one. What waits or goes on later is kept in the thread's progress.
@@ -444,7 +496,6 @@ impl<M: Machine> Kernel<M> {
         timeout_ns: u64,
     ) -> CallResult {
         let asked = self.read_asked(into)?;
-        let expired = self.time_is_up(thread, timeout_ns);
         let shared = &*end.shared;
         let taken = {
             let mut inner = shared.inner.lock();
@@ -458,7 +509,7 @@ impl<M: Machine> Kernel<M> {
                     if end.nonblock.load(Ordering::Relaxed) {
                         return Err(Errno::AGAIN.into());
                     }
-                    if expired {
+                    if self.time_is_up(thread, timeout_ns) {
                         return Err(Errno::TIMEDOUT.into());
                     }
                     return Err(self.park(thread, shared, &mut inner));
@@ -599,25 +650,23 @@ impl<M: Machine> Kernel<M> {
         into: u64,
         timeout_ns: u64,
     ) -> CallResult {
-        let asked = self.read_asked(into);
-        let outcome = match &asked {
-            Ok(_) => shared.inner.lock().core.outcome(id),
-            Err(_) => Outcome::Waiting,
-        };
-        match (outcome, asked) {
-            (Outcome::Answered(answer), Ok(asked)) => self.take_answer(thread, shared, lease, answer, &asked),
-            (Outcome::Died, _) => Err(Errno::PIPE.into()),
-            (_, asked) => {
-                // What it has of the call is left properly if it fails here.
-                thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease));
-                asked?;
-                if self.time_is_up(thread, timeout_ns) {
-                    Err(Errno::TIMEDOUT.into())
-                } else {
-                    Err(Stop::Wait)
+        let stop = match self.read_asked(into) {
+            Ok(asked) => {
+                let outcome = shared.inner.lock().core.outcome(id);
+                match outcome {
+                    Outcome::Answered(answer) => {
+                        return self.take_answer(thread, shared, lease, answer, &asked);
+                    }
+                    Outcome::Died => return Err(Errno::PIPE.into()),
+                    Outcome::Waiting if self.time_is_up(thread, timeout_ns) => Errno::TIMEDOUT.into(),
+                    Outcome::Waiting => Stop::Wait,
                 }
             }
-        }
+            Err(stop) => stop,
+        };
+        // What it has of the call is left properly if it fails here.
+        thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease));
+        Err(stop)
     }
 
     fn take_answer(

@@ -75,6 +75,8 @@ impl<M: Machine> Kernel<M> {
             swos_abi::NR_WRITE => self.write(thread, Handle(a), b, c),
             swos_abi::NR_PREAD => self.pread(thread, Handle(a), b, c, d),
             swos_abi::NR_CLOSE => self.close(thread, Handle(a)),
+            swos_abi::NR_ENDPOINT_CALL => self.endpoint_call(thread, Handle(a), b, c, d),
+            swos_abi::NR_ENDPOINT_REPLY_RECEIVE => self.endpoint_reply_receive(thread, Handle(a), b, c, d, e),
             swos_abi::NR_READY_WAIT => self.ready_wait(thread, Handle(a), b, c, d),
             _ => self.decode_and_try(cpu, thread, number, a, b, c, d, e, f),
         }
