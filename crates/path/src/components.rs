@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Error, NAME_MAX, Name, PATH_MAX};
+use crate::{Error, NAME_MAX, Name, PATH_MAX, swar};
 
 /// A checked path: a sequence of components, absolute or relative.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -35,6 +35,10 @@ impl<'a> Path<'a> {
         }
         if bytes.len() > PATH_MAX {
             return Err(Error::PathTooLong);
+        }
+        // Where no component can be too long, only NUL is refused, and most paths are short.
+        if bytes.len() <= NAME_MAX && !swar::contains(bytes, 0) {
+            return Ok(Self(bytes));
         }
         let mut start = 0;
         for (offset, &byte) in bytes.iter().enumerate() {
@@ -123,11 +127,7 @@ impl<'a> Iterator for Components<'a> {
         while let [b'/', tail @ ..] = rest {
             rest = tail;
         }
-        let mut end = 0;
-        while rest.get(end).is_some_and(|&byte| byte != b'/') {
-            end += 1;
-        }
-        let (component, tail) = rest.split_at(end);
+        let (component, tail) = rest.split_at(swar::position(rest, b'/'));
         let step = match component {
             // The last `/` stays, so that `requires_directory` still tells of it.
             [] => return None,

@@ -28,6 +28,7 @@
 
 mod components;
 mod name;
+mod swar;
 
 pub use components::{Component, Components, Path};
 pub use name::Name;
