@@ -175,7 +175,10 @@ impl<M: Machine> Kernel<M> {
                 PageWanted::NoMemory => return Err(Errno::NOMEM.into()),
             }
             done += count as u64;
-            thread.progress.lock().done = done;
+            // A call that ends now leaves nothing to forget.
+            if done < length {
+                thread.progress.lock().done = done;
+            }
         }
         Ok(done)
     }

@@ -78,6 +78,10 @@ impl<M: Machine> Kernel<M> {
             swos_abi::NR_ENDPOINT_CALL => self.endpoint_call(thread, Handle(a), b, c, d),
             swos_abi::NR_ENDPOINT_REPLY_RECEIVE => self.endpoint_reply_receive(thread, Handle(a), b, c, d, e),
             swos_abi::NR_READY_WAIT => self.ready_wait(thread, Handle(a), b, c, d),
+            swos_abi::NR_OPEN => self.open(thread, Handle(a), (b, c), word(d)?, word(e)?),
+            swos_abi::NR_STAT => self.stat(thread, Handle(a), b, c, word(d)?, e, f),
+            swos_abi::NR_FUTEX_WAIT => self.futex_wait(thread, a, word(b)?, c, word(d)?),
+            swos_abi::NR_FUTEX_WAKE => self.futex_wake(thread, a, word(b)?, word(c)?),
             _ => self.decode_and_try(cpu, thread, number, a, b, c, d, e, f),
         }
     }
@@ -431,6 +435,11 @@ impl<M: Machine> Kernel<M> {
 /// What flags say about a handle when its process starts another program in its own place.
 const fn on_exec(flags: OpenFlags) -> OnExec {
     if flags.contains(OpenFlags::CLOSE_ON_EXEC) { OnExec::Close } else { OnExec::Keep }
+}
+
+/// An argument that is a u32, as `Call::decode` takes it.
+fn word(raw: u64) -> Result<u32, Stop> {
+    u32::try_from(raw).map_err(|_| Errno::INVAL.into())
 }
 
 /// What a program is told about a refused handle.

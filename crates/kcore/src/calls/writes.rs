@@ -264,19 +264,28 @@ impl<M: Machine> Kernel<M> {
             }
             let (at, rest) = (buffer.saturating_add(done), length - done);
             let count = match device.device.on_read() {
-                Effect::Zeros => {
-                    let zeros = self.machine.pin(self.zero_page);
-                    let count = usize::try_from(rest).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
-                    self.copy_out(at, zeros.get(..count).unwrap_or(&[]))?;
-                    count as u64
-                }
+                Effect::Zeros => self.copy_zeros(at, rest)?,
                 Effect::Random => self.random_bytes(at, rest)?,
                 Effect::End | Effect::Taken | Effect::NoSpace | Effect::Console => return Ok(0),
             };
             done += count;
-            thread.progress.lock().done = done;
+            if done < length {
+                thread.progress.lock().done = done;
+            }
         }
         Ok(done)
+    }
+
+    /// Copies zeros out, at most a page of them.
+    fn copy_zeros(&self, at: u64, length: u64) -> CallResult {
+        let count = usize::try_from(length).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
+        // A few are had without counting the page of them.
+        if let Some(few) = [0; 16].get(..count) {
+            self.copy_out(at, few)?;
+        } else {
+            self.copy_out(at, self.machine.pin(self.zero_page).get(..count).unwrap_or(&[]))?;
+        }
+        Ok(count as u64)
     }
 
     pub(super) fn write_device(device: &OpenDevice, length: u64) -> CallResult {
