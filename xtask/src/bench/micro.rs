@@ -21,6 +21,8 @@ pub(super) const NAMES: &[&str] = &[
     "ipc_call",
     "yield_2procs",
     "spawn_wait",
+    "fork_exit_wait",
+    "fork_exec_wait",
     "thread_create_join",
     "futex_handoff_rt",
     "epoll_wait_ready",

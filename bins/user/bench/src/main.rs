@@ -13,17 +13,17 @@ extern crate alloc;
 mod ipc;
 mod network;
 mod pipes;
+mod processes;
 mod threads;
 
 use core::hint::black_box;
 
 use swos_ulib::{
-    abi::{Capabilities, Errno, Handle, OpenFlags, POLL_IN, Protection},
+    abi::{Errno, Handle, OpenFlags, POLL_IN, Protection},
     env,
     fs::File,
     pipe::pipe,
     println,
-    process::Command,
     ready::{ReadyEvent, ReadySet},
     sys,
 };
@@ -37,7 +37,7 @@ const PAGE: usize = 4096;
 type Bench = (&'static str, &'static [&'static str], fn() -> Result<(), Errno>);
 
 /// In the order of the original.
-const BENCHES: [Bench; 16] = [
+const BENCHES: [Bench; 17] = [
     ("cpu", &["cpu_loop2"], cpu),
     ("memcpy", &["memcpy_KiB"], memcpy),
     ("getpid", &["getpid"], getpid),
@@ -48,7 +48,8 @@ const BENCHES: [Bench; 16] = [
     ("pipebw", &["pipe_bw_KiB"], pipes::bandwidth),
     ("ipc", &["ipc_call"], ipc::call),
     ("yield", &["yield_2procs"], threads::yielding),
-    ("proc", &["spawn_wait"], processes),
+    ("proc", &["spawn_wait"], processes::spawn),
+    ("fork", &["fork_exit_wait", "fork_exec_wait"], processes::forks),
     ("thread", &["thread_create_join"], threads::create),
     ("futex", &["futex_handoff_rt", "futex_wake_empty"], threads::futex),
     ("epoll", &["epoll_wait_ready"], ready),
@@ -211,17 +212,6 @@ fn mm() -> Result<(), Errno> {
         unsafe { sys::munmap(start, PAGES * PAGE)? };
     }
     report("page_fault_anon", turns * PAGES as u64, 0, total);
-    Ok(())
-}
-
-/// What `vfork`, `exec` and `wait` come to.
-fn processes() -> Result<(), Errno> {
-    let mut command = Command::new(SELF);
-    command.arg("nop").capabilities(Capabilities::empty());
-    command.status()?;
-    time("spawn_wait", 200, |_| {
-        let _ = black_box(command.status());
-    });
     Ok(())
 }
 
