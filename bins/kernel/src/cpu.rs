@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use swos_arch::context::PerCpu;
 use swos_kcore::{Kernel, Thread};
 use swos_platform::MAX_CPUS;
-use swos_pmm::FrameCache;
+use swos_pmm::{FrameCache, Pmm};
 use swos_sync::CpuToken;
 
 use crate::machine::Metal;
@@ -82,11 +82,32 @@ pub(crate) fn alloc_frame() -> Option<swos_units::Frame> {
     refill(frames)
 }
 
+/// Frames that only the kernel's own objects get: one in so many, but not more than [`RESERVE_MAX`]. Programs that use up the
+/// memory are refused before the kernel is, which can't take back what it has promised.
+const RESERVE_SHARE: u64 = 64;
+const RESERVE_MAX: u64 = 512;
+
+/// Whether programs get no more frames.
+pub(crate) fn is_short() -> bool {
+    memory::frames().is_some_and(|pmm| {
+        let pmm = pmm.lock();
+        pmm.free_frames() <= reserve(&pmm)
+    })
+}
+
+fn reserve(pmm: &Pmm<'_>) -> u64 {
+    (pmm.total_frames() / RESERVE_SHARE).min(RESERVE_MAX)
+}
+
+fn refill_above_reserve(frames: &mut FrameCache<CACHED>, pmm: &mut Pmm<'_>) -> bool {
+    pmm.free_frames() > reserve(pmm) && frames.refill(pmm) > 0
+}
+
 #[cold]
 fn refill(frames: &mut FrameCache<CACHED>) -> Option<swos_units::Frame> {
     let pmm = memory::frames()?;
-    if frames.refill(&mut pmm.lock()) == 0 && crate::heap::trim() > 0 {
-        frames.refill(&mut pmm.lock());
+    if !refill_above_reserve(frames, &mut pmm.lock()) && crate::heap::trim() > 0 {
+        refill_above_reserve(frames, &mut pmm.lock());
     }
     let frame = frames.take();
     note(frames);

@@ -218,6 +218,10 @@ impl Machine for Metal {
         FrameCount { total: self.total_frames, free: free + cpu::cached_frames(), kernel: heap::frames() }
     }
 
+    fn is_short(&self) -> bool {
+        cpu::is_short()
+    }
+
     #[inline]
     fn zero_frame(&self, frame: Frame) {
         memory::zero(frame);

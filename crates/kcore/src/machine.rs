@@ -129,6 +129,12 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Frames, all and free.
     fn frames(&self) -> FrameCount;
 
+    /// Whether programs get no more frames: what is left is for the kernel's own objects. Those are small and made without
+    /// asking, so none is made for a program while this holds.
+    fn is_short(&self) -> bool {
+        self.frames().free == 0
+    }
+
     /// Fills a frame with zeros.
     fn zero_frame(&self, frame: Frame);
 

@@ -7,6 +7,7 @@ use core::{
 
 use alloc::sync::Arc;
 
+use swos_abi::Errno;
 use swos_aspace::{AddressSpace, Limits, Objects};
 use swos_sync::{CpuToken, Lock};
 use swos_units::{Frame, Page, VirtAddr};
@@ -288,6 +289,24 @@ impl<M: Machine> Kernel<M> {
             self.detach(space, mapped);
         }
         false
+    }
+
+    /// Refuses to make an object of the kernel for a program while frames are short, also without file pages.
+    #[inline]
+    pub(crate) fn room_for_objects(&self) -> Result<(), Errno> {
+        if self.machine.is_short() { self.find_room() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn find_room(&self) -> Result<(), Errno> {
+        const TRIES: u32 = 8;
+        for _ in 0..TRIES {
+            self.shrink_page_cache(64);
+            if !self.machine.is_short() {
+                return Ok(());
+            }
+        }
+        Err(Errno::NOMEM)
     }
 
     /// A frame, if need be at the cost of cached file pages. Called without the lock of the page cache.

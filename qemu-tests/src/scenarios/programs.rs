@@ -36,7 +36,7 @@ const DEEDS: [&str; 24] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 22] = [
+const LOADS: [&str; 27] = [
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
@@ -59,6 +59,11 @@ const LOADS: [&str; 22] = [
     "a-call-is-refused-after-an-unmap",
     "limits-are-errors",
     "a-thousand-threads",
+    "forks-that-become-another-program",
+    "processes-alive-together",
+    "handles-open-together",
+    "threads-alive-together",
+    "memory-used-up-in-every-way",
 ];
 
 /// The areas of `/bin/behave`, each booted alone, with what must at least be among their checks.

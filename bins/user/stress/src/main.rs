@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod memory;
 mod pipes;
+mod processes;
 mod threads;
 
 use alloc::{string::String, vec::Vec};
@@ -73,9 +74,18 @@ fn left() -> Result<(u64, u32, u32, u32, u32), Errno> {
 ///
 /// A table of the kernel that grew, because more happened at once than ever before, stays grown: that is no leak, and does
 /// not come again. What leaks does, so one round of several must leave everything as it was.
-fn leaves_nothing(times: u32, mut act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+fn leaves_nothing(times: u32, act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    leaves_nothing_after(64, times, act)
+}
+
+/// The same, after `warm_up` runs.
+fn leaves_nothing_after(
+    warm_up: u32,
+    times: u32,
+    mut act: impl FnMut() -> Result<(), String>,
+) -> Result<(), String> {
     const ROUNDS: u32 = 4;
-    for _ in 0..64 {
+    for _ in 0..warm_up {
         act()?;
     }
     let mut outcome = Ok(());
@@ -165,6 +175,15 @@ fn all(count: u32) -> i32 {
     report.test("a thousand threads", || {
         leaves_nothing(2, || equal(child("crowd").status().map_err(text)?.code(), Some(0)))
     });
+    report.test("forks that become another program", || leaves_nothing(count, processes::fork_and_exec));
+    report.test("processes alive together", || {
+        leaves_nothing_after(1, 1, || processes::alive_together((count / 10).max(64)))
+    });
+    report.test("handles open together", || leaves_nothing_after(1, 1, || processes::open_together(10_000)));
+    report.test("threads alive together", || {
+        leaves_nothing_after(1, 1, || processes::threads_together(count.max(1000)))
+    });
+    report.test("memory used up in every way", || leaves_nothing_after(1, 1, processes::used_up));
     report.done()
 }
 

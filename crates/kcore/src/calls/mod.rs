@@ -417,6 +417,10 @@ impl<M: Machine> Kernel<M> {
         lease: Option<Lease>,
         on_exec: OnExec,
     ) -> CallResult {
+        if let Err(errno) = self.room_for_objects() {
+            self.close_object(object);
+            return Err(errno.into());
+        }
         let accepted = {
             let mut handles = thread.process.handles.lock();
             let accepted = handles.accept(Grant::new(object, rights).under(lease));

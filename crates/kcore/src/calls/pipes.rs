@@ -128,6 +128,8 @@ impl<M: Machine> Kernel<M> {
         if end.end != End::Writer {
             return Err(Errno::BADF.into());
         }
+        // What it holds is the kernel's memory.
+        self.room_for_objects()?;
         let before = thread.progress.done();
         let mut done = before;
         let stop = loop {

@@ -217,6 +217,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Counts one more thread and makes room for it in every run queue, so that no wake-up ever needs memory.
     pub(crate) fn reserve_thread(&self) -> Result<(), Errno> {
+        self.room_for_objects()?;
         let threads = self.threads_alive.fetch_add(1, Ordering::Relaxed) as usize + 1;
         for cpu in &self.cpus {
             if cpu.queue.lock().reserve(threads).is_err() {
