@@ -403,3 +403,40 @@ fn a_loan_that_ends_ends_the_wait() {
     }
     all_well(&[("init", init), ("waiter", waiter)], 4);
 }
+
+/// The one receiver that a message woke is killed before it took it: the one that waits beside it takes it, though nothing more is sent.
+#[test]
+fn a_message_does_not_lie_there_while_somebody_waits() {
+    fn init(user: &mut User) {
+        let at = map(user, 4096);
+        let (sender, receiver) = endpoint(user);
+        let mut left_lying = 0;
+        for turn in 0..12 {
+            let servers: Vec<u64> =
+                (0..2).map(|_| spawn_with(user, "/bin/server", "x", &[receiver]).unwrap()).collect();
+            user.call(NR_SLEEP, &[300_000 + turn * 7_000]).unwrap();
+            assert_eq!(send(user, sender, b"only one", &[], EVER), Ok(0));
+            user.call(NR_KILL, &[servers[(turn % 2) as usize], 9]).unwrap();
+            for _ in 0..100 {
+                user.store(at, &receiver.to_le_bytes());
+                user.store(at + 8, &u64::from(POLL_IN).to_le_bytes());
+                if user.call(NR_POLL, &[at, 1, 0]).unwrap() == 0 {
+                    break;
+                }
+                left_lying += 1;
+                user.call(NR_SLEEP, &[100_000]).unwrap();
+            }
+            assert_eq!(receive(user, receiver, 0), Err(Errno::TIMEDOUT));
+            for pid in servers {
+                let _ = user.call(NR_KILL, &[pid, 9]);
+                wait(user, pid);
+            }
+        }
+        say(user, &format!("{left_lying} times\n"));
+        power_off(user);
+    }
+    fn server(user: &mut User) {
+        assert_eq!(receive(user, 0, EVER).unwrap().bytes, b"only one");
+    }
+    all_well(&[("init", init), ("server", server)], 4);
+}
