@@ -8,6 +8,8 @@
 //! no access leaves the region, no operation panics or loops, and a broken end stays broken. **Invariant:** whoever said that it will
 //! sleep, and found nothing to do after that, is named by the [`Wake`] of the operation that gives it something to do.
 //!
+//! The doorbell stays rung until it is heard, as an event does: it may be rung for what the other end has seen already.
+//!
 //! Deliberately absent: mapping memory, the doorbell itself, more than one producer or consumer, unsafe code: words are atomics.
 //!
 //! ```
