@@ -411,12 +411,14 @@ impl<M: Machine> Kernel<M> {
         let parent = {
             let mut processes = self.processes.lock();
             let parent = processes.end(pid, record, usage);
-            parent.and_then(|parent| processes.alive(parent).cloned())
+            if let Some(parent) = parent.and_then(|parent| processes.alive(parent)) {
+                // With the table locked: whoever finds the child has had the signal, and who gets the signal finds the child.
+                self.tell_parent(parent, pid, &record);
+            }
+            parent
         };
         if let Some(parent) = parent {
-            let key = WaitKey::Child { parent: parent.pid };
-            self.wake_all(key);
-            self.tell_parent(&parent, pid, &record);
+            self.wake_all(WaitKey::Child { parent });
         }
         if pid == INIT_PID {
             self.init_ended(&record);

@@ -403,20 +403,23 @@ impl<M: Machine> Kernel<M> {
     /// A process stopped or went on, by `signal`: its parent is told.
     fn report_change(&self, process: &Arc<Process<M>>, signal: u32) {
         let pid = process.pid;
-        let (parent, record) = {
+        let parent = {
             let mut processes = self.processes.lock();
             // What holds now: of two that change it at once, both report the later.
             let cause = if process.is_stopped() { EXIT_STOPPED } else { EXIT_CONTINUED };
             let record = ExitRecord { pid, cause, code: signal.cast_signed(), ..ExitRecord::default() };
-            (processes.change(record).cloned(), record)
+            let parent = processes.change(record);
+            if let Some(parent) = parent {
+                self.tell_parent(parent, pid, &record);
+            }
+            parent.map(|parent| parent.pid)
         };
-        if let Some(parent) = &parent {
-            self.wake_all(WaitKey::Child { parent: parent.pid });
-            self.tell_parent(parent, pid, &record);
+        if let Some(parent) = parent {
+            self.wake_all(WaitKey::Child { parent });
         }
     }
 
-    /// Sends `SIGCHLD` for what became of a child.
+    /// Sends `SIGCHLD` for what became of a child, with the table of processes locked.
     pub(crate) fn tell_parent(&self, parent: &Arc<Process<M>>, pid: u32, record: &ExitRecord) {
         let code = match record.cause {
             EXIT_FAULT => CLD_KILLED,
@@ -429,7 +432,7 @@ impl<M: Machine> Kernel<M> {
         }
         let info = SignalInfo { signal: SIGCHLD, code, pid, status: record.code, ..SignalInfo::default() };
         // A standard signal is never refused.
-        let _ = self.signal_process(parent.pid, info);
+        let _ = self.send_signal(parent, None, info);
     }
 }
 

@@ -37,6 +37,8 @@ pub mod scope;
 #[cfg(not(loom))]
 pub mod shared;
 #[cfg(not(loom))]
+pub mod signal_stack;
+#[cfg(not(loom))]
 pub mod start;
 #[cfg(not(loom))]
 pub mod thread;

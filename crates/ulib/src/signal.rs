@@ -14,6 +14,7 @@ pub use swos_abi::{
     SignalInfo, SignalSet,
 };
 use swos_abi::{Errno, PID_GROUP, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, TIMEOUT_NEVER};
+pub use swos_rt::signal_stack::AltStack;
 pub use swos_sys::SignalHandler;
 
 use crate::{process::id, time::Duration};

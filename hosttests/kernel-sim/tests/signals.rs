@@ -485,3 +485,147 @@ fn an_alternate_stack_is_used_where_it_is_wanted() {
     }
     all_well(&[("init", init)], 2);
 }
+
+/// Every real-time signal that was taken for sending runs its handler exactly once, on whichever thread, amid calls that wait.
+#[test]
+fn nothing_is_lost_or_doubled_in_a_storm() {
+    const EACH: u64 = 150;
+    fn init(user: &mut User) {
+        if user.argument() != user.stack() {
+            // A second thread, which blocks half of the time.
+            loop {
+                mask(user, SIG_BLOCK, &[SIGRTMIN]);
+                let _ = user.call(NR_SLEEP, &[50_000]);
+                mask(user, SIG_UNBLOCK, &[SIGRTMIN]);
+                let _ = user.call(NR_SLEEP, &[50_000]);
+            }
+        }
+        counts(user);
+        handle(user, SIGRTMIN, add, ActionFlags::RESTART);
+        common::thread(user, 1);
+        let own = own_pid(user).to_string();
+        let pids = [1, 2].map(|seed| spawn(user, "/bin/sender", &format!("{own} {seed}")).unwrap());
+        for pid in pids {
+            while user.call(NR_WAIT, &[pid, 0, 0]) == Err(Errno::INTR) {}
+        }
+        for _ in 0..200 {
+            let _ = user.call(NR_SLEEP, &[100_000]);
+        }
+        // The handler's own two words: how many, and the sum of what they brought.
+        mask(user, SIG_BLOCK, &[SIGRTMIN]);
+        let sum = |seed: u64| (0..EACH).map(|number| seed * 1_000 + number).sum::<u64>();
+        let at = COUNTS + 256;
+        let (mut runs, mut total) = (0, 0);
+        for slot in 0..2 * EACH {
+            let value = user.load_u64(at + 8 * slot);
+            runs += u64::from(value != 0);
+            total += value;
+        }
+        assert_eq!((runs, total), (2 * EACH, sum(1) + sum(2)));
+        power_off(user);
+    }
+    /// Each value has its own slot, so that two threads may run this at once.
+    fn add(user: &mut User, _: u64, frame: u64) {
+        let value = user.load_u64(frame + 8 + offset_of!(SignalInfo, value) as u64);
+        let slot = COUNTS + 256 + 8 * ((value / 1_000 - 1) * EACH + value % 1_000);
+        assert_eq!(user.load_u64(slot), 0, "twice");
+        user.store(slot, &value.to_le_bytes());
+    }
+    fn sender(user: &mut User) {
+        let args = user.args();
+        let (pid, seed) = args[1].split_once(' ').unwrap();
+        let (pid, seed): (u64, u64) = (pid.parse().unwrap(), seed.parse().unwrap());
+        for number in 0..EACH {
+            while user.call(NR_SIGNAL_QUEUE, &[pid, u64::from(SIGRTMIN), seed * 1_000 + number])
+                == Err(Errno::AGAIN)
+            {
+                sleep(user, 20_000);
+            }
+        }
+    }
+    all_well(&[("init", init), ("sender", sender)], 3);
+}
+
+/// A process that handles, waits, stops and goes on is ended at ever later moments; nothing of it is left.
+#[test]
+fn an_end_at_any_step_leaves_nothing() {
+    fn init(user: &mut User) {
+        let mut before = None;
+        for step in 0..60_u64 {
+            let pid = spawn(user, "/bin/busy", "x").unwrap();
+            user.spin(step * 3_000);
+            for signal in [SIGUSR1, SIGSTOP, SIGUSR2, SIGCONT].into_iter().take((step % 5) as usize) {
+                kill(user, pid, signal).unwrap();
+            }
+            user.spin(step * 700);
+            let _ = kill(user, pid, SIGKILL);
+            // By the first of them if that came before there was a handler.
+            let (cause, code) = wait(user, pid);
+            let by = SignalSet::of(&[SIGUSR1, SIGUSR2, SIGKILL]);
+            assert!(cause == EXIT_FAULT && by.contains(code.cast_unsigned()), "step {step}: {code}");
+            sleep(user, 200_000);
+            let info = common::figures(user);
+            let left = (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads);
+            if step >= 5 {
+                assert_eq!(*before.get_or_insert(left), left, "step {step}");
+            }
+        }
+        power_off(user);
+    }
+    fn busy(user: &mut User) {
+        if user.argument() == user.stack() {
+            counts(user);
+            handle(user, SIGUSR1, work, ActionFlags::RESTART);
+            handle(user, SIGUSR2, work, ActionFlags::NODEFER);
+            common::thread(user, 1);
+        }
+        let own = own_pid(user);
+        loop {
+            let _ = kill(user, own, SIGUSR1);
+            let _ = user.call(NR_SLEEP, &[1_000]);
+            let _ = user.call(NR_SIGNAL_WAIT, &[SignalSet::of(&[SIGTERM]).0, 0, 0, 1_000]);
+        }
+    }
+    fn work(user: &mut User, _: u64, _: u64) {
+        user.spin(500);
+        let own = own_pid(user);
+        let _ = kill(user, own, 0);
+    }
+    all_well(&[("init", init), ("busy", busy)], 2);
+}
+
+#[test]
+fn stops_halt_every_thread_and_are_told() {
+    fn init(user: &mut User) {
+        for by in [SIGSTOP, SIGTSTP, SIGTTIN] {
+            let pid = spawn(user, "/bin/pair", "x").unwrap();
+            sleep(user, 1_000_000);
+            kill(user, pid, by).unwrap();
+            let told = wait_for(user, pid, WAIT_UNTRACED, 0).unwrap();
+            assert_eq!((told.cause, told.code), (EXIT_STOPPED, by.cast_signed()));
+            assert_eq!(user.call(NR_WAIT, &[pid, u64::from(WAIT_UNTRACED | WAIT_NO_HANG), 0]), Ok(0));
+            // A signal that would end it waits; one that lets it go on is told.
+            kill(user, pid, SIGUSR1).unwrap();
+            assert_eq!(wait_for(user, pid, WAIT_TIMEOUT, 2_000_000), Err(Errno::TIMEDOUT));
+            kill(user, pid, SIGCONT).unwrap();
+            let told = wait_for(user, pid, WAIT_CONTINUED, 0).unwrap();
+            let ended = (EXIT_FAULT, SIGUSR1.cast_signed());
+            if told.cause == EXIT_CONTINUED {
+                assert_eq!(wait(user, pid), ended);
+            } else {
+                assert_eq!((told.cause, told.code), ended);
+            }
+        }
+        power_off(user);
+    }
+    fn pair(user: &mut User) {
+        if user.argument() == user.stack() {
+            common::thread(user, 1);
+        }
+        loop {
+            user.spin(10_000);
+            sleep(user, 10_000);
+        }
+    }
+    all_well(&[("init", init), ("pair", pair)], 4);
+}

@@ -16,6 +16,7 @@ mod endpoints;
 mod events;
 mod files;
 mod futex;
+mod groups;
 mod handles;
 mod limits;
 mod log;
@@ -28,6 +29,7 @@ mod processes;
 mod region;
 mod renames;
 mod rings;
+mod signals;
 mod socketpairs;
 mod sys;
 mod threads;
@@ -64,6 +66,7 @@ const AREAS: &[&Area] = &[
     &endpoints::LIVE,
     &files::AREA,
     &futex::AREA,
+    &groups::AREA,
     &handles::AREA,
     &limits::AREA,
     &log::AREA,
@@ -77,6 +80,8 @@ const AREAS: &[&Area] = &[
     &events::AREA,
     &names::AREA,
     &rings::AREA,
+    &signals::AREA,
+    &signals::children::AREA,
     &socketpairs::AREA,
 ];
 
