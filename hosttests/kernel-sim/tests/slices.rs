@@ -188,9 +188,9 @@ fn a_poll_of_many_hears_of_one_whenever_it_comes() {
         assert_eq!(user.call(NR_POLL, &[list, ITEMS, 2_000_000]), Ok(0));
         assert_eq!(ready(user), []);
         assert_eq!(user.call(NR_POLL, &[list, 1025, 0]), Err(Errno::INVAL));
-        for round in 0..30 {
+        for round in 0_usize..30 {
             // Registered for in the first slice of the second pass, in the middle, in the last.
-            let place = [1, ITEMS / 2, ITEMS][round as usize % 3];
+            let place = [1, ITEMS / 2, ITEMS][round % 3];
             fill(user, place, reader);
             let pid = spawn_with(user, "/bin/writer", &(round * 700).to_string(), &[writer]).unwrap();
             assert_eq!(user.call(NR_POLL, &[list, ITEMS, TIMEOUT_NEVER]), Ok(1));
