@@ -1,6 +1,11 @@
 //! Random operations beside plain queues: order, exactly once, one end to each call, limits, no payload lost.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "what can't be ends the test")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "what can't be ends the test; its numbers fit"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -55,9 +60,12 @@ enum Stands {
     Over,
 }
 
+/// A message that lies there: bytes, handles, badge, and which call it is.
+type Queued = (Vec<u8>, Vec<u32>, u64, Option<usize>);
+
 #[derive(Default)]
 struct Model {
-    queue: VecDeque<(Vec<u8>, Vec<u32>, u64, Option<usize>)>,
+    queue: VecDeque<Queued>,
     calls: Vec<Stands>,
     ids: Vec<CallId>,
     tokens: Vec<(Token, usize)>,

@@ -207,15 +207,10 @@ fn a_reader_of_a_directory_sees_what_stays_once() {
         file(&mut fs, number.to_string().as_bytes());
     }
     let (mut cursor, mut seen, root) = (Cursor::default(), Vec::new(), fs.root());
-    loop {
-        let (number, next) = match fs.read_directory(root, cursor).unwrap() {
-            Some(entry) => {
-                (core::str::from_utf8(entry.name.as_bytes()).unwrap().parse::<u32>().unwrap(), entry.next)
-            }
-            None => break,
-        };
+    while let Some(entry) = fs.read_directory(root, cursor).unwrap() {
+        let number = core::str::from_utf8(entry.name.as_bytes()).unwrap().parse::<u32>().unwrap();
+        cursor = entry.next;
         seen.push(number);
-        cursor = next;
         // Those behind and before the reader go, others come; some are replaced in their place.
         if number < 100 && number % 5 == 0 {
             fs.unlink(ME, root, name(number.to_string().as_bytes()), Kind::File, 3).unwrap();
