@@ -19,6 +19,36 @@ pub struct CallEntry {
     pub text: &'static str,
 }
 
+impl CallEntry {
+    /// Which argument is the address of a path; its length is the next.
+    #[must_use]
+    pub const fn path_argument(&self) -> Option<usize> {
+        let mut at = 0;
+        while at + 1 < self.arguments.len() {
+            if is_text(self.arguments[at].0, "path") && is_text(self.arguments[at + 1].0, "path_len") {
+                return Some(at);
+            }
+            at += 1;
+        }
+        None
+    }
+}
+
+const fn is_text(text: &str, other: &str) -> bool {
+    let (text, other) = (text.as_bytes(), other.as_bytes());
+    if text.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// An argument type: how it is read from a register.
 trait FromRegister: Sized {
     fn from_register(raw: u64) -> Result<Self, Errno>;

@@ -29,6 +29,7 @@ mod process;
 mod signals;
 mod sockets;
 mod system;
+mod trace;
 
 pub use authority::{Capabilities, Handle, Rights, SecurityInfo};
 pub use calls::*;
@@ -49,8 +50,8 @@ pub use messages::{
 };
 pub use process::{
     AUX_END, AUX_ENTRY, AUX_PAGE_SIZE, AUX_RANDOM, AUX_TIME_PAGE, CLOCK_MONOTONIC, CLOCK_REALTIME,
-    EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SpawnArgs, SpawnHandle, THREAD_NAME_LEN,
-    THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER, TimePage, WAIT_ANY, WAIT_NO_HANG,
+    EXIT_FAULT, ExitRecord, ProcessInfo, SPAWN_LEND, SPAWN_ROOT, SPAWN_TRACE, SpawnArgs, SpawnHandle,
+    THREAD_NAME_LEN, THREAD_PRIORITY_NORMAL, TIMEOUT_NEVER, TimePage, WAIT_ANY, WAIT_NO_HANG,
 };
 pub use signals::*;
 pub use sockets::{
@@ -62,6 +63,8 @@ pub use system::{
     LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_INHERIT, LOG_JSON, LOG_OFF, LOG_TEXT, LOG_WARNING, LogStats,
     NetworkConfig, POWER_OFF, POWER_RESET, SystemInfo,
 };
+
+pub use trace::{TRACE_UNFINISHED, TraceRecord};
 
 /// Version of this interface: major in the upper 16 bits, minor in the lower. Call 0 returns the kernel's.
 ///

@@ -14,7 +14,7 @@ pub struct SpawnHandle {
     pub target: u32,
     /// Bits of [`crate::Rights`] to pass on at most.
     pub rights: u32,
-    /// [`SPAWN_LEND`] or 0.
+    /// [`SPAWN_LEND`], [`SPAWN_TRACE`], or 0.
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
@@ -24,6 +24,9 @@ static_assertions::assert_eq_size!(SpawnHandle, [u8; 24]);
 
 /// In [`SpawnHandle::flags`]: the child gets a loan, which `handle_revoke` of the source ends. Needs `DUPLICATE` as well.
 pub const SPAWN_LEND: u32 = 1;
+/// In [`SpawnHandle::flags`]: the source, a pipe's writing end, is not given to the child: the kernel writes a [`TraceRecord`] into
+/// it for each call that the child makes. `target` is 0.
+pub const SPAWN_TRACE: u32 = 2;
 /// In [`SpawnArgs::flags`]: [`SpawnArgs::root`] is the child's root.
 pub const SPAWN_ROOT: u32 = 0x100;
 

@@ -239,6 +239,7 @@ impl<M: Machine> Kernel<M> {
                     (slot, Grant::new(object, rights))
                 })
                 .collect(),
+            sink: None,
         };
         self.give_birth(birth, loaded).map_err(|errno| failed(&errno))?;
         if !self.audit_and_log() {

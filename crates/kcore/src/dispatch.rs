@@ -134,7 +134,8 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     pub fn quick_call(&self, cpu: &CpuToken, number: u64) -> Option<i64> {
         let thread = self.own.get(cpu).current.as_ref()?;
-        (number == swos_abi::NR_GETPID).then(|| i64::from(thread.process.pid))
+        // 0 where a tracer wants to hear of it.
+        (number == swos_abi::NR_GETPID && thread.quick_pid != 0).then(|| i64::from(thread.quick_pid))
     }
 
     /// A system call of the thread that runs on this CPU.
@@ -145,8 +146,8 @@ impl<M: Machine> Kernel<M> {
         // Only this CPU counts here.
         flags.calls.store(flags.calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         flags.woken.store(0, Ordering::Relaxed);
-        let result = if thread.process.is_ending() {
-            Err(Stop::Exit)
+        let result = if thread.process.is_watched() {
+            self.watched_try(cpu, thread, number, arguments)
         } else {
             self.first_try(cpu, thread, number, arguments)
         };
@@ -159,7 +160,7 @@ impl<M: Machine> Kernel<M> {
             }
         };
         if thread.progress.is_used() {
-            self.forget(thread);
+            self.complete_raw(thread, raw);
         }
         // The end of the slice needs no look: the timer interrupts once the call is over.
         if flags.reschedule.load(Ordering::Relaxed) { self.give_way(cpu, raw) } else { Trap::Return(raw) }
@@ -182,6 +183,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Trap {
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
         if stop == Stop::GiveWay {
+            if thread.progress.is_used() {
+                self.complete_raw(&thread, 0);
+            }
             thread.state.lock().pending = Pending::Result(0);
             self.put_back(cpu, Enter::Yielded);
             return Trap::Reschedule;
@@ -272,8 +276,16 @@ impl<M: Machine> Kernel<M> {
 
     /// The call is over: forget what it kept between its tries.
     fn complete(&self, thread: &Arc<Thread<M>>, result: Result<u64, Errno>) -> i64 {
+        let raw = result_to_raw(result);
+        self.complete_raw(thread, raw);
+        raw
+    }
+
+    fn complete_raw(&self, thread: &Arc<Thread<M>>, raw: i64) {
+        if let Some(record) = thread.progress.take_traced() {
+            self.tell_call(thread, record, Some(raw));
+        }
         self.forget(thread);
-        result_to_raw(result)
     }
 
     /// Performs a call that was tried before.

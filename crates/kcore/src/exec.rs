@@ -120,6 +120,9 @@ impl<M: Machine> Kernel<M> {
             return Err(Stop::Exit);
         }
         entry.charge.limit(process_limit)?;
+        if let Some(sink) = old.take_sink() {
+            new.set_sink(sink);
+        }
         old.begin_end(&mut threads, Ending::Silent);
         entry.life = Life::Alive(new.clone());
         let Limits { handles: quota, memory, .. } = *new.limits.lock();

@@ -47,6 +47,7 @@ mod signals;
 mod space;
 mod sys;
 mod thread;
+mod trace;
 mod usage;
 mod user;
 mod wait;

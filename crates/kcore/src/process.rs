@@ -24,6 +24,7 @@ use crate::{
     ranks,
     space::Space,
     thread::{Phase, Thread},
+    trace::Sink,
     usage::Usage,
     wait::WaitKey,
 };
@@ -69,6 +70,8 @@ pub(crate) struct Limits {
 
 /// Of a process: its threads are to leave.
 const ENDING: u8 = 1;
+/// Its calls are told.
+const TRACED: u8 = 0x80;
 /// Of a process: its threads are to halt.
 const STOPPED: u8 = 2;
 
@@ -88,12 +91,14 @@ pub struct Process<M: Machine> {
     pub(crate) handles: Lock<HandleTable<Object<M>>>,
     pub(crate) threads: Lock<Threads<M>>,
     pub(crate) signals: Lock<ProcessSignals>,
-    /// [`ENDING`] and [`STOPPED`].
+    /// [`ENDING`], [`TRACED`] and [`STOPPED`].
     condition: AtomicU8,
     /// What it used up to now; the same before and after an `exec`.
     pub(crate) usage: Arc<Usage>,
     pub(crate) started: Instant,
     pub(crate) view: Lock<View>,
+    /// Where its calls are told, if it is traced.
+    sink: Lock<Option<Arc<Sink<M>>>>,
 }
 
 /// Where the names of a process start.
@@ -168,6 +173,7 @@ impl<M: Machine> Process<M> {
             usage: new.usage,
             started: new.started,
             view: Lock::new(ranks::FILE, new.view),
+            sink: Lock::new(ranks::SINK, None),
         }
     }
 
@@ -199,6 +205,28 @@ impl<M: Machine> Process<M> {
     pub(crate) fn begin_end(&self, threads: &mut Threads<M>, ending: Ending) {
         threads.ending = Some(ending);
         self.condition.fetch_or(ENDING, Ordering::SeqCst);
+    }
+
+    /// Whether something is to be done before or after a call: it is ending, or traced.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.condition.load(Ordering::Relaxed) & (ENDING | TRACED) != 0
+    }
+
+    /// Tells its calls to `sink` from now on.
+    pub(crate) fn set_sink(&self, sink: Arc<Sink<M>>) {
+        *self.sink.lock() = Some(sink);
+        self.condition.fetch_or(TRACED, Ordering::Relaxed);
+    }
+
+    /// Where its calls are told.
+    pub(crate) fn sink(&self) -> Option<Arc<Sink<M>>> {
+        self.sink.lock().clone()
+    }
+
+    /// The same, which is told no more.
+    pub(crate) fn take_sink(&self) -> Option<Arc<Sink<M>>> {
+        if self.condition.load(Ordering::Relaxed) & TRACED == 0 { None } else { self.sink.lock().take() }
     }
 
     /// Whether its threads are to leave.
@@ -307,6 +335,9 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn end_thread(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
+        if let Some(record) = thread.progress.take_traced() {
+            self.tell_call(thread, record, None);
+        }
         if let Some(ipc) = thread.progress.take_ipc() {
             self.leave_endpoint(thread, ipc);
         }
@@ -386,6 +417,9 @@ impl<M: Machine> Kernel<M> {
             self.close_object(object);
         }
         work.handles_done = progress == swos_handles::Progress::Done;
+        if work.handles_done {
+            self.end_trace(&work.process);
+        }
         false
     }
 

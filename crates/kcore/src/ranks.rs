@@ -20,6 +20,8 @@ pub(crate) const SPACE: &Rank = &Rank::new(20, "address space");
 pub(crate) const HANDLES: &Rank = &Rank::new(25, "handles");
 /// One open file's position, one process's current directory.
 pub(crate) const FILE: &Rank = &Rank::new(30, "file");
+/// Where one process's calls are told.
+pub(crate) const SINK: &Rank = &Rank::new(31, "sink");
 /// What is mounted, and every name in it.
 pub(crate) const NAMES: &Rank = &Rank::new(35, "names");
 /// The pipes with a name that are open.

@@ -6,7 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use swos_abi::{Call, Errno, SignalSet, THREAD_NAME_LEN};
+use swos_abi::{Call, Errno, SignalSet, THREAD_NAME_LEN, TraceRecord};
 use swos_futex::WaitId;
 use swos_handles::Lease;
 use swos_sched::{Entity, Weight};
@@ -21,6 +21,8 @@ use crate::{Machine, endpoint::Ipc, fork::Unborn, process::Process, ranks};
 pub struct Thread<M: Machine> {
     /// Unique in the system, never used again.
     pub(crate) tid: u32,
+    /// Its process's id, for who needs nothing else; 0 if a tracer wants to hear of that.
+    pub(crate) quick_pid: u32,
     /// The process that it runs in.
     pub(crate) process: Arc<Process<M>>,
     context: M::Context,
@@ -107,6 +109,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) brief: bool,
     /// The loans by which this try has its objects: their end is the end of its wait.
     pub(crate) leases: Vec<Lease>,
+    /// What will be told of the call, if its process is traced.
+    pub(crate) traced: Option<TraceRecord>,
     /// What the next slice finds of what its thread registered for.
     registered: Registered,
 }
@@ -155,6 +159,7 @@ impl<M: Machine> Kept<M> {
             brief: false,
             ipc: None,
             leases: Vec::new(),
+            traced: None,
             registered: Registered::TakenBack,
         };
         Self {
@@ -213,6 +218,11 @@ impl<M: Machine> Kept<M> {
         self.is_used() && self.progress.lock().fired
     }
 
+    /// What is to be told of the call, once.
+    pub(crate) fn take_traced(&self) -> Option<TraceRecord> {
+        if self.is_used() { self.progress.lock().traced.take() } else { None }
+    }
+
     /// The loan by which the call has the first of its objects that it has by one.
     pub(crate) fn lease(&self) -> Option<Lease> {
         if self.is_used() { self.progress.lock().leases.first().cloned() } else { None }
@@ -254,8 +264,10 @@ impl<M: Machine> Thread<M> {
         cpu: usize,
         signals: ThreadSignals,
     ) -> Arc<Self> {
+        let quick_pid = if process.is_watched() { 0 } else { process.pid };
         Arc::new(Self {
             tid,
+            quick_pid,
             process,
             context,
             state: Lock::new(

@@ -64,6 +64,7 @@ pub mod thread;
 pub mod time;
 #[cfg(not(loom))]
 pub mod timer;
+pub mod trace;
 
 #[cfg(not(loom))]
 pub use print::write_to;

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use swos_abi::{
     Capabilities, EXIT_CONTINUED, EXIT_FAULT, EXIT_STOPPED, Errno, ExitRecord, Handle, PID_GROUP, Rights,
-    SIGKILL, SPAWN_LEND, SpawnHandle, TIMEOUT_NEVER, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT,
-    WAIT_UNTRACED,
+    SIGKILL, SPAWN_LEND, SPAWN_TRACE, SpawnHandle, TIMEOUT_NEVER, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG,
+    WAIT_TIMEOUT, WAIT_UNTRACED,
 };
 pub use swos_abi::{ProcessLimits, ProcessUsage};
 pub use swos_sys::{exit, limits, lower_limits, usage};
@@ -95,6 +95,13 @@ impl Command {
     /// The open program, with the right to execute it; then the path is only a name.
     pub const fn program(&mut self, program: Handle) -> &mut Self {
         self.program = Some(program);
+        self
+    }
+
+    /// Tells each of its calls to `writer`, the writing end of a pipe, as a record: see [`crate::trace`].
+    pub fn trace(&mut self, writer: Handle) -> &mut Self {
+        let (rights, flags) = (Rights::WRITE.bits(), SPAWN_TRACE);
+        self.handles.push(SpawnHandle { source: writer, target: 0, rights, flags, reserved: 0 });
         self
     }
 

@@ -259,7 +259,7 @@ fn a_bad_list_of_handles_lends_nothing() {
     fn init(user: &mut User) {
         let (reader, _) = pipe(user, 0);
         for (handles, errno) in [
-            ([loan(5, reader), SpawnHandle { flags: 2, ..gift(6, reader) }], Errno::INVAL),
+            ([loan(5, reader), SpawnHandle { flags: 4, ..gift(6, reader) }], Errno::INVAL),
             ([loan(5, reader), loan(5, reader)], Errno::INVAL),
             ([loan(5, reader), gift(6, 99 << 24)], Errno::BADF),
         ] {

@@ -102,6 +102,7 @@ const AREAS: &[(&str, &[&str])] = &[
     ("renames", &["a-name-moves-onto-a-file", "a-directory-does-not-move-into-itself"]),
     ("limits", &["limits-are-only-lowered", "a-fork-bomb-stops-at-its-limit"]),
     ("threads", &["a-thread-returns-its-value", "threads-of-one-process-run-on-all-CPUs"]),
+    ("trace", &["each-call-of-a-child-is-told-in-order", "the-result-and-the-path-are-told"]),
     ("sys", &["a-process-finds-itself", "others-are-absent-without-the-capability"]),
 ];
 

@@ -33,6 +33,7 @@ mod signals;
 mod socketpairs;
 mod sys;
 mod threads;
+mod trace;
 
 use alloc::string::String;
 
@@ -77,6 +78,7 @@ const AREAS: &[&Area] = &[
     &renames::AREA,
     &sys::AREA,
     &threads::AREA,
+    &trace::AREA,
     &events::AREA,
     &names::AREA,
     &rings::AREA,

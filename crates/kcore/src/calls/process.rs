@@ -5,9 +5,10 @@ use core::sync::atomic::Ordering;
 
 use swos_abi::{
     Capabilities, Errno, ExitRecord, Handle, PID_GROUP, Rights, SPAWN_GROUP, SPAWN_LEND, SPAWN_ROOT,
-    SpawnArgs, SpawnHandle, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT, WAIT_UNTRACED,
+    SPAWN_TRACE, SpawnArgs, SpawnHandle, WAIT_ANY, WAIT_CONTINUED, WAIT_NO_HANG, WAIT_TIMEOUT, WAIT_UNTRACED,
 };
 use swos_handles::Grant;
+use swos_pipe::End;
 use swos_sched::Enter;
 use swos_signals::{ProcessSignals, ThreadSignals};
 use swos_units::VirtAddr;
@@ -23,6 +24,7 @@ use crate::{
     object::Object,
     process::{Limits, NAME_LEN, NewProcess, Process, View},
     thread::{Phase, Thread},
+    trace::Sink,
     usage::Usage,
     user::user_range,
     wait::{CallResult, Stop, WaitKey},
@@ -33,6 +35,8 @@ const SPAWN_HANDLES_MAX: usize = 1024;
 
 /// A handle for a child, and its number there.
 type Passed<M> = (u32, Grant<Object<M>>);
+/// All of them, and where the child's calls are told.
+type Passing<M> = (Vec<Passed<M>>, Option<Arc<Sink<M>>>);
 
 /// What a new process starts with, besides its program.
 pub(crate) struct Birth<M: Machine> {
@@ -48,6 +52,8 @@ pub(crate) struct Birth<M: Machine> {
     pub(crate) signals: ProcessSignals,
     /// What it gets, and under which number.
     pub(crate) handles: Vec<Passed<M>>,
+    /// Where its calls are told.
+    pub(crate) sink: Option<Arc<Sink<M>>>,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -81,7 +87,7 @@ impl<M: Machine> Kernel<M> {
         let limits = limits_of(&args, *process.limits.lock());
         let charge = self.account_of(process.pid)?.limited(args.process_limit)?.charge()?;
         let loaded = self.load(&plan, vnode, &strings, limits.memory)?;
-        let handles = match self.pass_handles(process, &specs) {
+        let (handles, sink) = match self.pass_handles(process, &specs) {
             Ok(handles) => handles,
             Err(errno) => {
                 while !self.free_space(&loaded.space) {}
@@ -99,6 +105,7 @@ impl<M: Machine> Kernel<M> {
             group,
             signals: ProcessSignals::new(),
             handles,
+            sink,
         };
         Ok(u64::from(self.give_birth(birth, loaded)?))
     }
@@ -140,7 +147,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The objects that a child gets. All or none.
-    fn pass_handles(&self, process: &Process<M>, specs: &[SpawnHandle]) -> Result<Vec<Passed<M>>, Errno> {
+    fn pass_handles(&self, process: &Process<M>, specs: &[SpawnHandle]) -> Result<Passing<M>, Errno> {
+        let mut sink = None;
         let mut table = process.handles.lock();
         let mut passed: Vec<Passed<M>> = Vec::new();
         passed.try_reserve_exact(specs.len()).map_err(|_| Errno::NOMEM)?;
@@ -153,6 +161,18 @@ impl<M: Machine> Kernel<M> {
                 SPAWN_LEND => table.lend(spec.source, rights).map_err(handle_errno)?,
                 _ => grant,
             };
+            if spec.flags == SPAWN_TRACE {
+                // Nothing would end it with the loan.
+                if table.get_leased(spec.source, Rights::WRITE).map_err(handle_errno)?.1.is_some() {
+                    return Err(Errno::PERM);
+                }
+                let writer = matches!(grant.object(), Object::Pipe(end) if end.end == End::Writer);
+                if !writer || sink.is_some() || spec.target != 0 || spec.reserved != 0 {
+                    return Err(Errno::INVAL);
+                }
+                sink = Some(grant);
+                continue;
+            }
             if spec.flags & !SPAWN_LEND != 0 || spec.reserved != 0 {
                 return Err(Errno::INVAL);
             }
@@ -166,7 +186,11 @@ impl<M: Machine> Kernel<M> {
         }
         // Only now do they count as open, so that a refusal above leaves nothing to close; and with the table still locked,
         // or another thread might close the last handle of one before.
-        Ok(passed.into_iter().map(|(target, grant)| (target, grant.map(Object::opened))).collect())
+        let sink = sink.and_then(|grant| match grant.map(Object::opened).into_object() {
+            Object::Pipe(pipe) => Some(Arc::new(Sink::new(pipe))),
+            _ => None,
+        });
+        Ok((passed.into_iter().map(|(target, grant)| (target, grant.map(Object::opened))).collect(), sink))
     }
 
     /// Makes a process of a loaded program and lets it run. Takes back everything if it can't.
@@ -187,6 +211,9 @@ impl<M: Machine> Kernel<M> {
             view: birth.view,
             signals: birth.signals,
         }));
+        if let Some(sink) = birth.sink {
+            process.set_sink(sink);
+        }
         let has_room = room.is_ok();
         let mut refused = room.err().or(placed.err().map(refused_errno));
         for (target, grant) in birth.handles {
@@ -207,6 +234,7 @@ impl<M: Machine> Kernel<M> {
             while process.handles.lock().teardown(64, |object| self.close_object(object))
                 == swos_handles::Progress::More
             {}
+            self.end_trace(&process);
             while !self.free_space(&process.space) {}
             return Err(errno);
         }

@@ -1,0 +1,105 @@
+//! Traces of a child's calls.
+
+use alloc::{string::String, vec::Vec};
+
+use swos_ulib::{
+    abi::{
+        Errno, Handle, NR_EXIT, NR_GETPID, NR_OPEN, Rights, TRACE_UNFINISHED, TraceRecord, result_from_raw,
+    },
+    fs::File,
+    pipe::pipe,
+    process, sys,
+    testing::{equal, text},
+    trace,
+};
+
+use crate::{Area, UNKNOWN};
+
+pub(crate) const AREA: Area = Area {
+    name: "trace",
+    checks: &[
+        ("each call of a child is told in order", in_order),
+        ("the result and the path are told", results),
+        ("the last record is of the call that ended it", last),
+        ("a line has names and arguments", a_line),
+        ("a tracer that leaves stops nobody", gone),
+        ("only the writing end of a pipe is a sink", no_sink),
+    ],
+    child,
+};
+
+fn child(deed: &str) -> i32 {
+    match deed {
+        "calls" => {
+            let _own = process::id();
+            let _found = File::open("/etc/motd");
+            let _absent = File::open("/etc/nothing");
+            7
+        }
+        _ => UNKNOWN,
+    }
+}
+
+fn traced() -> Result<(Vec<TraceRecord>, Option<i32>, u32), String> {
+    let (mut reader, writer) = pipe().map_err(text)?;
+    let running = crate::child(AREA.name, "calls").trace(writer.handle()).spawn().map_err(text)?;
+    drop(writer);
+    let mut records = Vec::new();
+    while let Some(record) = trace::next(&mut reader).map_err(text)? {
+        records.push(record);
+    }
+    Ok((records, running.wait().map_err(text)?.code(), running.id()))
+}
+
+/// The records of one kind of call.
+fn of(records: &[TraceRecord], number: u64) -> Vec<&TraceRecord> {
+    records.iter().filter(|record| u64::from(record.number) == number).collect()
+}
+
+fn in_order() -> Result<(), String> {
+    let (records, status, _) = traced()?;
+    equal(status, Some(7))?;
+    equal(records.is_sorted_by_key(|record| record.time_ns), true)?;
+    equal(records.iter().map(|record| record.dropped).sum::<u32>(), 0)?;
+    equal((of(&records, NR_GETPID).len(), of(&records, NR_OPEN).len()), (1, 2))
+}
+
+fn results() -> Result<(), String> {
+    let (records, _, pid) = traced()?;
+    let own = of(&records, NR_GETPID).first().map(|record| record.result);
+    equal(own, Some(i64::from(pid)))?;
+    let opened = of(&records, NR_OPEN);
+    let paths: Vec<_> = opened.iter().map(|record| record.path.get(..record.path_len as usize)).collect();
+    equal(paths, [Some(&b"/etc/motd"[..]), Some(b"/etc/nothing")].to_vec())?;
+    equal(opened.last().map(|record| result_from_raw(record.result)), Some(Err(Errno::NOENT)))
+}
+
+fn last() -> Result<(), String> {
+    let (records, _, _) = traced()?;
+    let last = records.last().map(|record| (u64::from(record.number), record.flags, record.arguments[0]));
+    equal(last, Some((NR_EXIT, TRACE_UNFINISHED, 7)))
+}
+
+fn a_line() -> Result<(), String> {
+    let (records, _, _) = traced()?;
+    let lines: Vec<String> = of(&records, NR_OPEN).into_iter().map(trace::line).collect();
+    let found =
+        lines.iter().any(|line| line.contains(" open(directory=CWD, path=\"/etc/nothing\", path_len=12,"));
+    equal((found, lines.iter().any(|line| line.contains(") = ENOENT <"))), (true, true))
+}
+
+fn gone() -> Result<(), String> {
+    let (reader, writer) = pipe().map_err(text)?;
+    let running = crate::child(AREA.name, "calls").trace(writer.handle()).spawn().map_err(text)?;
+    drop((reader, writer));
+    equal(running.wait().map_err(text)?.code(), Some(7))
+}
+
+fn no_sink() -> Result<(), String> {
+    let (reader, writer) = pipe().map_err(text)?;
+    let start = |handle| crate::child(AREA.name, "calls").trace(handle).spawn().map(drop);
+    equal(start(reader.handle()), Err(Errno::ACCES))?;
+    equal(start(Handle(99 << 24)), Err(Errno::BADF))?;
+    let lent = sys::handle_lend(writer.handle(), Rights::all()).map_err(text)?;
+    equal((start(lent), sys::close(lent)), (Err(Errno::PERM), Ok(())))
+}
