@@ -12,7 +12,7 @@ use swos_units::{Duration, Instant};
 use crate::{
     Kernel, Machine,
     counter::Due,
-    fault::Resolution,
+    fault::{Refusal, Resolution},
     ranks,
     signals::Interrupted,
     thread::{Pending, Phase, State, Thread},
@@ -245,7 +245,13 @@ impl<M: Machine> Kernel<M> {
                         self.bad_frame(thread);
                         false
                     }
-                    Resolution::Refused(_) => return Some(self.complete(thread, Err(Errno::FAULT))),
+                    Resolution::Refused(refusal) => {
+                        let errno = match refusal {
+                            Refusal::Denied(_) | Refusal::NoPage => Errno::FAULT,
+                            Refusal::NoMemory => Errno::NOMEM,
+                        };
+                        return Some(self.complete(thread, Err(errno)));
+                    }
                 },
                 Err(Stop::Wait) if thread.has_attention() => match self.interrupt_call(cpu, thread, &call) {
                     Interrupted::Left => return None,

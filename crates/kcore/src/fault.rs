@@ -17,6 +17,7 @@ use crate::{
     files::PageWanted,
     log::Level,
     memory::Mapped,
+    oom::Relief,
     process::Process,
     signals::ended_by,
     space::{Inner, TableFrames, Translation},
@@ -91,20 +92,19 @@ impl<M: Machine> Kernel<M> {
             ExceptionKind::Memory { address, access, cause } => {
                 match self.resolve_cause(&thread, address, access, cause) {
                     Resolution::Mapped => return Trap::Resume,
-                    Resolution::Wait => {
-                        if self.stop(cpu, &thread, Pending::Nothing) == Stopped::Waits {
-                            return Trap::Reschedule;
-                        }
-                        self.forget(&thread);
-                        return Trap::Resume;
-                    }
+                    Resolution::Wait => return self.pause(cpu, &thread),
                     Resolution::Refused(Refusal::Denied(denied)) => {
                         (SIGSEGV, denied_code(denied), address, denied_text(denied, access))
                     }
                     Resolution::Refused(Refusal::NoPage) => {
                         (SIGBUS, BUS_ADRERR, address, "no page behind the mapping")
                     }
-                    Resolution::Refused(Refusal::NoMemory) => (SIGKILL, 0, address, "out of memory"),
+                    Resolution::Refused(Refusal::NoMemory) => match self.relieve(&thread) {
+                        Relief::Retry if thread.process.is_ending() => return self.end_here(cpu, &thread),
+                        Relief::Retry => return Trap::Resume,
+                        Relief::Wait => return self.pause(cpu, &thread),
+                        Relief::None => (SIGKILL, 0, address, "out of memory"),
+                    },
                 }
             }
             ExceptionKind::Instruction => (SIGILL, ILL_ILLOPC, exception.pc, "undefined instruction"),
@@ -131,6 +131,24 @@ impl<M: Machine> Kernel<M> {
         let record = ExitRecord { cause: EXIT_FAULT, code, fault_address, ..ExitRecord::default() };
         self.end_process(&thread.process, record);
         self.end_thread(cpu, &thread);
+        Trap::Reschedule
+    }
+
+    /// The thread waits for what its fault needs, and then tries again.
+    fn pause(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) -> Trap {
+        match self.stop(cpu, thread, Pending::Nothing) {
+            Stopped::Waits => Trap::Reschedule,
+            Stopped::Woken if thread.process.is_ending() => self.end_here(cpu, thread),
+            Stopped::Woken | Stopped::NoMemory => {
+                self.forget(thread);
+                Trap::Resume
+            }
+        }
+    }
+
+    /// The thread's process is ending.
+    fn end_here(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>) -> Trap {
+        self.end_thread(cpu, thread);
         Trap::Reschedule
     }
 

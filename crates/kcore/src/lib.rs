@@ -38,6 +38,7 @@ mod machine;
 mod memory;
 mod net;
 mod object;
+mod oom;
 mod pipe;
 mod process;
 mod random;
@@ -122,6 +123,7 @@ pub struct Kernel<M: Machine> {
     fifos: Lock<pipe::Fifos<M>>,
     /// Bytes of texts that open files of `/sys` hold.
     texts_held: AtomicUsize,
+    oom: oom::Oom,
     random: Lock<random::Random>,
     log: Lock<log::Log>,
     counters: Counters,
@@ -221,6 +223,7 @@ impl<M: Machine> Kernel<M> {
             dead_memory: Lock::new(ranks::DEAD_MEMORY, None),
             dying_memory: AtomicU32::new(0),
             fifos: Lock::new(ranks::FIFOS, Vec::new()),
+            oom: oom::Oom::new(),
             random: Lock::new(ranks::RANDOM, random),
             log: Lock::new(ranks::LOG, log),
             counters: Counters::default(),

@@ -57,6 +57,11 @@ impl MemoryAccount {
         })
     }
 
+    /// Frames that its objects hold.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
     /// Lowers the limit to so many pages.
     pub(crate) fn lower(&self, pages: u64) {
         self.limit.fetch_min(pages, Ordering::Relaxed);

@@ -442,6 +442,7 @@ impl<M: Machine> Kernel<M> {
         }
         let usage = process.usage.clone();
         drop(work);
+        self.frames_are_back();
         let parent = {
             let mut processes = self.processes.lock();
             let parent = processes.end(pid, record, usage);

@@ -4,6 +4,8 @@ use swos_sync::Rank;
 
 /// How far booting is.
 pub(crate) const BOOT: &Rank = &Rank::new(5, "boot");
+/// The search for who holds most memory.
+pub(crate) const OOM: &Rank = &Rank::new(7, "search for memory");
 /// The processes and who is whose child.
 pub(crate) const PROCESSES: &Rank = &Rank::new(10, "processes");
 /// The threads of one process and how it ended.

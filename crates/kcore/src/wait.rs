@@ -37,6 +37,8 @@ pub(crate) enum WaitKey {
     Block { number: u64 },
     /// A fork or a mapping call in this process to be over.
     Space { pid: u32 },
+    /// Frames to be free.
+    Frames,
     /// Input from the console.
     Console,
     /// A change of what holds of an end of a pipe.

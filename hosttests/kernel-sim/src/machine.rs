@@ -352,6 +352,10 @@ impl Machine for SimMachine {
         FrameCount { total: state.frames.len() as u64, free: state.free.len() as u64, kernel: 0 }
     }
 
+    fn is_short(&self) -> bool {
+        self.state().free.is_empty()
+    }
+
     fn zero_frame(&self, frame: Frame) {
         self.state().frame(frame).bytes.fill(0);
     }

@@ -41,6 +41,7 @@ pub(crate) const AREA: Area = Area {
         ("a part of a reservation can be made memory", commit),
         ("a terabyte of reservation costs nothing", terabyte),
         ("memory over the limit is refused when it is committed", over_limit),
+        ("who takes all memory is ended and leaves it to the others", hog),
         ("discarded pages are zero and the others stay", discard),
         ("discarding a hole is refused", discard_hole),
     ],
@@ -68,6 +69,13 @@ fn child(deed: &str) -> i32 {
             Err(_) => 1,
         },
         "over-limit" => limited(),
+        "hog" => match Region::memory((1 << 35) / PAGE) {
+            Ok(all) => {
+                (0..(1 << 35) / PAGE).for_each(|page| all.write(page, 1));
+                2
+            }
+            Err(_) => 1,
+        },
         _ => UNKNOWN,
     }
 }
@@ -322,6 +330,18 @@ fn limited() -> i32 {
         }
     }
     i32::from(sys::map_anonymous(2 * LIMIT, READ) != Err(Errno::NOMEM))
+}
+
+fn hog() -> Result<(), String> {
+    const KILL: i32 = 9;
+    let region = Region::memory(64).map_err(text)?;
+    let free = || sys::system_info().map(|info| info.memory_free + info.memory_cached);
+    let before = free().map_err(text)?;
+    equal(run("hog")?.signal(), Some(KILL))?;
+    // Its parent, which needed pages as well, has them; and all that it held is back.
+    (0..64).for_each(|page| region.write(page, 5));
+    let after = free().map_err(text)?;
+    equal(after + (2 << 20) > before, true)
 }
 
 fn discard() -> Result<(), String> {

@@ -1,0 +1,207 @@
+//! No frame is left: who took them goes, the others go on, nothing leaks.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "programs of a test: what can't be ends it"
+)]
+
+mod common;
+
+use common::{figures, map, power_off, spawn_with, thread, wait};
+use swos_abi::*;
+use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+
+const PAGE: u64 = 4096;
+/// Little: a hog takes it in a moment.
+const FRAMES: usize = 900;
+const KILLED: (u32, i32) = (1, 9);
+
+fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
+    let plan = Plan { cpus, frames: FRAMES, seed, programs, files: &[] };
+    let mut simulation = Simulation::new(&plan);
+    simulation.machine().set_faults(faults);
+    simulation.run(4_000_000);
+    simulation.machine().console_text()
+}
+
+fn all_well(programs: &[(&'static str, Program)], seeds: u64, said: &str) {
+    for cpus in [1, 2, 4] {
+        for seed in 1..=seeds {
+            let text = simulate(cpus, seed, programs, Faults::default());
+            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
+            assert!(text.contains(said), "{cpus} CPUs, seed {seed}: {text}");
+        }
+    }
+}
+
+fn left(user: &mut User) -> (u64, u32, u32, u32) {
+    for _ in 0..50 {
+        user.call(NR_SLEEP, &[1_000_000]).unwrap();
+    }
+    let info = figures(user);
+    (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads)
+}
+
+fn start(user: &mut User, deed: &str) -> u64 {
+    spawn_with(user, "/bin/child", deed, &[]).unwrap()
+}
+
+/// Touches more pages than there are.
+fn take_all(user: &mut User, at: u64) {
+    for page in 0..4 * FRAMES as u64 {
+        user.store(at + page * PAGE, &[1]);
+    }
+    panic!("there is no such machine");
+}
+
+fn child(user: &mut User) {
+    let argument = user.argument();
+    if argument != user.stack() {
+        return take_all(user, argument);
+    }
+    let all = 4 * FRAMES as u64;
+    match user.args()[1].as_str() {
+        "hog" => {
+            let at = map(user, all * PAGE);
+            take_all(user, at);
+        }
+        "hogs" => {
+            for _ in 0..3 {
+                let at = map(user, all * PAGE);
+                thread(user, at);
+            }
+            let at = map(user, all * PAGE);
+            take_all(user, at);
+        }
+        "maker" => {
+            let handle = user.call(NR_MEMORY_CREATE, &[all * PAGE, 0]).unwrap();
+            let flags = u64::from(MapFlags::SHARED.bits());
+            let at = user.call(NR_MMAP, &[0, all * PAGE, 3, flags, handle, 0]).unwrap();
+            take_all(user, at);
+        }
+        // Takes what it needs, again and again, and never finds anything but its own.
+        "innocent" => {
+            for round in 0..12_u8 {
+                let at = map(user, 40 * PAGE);
+                for page in 0..40 {
+                    assert_eq!(user.load(at + page * PAGE, 1), [0]);
+                    user.store(at + page * PAGE, &[round + 1]);
+                }
+                for page in 0..40 {
+                    assert_eq!(user.load(at + page * PAGE, 1), [round + 1]);
+                }
+                user.call(NR_MUNMAP, &[at, 40 * PAGE]).unwrap();
+            }
+            user.call(NR_EXIT, &[5]).unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Starts one that takes all among others that do not.
+fn hog_among_innocents(user: &mut User, kind: &str) {
+    let before = [start(user, "innocent"), start(user, "innocent")];
+    let hog = start(user, kind);
+    let after = start(user, "innocent");
+    // Init itself needs pages all the time, and is never the one.
+    let at = map(user, 30 * PAGE);
+    for page in 0..30 {
+        user.store(at + page * PAGE, &[9]);
+        user.call(NR_SLEEP, &[100_000]).unwrap();
+    }
+    assert_eq!(wait(user, hog), KILLED);
+    for pid in before.into_iter().chain([after]) {
+        assert_eq!(wait(user, pid), (0, 5));
+    }
+    assert_eq!(user.load(at + 29 * PAGE, 1), [9]);
+    user.call(NR_MUNMAP, &[at, 30 * PAGE]).unwrap();
+}
+
+fn scene(user: &mut User, kind: &str) {
+    hog_among_innocents(user, kind);
+    let before = left(user);
+    hog_among_innocents(user, kind);
+    assert_eq!(left(user), before);
+    power_off(user);
+}
+
+#[test]
+fn the_hog_goes_and_the_innocents_finish() {
+    fn init(user: &mut User) {
+        scene(user, "hog");
+    }
+    all_well(&[("init", init), ("child", child)], 5, "out of memory: child (");
+}
+
+#[test]
+fn a_hog_with_many_threads_goes_as_one() {
+    fn init(user: &mut User) {
+        scene(user, "hogs");
+    }
+    all_well(&[("init", init), ("child", child)], 3, "out of memory: child (");
+}
+
+#[test]
+fn what_an_object_holds_counts_for_its_maker() {
+    fn init(user: &mut User) {
+        scene(user, "maker");
+    }
+    all_well(&[("init", init), ("child", child)], 3, "out of memory: child (");
+}
+
+#[test]
+fn init_alone_is_told_by_its_end() {
+    fn init(user: &mut User) {
+        let at = map(user, 4 * FRAMES as u64 * PAGE);
+        take_all(user, at);
+    }
+    for cpus in [1, 2] {
+        let text = simulate(cpus, 1, &[("init", init)], Faults::default());
+        assert!(text.contains("init (1): out of memory"), "{text}");
+    }
+}
+
+#[test]
+fn a_call_without_memory_says_so_and_ends_nobody() {
+    fn init(user: &mut User) {
+        // The kernel touches the pages, on behalf of calls.
+        let at = map(user, 4 * FRAMES as u64 * PAGE);
+        let refused =
+            (0..4 * FRAMES as u64).find_map(|page| user.call(NR_RANDOM, &[at + page * PAGE, 8]).err());
+        assert_eq!(refused, Some(Errno::NOMEM));
+        user.call(NR_MUNMAP, &[at, 4 * FRAMES as u64 * PAGE]).unwrap();
+        power_off(user);
+    }
+    for cpus in [1, 2] {
+        let text = simulate(cpus, 1, &[("init", init)], Faults::default());
+        assert!(text.contains("all is well") && !text.contains("out of memory"), "{text}");
+    }
+}
+
+#[test]
+fn an_allocation_that_fails_by_chance_ends_nobody() {
+    fn init(user: &mut User) {
+        for _ in 0..4 {
+            let pid = loop {
+                if let Ok(pid) = spawn_with(user, "/bin/child", "innocent", &[]) {
+                    break pid;
+                }
+            };
+            // Calls may be refused; faults are tried again.
+            let at = user.stack() - 4096;
+            while user.call(NR_WAIT, &[pid, 0, at]).is_err() {}
+            assert_eq!(user.load_u32(at + 4), 0);
+            assert_eq!(user.load_u32(at + 8), 5);
+        }
+        power_off(user);
+    }
+    for seed in 1..=4 {
+        let faults = Faults { frames: 7, ..Faults::default() };
+        let text = simulate(2, seed, &[("init", init), ("child", child)], faults);
+        assert!(text.contains("all is well") && !text.contains("out of memory"), "seed {seed}: {text}");
+    }
+}
