@@ -93,6 +93,7 @@ impl<M: Machine> Kernel<M> {
         if !process.has(Capabilities::SPAWN) {
             return Err(Errno::ACCES.into());
         }
+        self.room_for_objects()?;
         let account = self.account_of(process.pid)?;
         let mut inner = process.space.inner.lock();
         if inner.copying || inner.changing > 0 {
