@@ -225,6 +225,30 @@ impl AddressSpace {
     /// [`Error::Empty`], [`Error::OutOfRange`], [`Error::Unmapped`], [`Error::NotPermitted`], [`Error::TooManyPages`], and when
     /// areas are cut [`Error::TooManyAreas`], [`Error::NoMemory`].
     pub fn protect(&mut self, pages: PageRange, access: Access) -> Result<(), Error> {
+        let committed = self.check_protect(pages, access)?;
+        self.admit_protect(pages, committed)?;
+        self.split_at(pages.start());
+        self.split_at(pages.end());
+        let first = self.first_ending_after(pages.start());
+        let last = self.first_starting_at_or_after(pages.end());
+        for area in &mut self.areas[first..last] {
+            area.access = access;
+            if area.backing == Backing::Reserved && access != Access::None {
+                area.backing = Backing::Anonymous;
+            }
+        }
+        self.pages += committed;
+        self.join(first.saturating_sub(1), last + 1);
+        Ok(())
+    }
+
+    /// The check of [`Self::protect`] that looks at each area; how many pages count from then on. A range of many areas is checked
+    /// part by part, [admitted](Self::admit_protect) as a whole, and then changed part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`], [`Error::OutOfRange`], [`Error::Unmapped`], [`Error::NotPermitted`].
+    pub fn check_protect(&self, pages: PageRange, access: Access) -> Result<u64, Error> {
         check_user(pages)?;
         let mut next = pages.start();
         let mut committed = 0;
@@ -240,24 +264,27 @@ impl AddressSpace {
             }
             next = area.pages.end();
         }
-        if next < pages.end() {
-            return Err(Error::Unmapped);
-        }
+        if next < pages.end() { Err(Error::Unmapped) } else { Ok(committed) }
+    }
+
+    /// The rest of the check: whether there is room for so many more pages that count, and for the areas that `pages` cuts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyPages`], [`Error::TooManyAreas`], [`Error::NoMemory`].
+    pub fn admit_protect(&mut self, pages: PageRange, committed: u64) -> Result<(), Error> {
         self.check_pages(committed, 0)?;
-        self.reserve(self.cuts(pages))?;
-        self.split_at(pages.start());
-        self.split_at(pages.end());
+        self.reserve(self.cuts(pages))
+    }
+
+    /// The highest part of `pages` in which at most `count` areas lie, beginning with one of them unless it is all of `pages`: to go
+    /// through many in steps. From above, since what lies higher is moved when areas go.
+    #[must_use]
+    pub fn highest(&self, pages: PageRange, count: usize) -> PageRange {
         let first = self.first_ending_after(pages.start());
         let last = self.first_starting_at_or_after(pages.end());
-        for area in &mut self.areas[first..last] {
-            area.access = access;
-            if area.backing == Backing::Reserved && access != Access::None {
-                area.backing = Backing::Anonymous;
-            }
-        }
-        self.pages += committed;
-        self.join(first.saturating_sub(1), last + 1);
-        Ok(())
+        let from = last.checked_sub(count).filter(|from| *from > first).and_then(|from| self.areas.get(from));
+        from.and_then(|area| PageRange::new(area.pages.start(), pages.end())).unwrap_or(pages)
     }
 
     /// The area that `address` lies in.

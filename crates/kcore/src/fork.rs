@@ -290,12 +290,38 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// A mapping call that has begun, and needs many steps that must look like one, gets the space for itself: as while it is
+    /// copied, other mapping calls and faults wait until it stops.
+    pub(crate) fn change_alone(&self, thread: &Arc<Thread<M>>) -> Result<(), Stop> {
+        if thread.progress.alone.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let process = &thread.process;
+        let mut inner = process.space.inner.lock();
+        inner.changing -= 1;
+        if inner.changing > 0 {
+            // It doesn't count while it waits, or two would wait for each other.
+            thread.progress.changing.store(false, Ordering::Relaxed);
+            inner.awaited = true;
+            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+        }
+        inner.copying = true;
+        thread.progress.alone.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// A mapping call stops: for good, unless it says that it comes again.
     pub(crate) fn end_change(&self, thread: &Thread<M>, result: CallResult) -> CallResult {
-        if result == Err(Stop::Again) {
+        if result == Err(Stop::Again) || !thread.progress.changing.load(Ordering::Relaxed) {
             return result;
         }
         let process = &thread.process;
+        if thread.progress.alone.load(Ordering::Relaxed) {
+            thread.progress.alone.store(false, Ordering::Relaxed);
+            thread.progress.changing.store(false, Ordering::Relaxed);
+            self.end_copy(process);
+            return result;
+        }
         let awaited = {
             let mut inner = process.space.inner.lock();
             thread.progress.changing.store(false, Ordering::Relaxed);

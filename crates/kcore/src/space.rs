@@ -26,6 +26,8 @@ pub(crate) const CPUS_MAX: usize = 64;
 
 /// Table entries looked at per slice when a space is taken apart.
 const ENTRIES_PER_SLICE: usize = 128;
+/// Areas forgotten per slice, after that.
+const AREAS_PER_SLICE: usize = 1024;
 
 /// An address space.
 pub(crate) struct Space {
@@ -53,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) resident: u64,
     /// Page faults resolved.
     pub(crate) faults: u64,
-    /// A fork copies it: until that is over nothing here may change.
+    /// A fork copies it, or one mapping call has it for itself: until that is over nobody else may change anything here.
     pub(crate) copying: bool,
     /// Mapping calls that are under way, perhaps between two of their steps.
     pub(crate) changing: u32,
@@ -283,7 +285,14 @@ impl<M: Machine> Kernel<M> {
                 Translation::Gone => break,
             }
         }
-        while inner.areas.pop().is_some() {}
+        for _ in 0..AREAS_PER_SLICE {
+            if inner.areas.pop().is_none() {
+                break;
+            }
+        }
+        if inner.areas.areas().len() > 0 {
+            return false;
+        }
         for _ in 0..ENTRIES_PER_SLICE {
             let Some(mapped) = inner.objects.pop() else { return true };
             self.detach(space, mapped);

@@ -145,6 +145,8 @@ pub(crate) struct Kept<M: Machine> {
     used: AtomicBool,
     /// The call is counted in [`Inner::changing`](crate::space::Inner::changing).
     pub(crate) changing: AtomicBool,
+    /// Not counted: the call has the space for itself.
+    pub(crate) alone: AtomicBool,
 }
 
 impl<M: Machine> Kept<M> {
@@ -166,6 +168,7 @@ impl<M: Machine> Kept<M> {
             progress: Lock::new(ranks::THREAD_PRIVATE, progress),
             used: AtomicBool::new(false),
             changing: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
         }
     }
 

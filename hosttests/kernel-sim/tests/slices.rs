@@ -213,3 +213,119 @@ fn a_poll_of_many_hears_of_one_whenever_it_comes() {
     }
     all_well(&[("init", init), ("writer", writer)]);
 }
+
+const PAGE: u64 = 4096;
+
+/// Pages that were written, with the first one for what threads share.
+fn touched(user: &mut User, pages: u64) -> u64 {
+    let at = map(user, (pages + 1) * PAGE) + PAGE;
+    user.store(at - PAGE, &[1]);
+    for page in 0..pages {
+        user.store(at + page * PAGE, &[7]);
+    }
+    at
+}
+
+/// Lets the other threads know that they are not needed any more, and waits for their end.
+fn dismiss(user: &mut User, at: u64, threads: u32) {
+    user.store(at - PAGE, &[0]);
+    until(user, threads);
+}
+
+#[test]
+fn who_touches_what_is_mapped_over_finds_the_old_page_or_the_new_one() {
+    const PAGES: u64 = 1300;
+    fn init(user: &mut User) {
+        if let Some(at) = is_thread(user) {
+            for turn in 0.. {
+                if user.load(at - PAGE, 1) == [0] {
+                    break;
+                }
+                let page = at + turn * 37 % PAGES * PAGE;
+                assert!(matches!(user.load(page, 1)[0], 0 | 7 | 8));
+                user.store(page, &[8]);
+            }
+            return;
+        }
+        let before = figures(user).threads;
+        let at = touched(user, PAGES);
+        common::thread(user, at);
+        common::thread(user, at);
+        for round in 0..3 {
+            let fixed = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED).bits());
+            let none = u64::from(u32::MAX);
+            assert_eq!(user.call(NR_MMAP, &[at, PAGES * PAGE, 3, fixed, none, 0]), Ok(at));
+            for page in 0..PAGES {
+                let found = user.load(at + page * PAGE, 1);
+                assert!(found == [0] || found == [8], "round {round}, page {page}: {found:?}");
+                user.store(at + page * PAGE, &[7]);
+            }
+        }
+        dismiss(user, at, before);
+        user.call(NR_MUNMAP, &[at - PAGE, (PAGES + 1) * PAGE]).unwrap();
+        power_off(user);
+    }
+    all_well(&[("init", init)]);
+}
+
+#[test]
+fn many_areas_change_as_one_though_others_map_meanwhile() {
+    const AREAS: u64 = 700;
+    fn init(user: &mut User) {
+        if let Some(at) = is_thread(user) {
+            while user.load(at - PAGE, 1) != [0] {
+                // In the hole, where it must stay until this thread itself takes it away.
+                let own = map(user, PAGE);
+                user.store(own, &[5]);
+                assert_eq!(user.load(own, 1), [5]);
+                user.call(NR_MUNMAP, &[own, PAGE]).unwrap();
+            }
+            return;
+        }
+        let before = figures(user).threads;
+        let (fixed, none) = (MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED, u64::from(u32::MAX));
+        for deed in 0..4 {
+            let at = touched(user, AREAS);
+            for page in (0..AREAS).step_by(2) {
+                user.call(NR_MPROTECT, &[at + page * PAGE, PAGE, 1]).unwrap();
+            }
+            let frames = figures(user).memory_free / PAGE;
+            if deed != 1 {
+                // They would map where a page is missing.
+                common::thread(user, at);
+                common::thread(user, at);
+            }
+            match deed {
+                0 => {
+                    assert_eq!(user.call(NR_MPROTECT, &[at, AREAS * PAGE, 3]), Ok(0));
+                    for page in 0..AREAS {
+                        assert_eq!(user.load(at + page * PAGE, 1), [7]);
+                        user.store(at + page * PAGE, &[8]);
+                    }
+                }
+                1 => {
+                    // One page is missing: nothing changes, also not what lies above it.
+                    user.call(NR_MUNMAP, &[at + PAGE, PAGE]).unwrap();
+                    assert_eq!(user.call(NR_MPROTECT, &[at, AREAS * PAGE, 0]), Err(Errno::NOMEM));
+                    user.store(at + (AREAS - 1) * PAGE, &[8]);
+                }
+                2 => {
+                    let length = AREAS * PAGE;
+                    let mapped = user.call(NR_MMAP, &[at, length, 3, u64::from(fixed.bits()), none, 0]);
+                    assert_eq!(mapped, Ok(at));
+                    for page in 0..AREAS {
+                        assert_eq!(user.load(at + page * PAGE, 1), [0]);
+                    }
+                }
+                _ => {}
+            }
+            dismiss(user, at, before);
+            user.call(NR_MUNMAP, &[at, AREAS * PAGE]).unwrap();
+            let after = figures(user).memory_free / PAGE;
+            assert!(after >= frames + AREAS - 20, "{deed}: {frames}, then {after}");
+            user.call(NR_MUNMAP, &[at - PAGE, PAGE]).unwrap();
+        }
+        power_off(user);
+    }
+    all_well(&[("init", init)]);
+}

@@ -510,6 +510,15 @@ fn apply(space: &mut AddressSpace, model: &mut Model, op: &Op) {
         Op::Unmap(start, count) => {
             let pages = range(*start, *count);
             let vacancy = space.vacancy(pages);
+            // The same by parts of three areas, from above.
+            let (mut rest, mut parts) = (pages, space.parts(pages).count());
+            while Model::in_user(*start, *count) && parts > 3 {
+                let part = space.highest(rest, 3);
+                assert_eq!((space.parts(part).count(), part.end()), (3, rest.end()));
+                (rest, parts) = (range(*start, part.start().number() - start), parts - 3);
+                assert_eq!(space.parts(rest).count(), parts);
+            }
+            assert_eq!(space.highest(rest, 3), rest);
             let result = space.unmap(pages, &mut remove);
             assert_eq!(result.is_ok(), Model::in_user(*start, *count));
             if result.is_ok() {

@@ -26,7 +26,7 @@ use crate::{
 /// Bytes that one call moves at most; the caller asks again for more.
 pub(super) const TRANSFER_MAX: u64 = 1 << 20;
 /// Of these, before interrupts get their turn.
-const READ_AT_ONCE: u64 = 6 * PAGE_SIZE as u64;
+const READ_AT_ONCE: u64 = 5 * PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
     /// Resolves a path for a process.

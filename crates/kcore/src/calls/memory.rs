@@ -18,8 +18,12 @@ use crate::{
 
 /// Table entries changed in one step of a call; then interrupts get their turn.
 const PAGES_PER_STEP: usize = 128;
-/// Pages that a new mapping replaces at once, so that other threads never find a hole: the longest step of all.
-const REPLACED_AT_ONCE: usize = 1024;
+/// Pages that a new mapping replaces at once, without keeping others away: fewer than a step changes.
+const REPLACED_AT_ONCE: u64 = 64;
+/// Areas changed in one step.
+const AREAS_PER_STEP: usize = 64;
+/// Areas looked at in one step.
+const AREAS_PER_LOOK: usize = 512;
 const PAGE: u64 = PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
@@ -45,17 +49,23 @@ impl<M: Machine> Kernel<M> {
         if (fixed || address != 0) && !start.is_page_aligned() {
             return Err(Errno::INVAL.into());
         }
+        let replaced = flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE);
+        let page = Page::containing(start);
+        let pages = page_count(length);
+        if replaced && thread.progress.earlier() != 0 {
+            self.take_out_replaced(thread, page_range(address, length)?)?;
+            return Ok(address);
+        }
         let named = if flags.contains(MapFlags::ANONYMOUS) {
             None
         } else {
             Some(self.named_source(thread, handle, offset, length, shared)?)
         };
-        let page = Page::containing(start);
-        let pages = page_count(length);
-        let replaced = flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE);
-        if replaced && pages > REPLACED_AT_ONCE as u64 {
-            // What was there must be gone from the tables before the new mapping can be seen.
-            self.unmap_pages(thread, PageRange::with_len(page, pages).ok_or(Errno::NOMEM)?)?;
+        if replaced
+            && pages > REPLACED_AT_ONCE
+            && let Ok(pages) = page_range(address, length)
+        {
+            self.make_way(thread, pages)?;
         }
         let (source, unnamed) = match named {
             Some(source) => (source, None),
@@ -84,11 +94,11 @@ impl<M: Machine> Kernel<M> {
         mapped
     }
 
-    /// Maps pages, in place of what is there or where nothing is, in one step: another thread finds the old pages or the new
-    /// ones, never none.
+    /// Maps pages, in place of what is there or where nothing is: another thread finds the old pages or the new ones, never
+    /// none.
     fn map_pages(
         &self,
-        thread: &Thread<M>,
+        thread: &Arc<Thread<M>>,
         request: Request,
         object: Option<&Mapped>,
         over: Over,
@@ -99,17 +109,61 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::NOMEM.into());
         }
         let pages = self.map_area(space, &mut inner, request, object, over)?;
+        drop(inner);
         if over == Over::Anything {
-            // Its tables are used again at once.
-            let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
-            let mut rest = pages;
-            while let Progress::More(next) =
-                self.free_pages(space, &mut inner, rest, vacant, REPLACED_AT_ONCE)?
-            {
-                rest = PageRange::new(next, pages.end()).unwrap_or(vacant);
-            }
+            self.take_out_replaced(thread, pages)?;
         }
         Ok(pages.start().start().get())
+    }
+
+    /// Prepares for a mapping over `pages` that takes many steps: nobody else changes the space meanwhile, and who touches a
+    /// page that went waits. Areas beyond what one step can replace go before; should the mapping fail then, they are gone.
+    fn make_way(&self, thread: &Arc<Thread<M>>, pages: PageRange) -> Result<(), Stop> {
+        self.change_alone(thread)?;
+        if self.has_many_areas(thread, pages) { Err(self.unmap_highest(thread, pages)?) } else { Ok(()) }
+    }
+
+    /// Takes the old pages out of the tables, whose areas are the new ones already. Its tables are used again at once.
+    fn take_out_replaced(&self, thread: &Thread<M>, pages: PageRange) -> Result<(), Stop> {
+        let space = &thread.process.space;
+        let mut inner = space.inner.lock();
+        let vacant = PageRange::with_len(pages.start(), 0).ok_or(Errno::INVAL)?;
+        let start = Page::from_number(pages.start().number() + thread.progress.done()).unwrap_or_default();
+        let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
+        match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
+            Progress::More(next) => {
+                let mut progress = thread.progress.lock();
+                progress.done = next.number() - pages.start().number();
+                progress.earlier = 1;
+                Err(Stop::Again)
+            }
+            Progress::Done => Ok(()),
+        }
+    }
+
+    /// Whether there are more areas in `pages` than one step can change.
+    fn has_many_areas(&self, thread: &Thread<M>, pages: PageRange) -> bool {
+        pages.count() > AREAS_PER_STEP as u64
+            && thread.process.space.inner.lock().areas.highest(pages, AREAS_PER_STEP) != pages
+    }
+
+    /// Unmaps a step's worth of areas at the upper end of `pages`, page by page and then the areas.
+    fn unmap_highest(&self, thread: &Thread<M>, pages: PageRange) -> Result<Stop, Errno> {
+        let space = &thread.process.space;
+        let mut inner = space.inner.lock();
+        let part = inner.areas.highest(pages, AREAS_PER_STEP);
+        let start = Page::from_number(part.start().number() + thread.progress.done()).unwrap_or_default();
+        let rest = PageRange::new(start, part.end()).unwrap_or(part);
+        let vacant = PageRange::with_len(part.start(), 0).ok_or(Errno::INVAL)?;
+        thread.progress.lock().done =
+            match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
+                Progress::More(next) => next.number() - part.start().number(),
+                Progress::Done => {
+                    self.unmap_areas(space, &mut inner, part)?;
+                    0
+                }
+            };
+        Ok(Stop::Again)
     }
 
     /// Adds an area, and counts its pages to the object that it shows.
@@ -190,6 +244,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Unmaps in steps. While it goes on the range is reserved, so that no other thread maps into it.
     fn unmap_pages(&self, thread: &Arc<Thread<M>>, pages: PageRange) -> Result<(), Stop> {
+        if self.has_many_areas(thread, pages) {
+            self.change_alone(thread)?;
+            return Err(self.unmap_highest(thread, pages)?);
+        }
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
         let whole_in_one = pages.count() <= PAGES_PER_STEP as u64;
@@ -267,6 +325,34 @@ impl<M: Machine> Kernel<M> {
         areas.unmap(pages, |gone| self.forget_area(space, objects, &gone)).map_err(area_errno)
     }
 
+    /// A step of changing many areas: all are checked before the first one changes. Nobody else changes the space meanwhile.
+    fn protect_areas(&self, thread: &Thread<M>, pages: PageRange, access: Access) -> Result<Stop, Errno> {
+        let mut inner = thread.process.space.inner.lock();
+        let mut progress = thread.progress.lock();
+        // Checked pages, from the upper end; then `done` is how many more count, and after that how many are changed.
+        let checked = progress.found == pages.count();
+        let (past, most) =
+            if checked { (progress.done, AREAS_PER_STEP) } else { (progress.found, AREAS_PER_LOOK) };
+        let end = Page::from_number(pages.end().number() - past).unwrap_or_default();
+        let rest = PageRange::new(pages.start(), end).unwrap_or(pages);
+        let part = inner.areas.highest(rest, most);
+        if checked {
+            inner.areas.protect(part, access).map_err(area_errno)?;
+            progress.done += part.count();
+            if progress.done == pages.count() {
+                (progress.done, progress.earlier) = (0, 1);
+            }
+        } else {
+            progress.done += inner.areas.check_protect(part, access).map_err(area_errno)?;
+            progress.found += part.count();
+            if progress.found == pages.count() {
+                inner.areas.admit_protect(pages, progress.done).map_err(area_errno)?;
+                progress.done = 0;
+            }
+        }
+        Ok(Stop::Again)
+    }
+
     pub(super) fn mprotect(
         &self,
         thread: &Arc<Thread<M>>,
@@ -276,10 +362,16 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         let access = access_of(protection)?;
         let pages = page_range(address, length)?;
+        if thread.progress.earlier() == 0 && self.has_many_areas(thread, pages) {
+            self.change_alone(thread)?;
+            return Err(self.protect_areas(thread, pages, access)?);
+        }
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
-        // Repeating it on a restart changes nothing: the areas say already what the tables come to say.
-        inner.areas.protect(pages, access).map_err(area_errno)?;
+        if thread.progress.earlier() == 0 {
+            // Repeating it on a restart changes nothing: the areas say already what the tables come to say.
+            inner.areas.protect(pages, access).map_err(area_errno)?;
+        }
         let done = thread.progress.done();
         let start = Page::from_number(pages.start().number() + done).unwrap_or_default();
         let rest = PageRange::new(start, pages.end()).unwrap_or(pages);
