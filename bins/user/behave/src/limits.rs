@@ -187,7 +187,9 @@ fn bomb() -> Result<(), String> {
         succeeds(&mut crate::child(AREA.name, "sleep"))?;
     }
     running.kill().map_err(text)?;
-    equal(running.wait().map_err(text)?.signal(), Some(9))?;
+    // On a machine with much else to do it may have come to its own end before.
+    let end = running.wait().map_err(text)?;
+    equal(end.signal() == Some(9) || end.code() == Some(0), true)?;
     // Its children are init's now, and end in their own time.
     for _ in 0..2000 {
         if usage().map_err(text)?.processes == before {
