@@ -1,8 +1,7 @@
 //! The heap: constant-time segregated fits (`rlsf`) over memory from `mmap`.
 //!
-//! Allocations of up to 512 bytes come from the calling thread's [`Cache`], which gets and gives them a batch at a time; others
-//! from a pool that grows by 256 KiB and keeps what it got; from 128 KiB on each allocation is a mapping of its own and
-//! goes back at once.
+//! Small allocations come from a pool that grows by 256 KiB and keeps what it got; from 128 KiB on each
+//! allocation is a mapping of its own and goes back at once.
 
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -12,21 +11,14 @@ use core::{
 
 use rlsf::Tlsf;
 
-use crate::{
-    cache::{Cache, Class},
-    lock::RawLock,
-};
+use crate::lock::RawLock;
 
 /// Where the heap gets its memory.
 ///
 /// # Safety
 ///
-/// `take` returns memory of `length` bytes, zeroed, aligned to a page, that nobody else uses until it is given back. `cache`
-/// returns the calling thread's, which lives as long as it and of which nobody has a reference.
+/// `take` returns memory of `length` bytes, zeroed, aligned to a page, that nobody else uses until it is given back.
 pub unsafe trait Pages {
-    /// The cache of the calling thread.
-    fn cache() -> NonNull<Cache>;
-
     /// Gets memory; `length` is a multiple of a page.
     fn take(length: usize) -> Option<NonNull<u8>>;
 
@@ -42,13 +34,8 @@ pub unsafe trait Pages {
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel;
 
-// SAFETY: the kernel maps free, zeroed pages for this process alone; `own_cache` is as it has to be.
+// SAFETY: the kernel maps free, zeroed pages for this process alone.
 unsafe impl Pages for Kernel {
-    #[inline]
-    fn cache() -> NonNull<Cache> {
-        crate::thread::own_cache()
-    }
-
     fn take(length: usize) -> Option<NonNull<u8>> {
         swos_sys::map_anonymous(length, swos_abi::Protection::READ | swos_abi::Protection::WRITE).ok()
     }
@@ -64,9 +51,6 @@ const PAGE: usize = 4096;
 const CHUNK: usize = 256 << 10;
 /// From so many bytes on an allocation gets its own mapping.
 const MAPPED: usize = 128 << 10;
-
-/// Blocks that go from the pool to a cache at once, and back.
-const BATCH: usize = 8;
 
 /// Blocks from 32 bytes to beyond [`MAPPED`]: 14 powers of two, each in 16 steps (at most 6 % lost to rounding).
 type Pool = Tlsf<'static, u16, u16, 14, 16>;
@@ -103,93 +87,20 @@ impl<P: Pages> Heap<P> {
     }
 
     /// The pool's next allocation of `layout`, grown if needed.
-    fn grown(pool: &mut Pool, layout: Layout) -> Option<NonNull<u8>> {
-        if let Some(block) = pool.allocate(layout) {
-            return Some(block);
-        }
-        // Room for the block's header, its alignment and the end marker of the chunk.
-        let needed = layout.size().checked_add(layout.align())?.checked_add(PAGE)?;
-        let length = needed.checked_next_multiple_of(PAGE)?.max(CHUNK);
-        let start = P::take(length)?;
-        let chunk = NonNull::new(slice_from_raw_parts_mut(start.as_ptr(), length))?;
-        // SAFETY: the chunk was just taken, so nobody else has it, and it is never given back.
-        unsafe { pool.insert_free_block_ptr(chunk) };
-        pool.allocate(layout)
-    }
-
     fn pooled(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.with_pool(|pool| Self::grown(pool, layout))
-    }
-
-    /// A block of a class for the calling thread.
-    #[inline]
-    fn cached(&self, class: Class) -> Option<NonNull<u8>> {
-        // SAFETY: the calling thread's own, and nothing in between uses it.
-        let cache = unsafe { P::cache().as_mut() };
-        cache.take(class).or_else(|| self.refill(cache, class))
-    }
-
-    /// Gets a batch of blocks from the pool: one for the caller, the others for its cache.
-    #[cold]
-    fn refill(&self, cache: &mut Cache, class: Class) -> Option<NonNull<u8>> {
-        let layout = class.layout()?;
         self.with_pool(|pool| {
-            let block = Self::grown(pool, layout)?;
-            // Without growing: nobody asked for these yet.
-            for _ in 1..BATCH.min(class.limit()) {
-                let Some(more) = (!cache.is_closed()).then(|| pool.allocate(layout)).flatten() else { break };
-                // SAFETY: just allocated with the layout of the class.
-                if !unsafe { cache.put(class, more) } {
-                    // SAFETY: as above.
-                    unsafe { pool.deallocate(more, layout.align()) };
-                    break;
-                }
+            if let Some(block) = pool.allocate(layout) {
+                return Some(block);
             }
-            Some(block)
+            // Room for the block's header, its alignment and the end marker of the chunk.
+            let needed = layout.size().checked_add(layout.align())?.checked_add(PAGE)?;
+            let length = needed.checked_next_multiple_of(PAGE)?.max(CHUNK);
+            let start = P::take(length)?;
+            let chunk = NonNull::new(slice_from_raw_parts_mut(start.as_ptr(), length))?;
+            // SAFETY: the chunk was just taken, so nobody else has it, and it is never given back.
+            unsafe { pool.insert_free_block_ptr(chunk) };
+            pool.allocate(layout)
         })
-    }
-
-    /// Takes a block back that was allocated in this class, by whichever thread.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses it any more.
-    #[inline]
-    unsafe fn uncached(&self, class: Class, block: NonNull<u8>) {
-        // SAFETY: the calling thread's own, and nothing in between uses it.
-        let cache = unsafe { P::cache().as_mut() };
-        // SAFETY: the caller's promise.
-        if !unsafe { cache.put(class, block) } {
-            self.spill(cache, class, block);
-        }
-    }
-
-    /// Gives a free block and a batch of those in the cache to the pool.
-    #[cold]
-    fn spill(&self, cache: &mut Cache, class: Class, block: NonNull<u8>) {
-        let Some(layout) = class.layout() else { return };
-        self.with_pool(|pool| {
-            let others = (1..BATCH).map_while(|_| cache.take(class));
-            for block in [block].into_iter().chain(others) {
-                // SAFETY: free blocks that the pool made with this alignment.
-                unsafe { pool.deallocate(block, layout.align()) };
-            }
-        });
-    }
-
-    /// The calling thread is at its end: its cache goes to the pool, and keeps nothing from here on.
-    pub fn close_cache(&self) {
-        // SAFETY: the calling thread's own, and nothing in between uses it.
-        let cache = unsafe { P::cache().as_mut() };
-        cache.close();
-        if let Some(first) = cache.pop() {
-            self.with_pool(|pool| {
-                for block in [first].into_iter().chain(core::iter::from_fn(|| cache.pop())) {
-                    // SAFETY: as above; all classes have this alignment.
-                    unsafe { pool.deallocate(block, crate::cache::STEP) };
-                }
-            });
-        }
     }
 
     const fn mapped_length(layout: Layout) -> Option<usize> {
@@ -211,10 +122,10 @@ impl<P: Pages> Default for Heap<P> {
 // SAFETY: blocks are those of the pool or mappings of their own; both are disjoint, aligned and live until `dealloc`.
 unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = match Class::of(layout) {
-            Some(class) => self.cached(class),
-            None if Self::is_mapped(layout) => Self::mapped_length(layout).and_then(P::take),
-            None => self.pooled(layout),
+        let block = if Self::is_mapped(layout) {
+            Self::mapped_length(layout).and_then(P::take)
+        } else {
+            self.pooled(layout)
         };
         block.map_or(null_mut(), NonNull::as_ptr)
     }
@@ -231,10 +142,7 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(start) = NonNull::new(block) else { return };
-        if let Some(class) = Class::of(layout) {
-            // SAFETY: `alloc` decided in the same way, and the caller is done with the block.
-            unsafe { self.uncached(class, start) };
-        } else if Self::is_mapped(layout) {
+        if Self::is_mapped(layout) {
             if let Some(length) = Self::mapped_length(layout) {
                 // SAFETY: `alloc` took exactly this for this layout.
                 unsafe { P::give_back(start, length) };
@@ -256,12 +164,6 @@ pub(crate) fn with_heap<R>(act: impl FnOnce() -> R) -> R {
     return HEAP.with_pool(|_| act());
     #[cfg(not(target_os = "none"))]
     act()
-}
-
-/// The calling thread is at its end.
-pub(crate) fn close_cache() {
-    #[cfg(target_os = "none")]
-    HEAP.close_cache();
 }
 
 #[cfg(test)]

@@ -3,20 +3,11 @@ use std::{alloc::System, collections::BTreeMap};
 
 use super::*;
 
-/// The calling thread's cache.
-fn own_cache() -> NonNull<Cache> {
-    thread_local!(static CACHE: core::cell::UnsafeCell<Cache> = const { core::cell::UnsafeCell::new(Cache::new()) });
-    CACHE.with(|cache| NonNull::new(cache.get()).unwrap())
-}
-
 struct Counted;
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: `System` gives what it says; page alignment is asked for.
 unsafe impl Pages for Counted {
-    fn cache() -> NonNull<Cache> {
-        own_cache()
-    }
     fn take(length: usize) -> Option<NonNull<u8>> {
         TAKEN.fetch_add(length, Relaxed);
         // SAFETY: the layout is not empty.
@@ -84,123 +75,11 @@ fn blocks_are_disjoint_aligned_and_keep_their_bytes() {
     assert_eq!(TAKEN.load(Relaxed), before, "a big block goes back at once");
 }
 
-/// A block that is on its way to another thread.
-struct Sent(*mut u8, Layout, u8);
-// SAFETY: it has one owner at a time.
-unsafe impl Send for Sent {}
-
-#[test]
-fn blocks_freed_by_other_threads_are_found_again() {
-    static USED: AtomicUsize = AtomicUsize::new(0);
-    struct Own;
-    // SAFETY: as for `Counted`.
-    unsafe impl Pages for Own {
-        fn cache() -> NonNull<Cache> {
-            own_cache()
-        }
-        fn take(length: usize) -> Option<NonNull<u8>> {
-            USED.fetch_add(length, Relaxed);
-            Counted::take(length)
-        }
-        unsafe fn give_back(start: NonNull<u8>, length: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { Counted::give_back(start, length) };
-        }
-    }
-    static HEAP: Heap<Own> = Heap::new();
-    let mut early = 0;
-    let layouts: Vec<Layout> = (1..=16).map(|step| Layout::from_size_align(step * 40, 8).unwrap()).collect();
-    for round in 0..20_u8 {
-        std::thread::scope(|scope| {
-            // Each makes what the next one frees.
-            let (mut senders, receivers): (Vec<_>, Vec<_>) =
-                (0..4).map(|_| std::sync::mpsc::channel::<Sent>()).unzip();
-            senders.rotate_left(1);
-            for (sender, receiver) in senders.into_iter().zip(receivers) {
-                let layouts = &layouts;
-                scope.spawn(move || {
-                    for turn in 0..50 {
-                        for &layout in layouts {
-                            // SAFETY: the layout is not empty, and the block has so many bytes.
-                            let block = unsafe { HEAP.alloc(layout) };
-                            assert!(!block.is_null());
-                            // SAFETY: as above.
-                            unsafe { block.write_bytes(round ^ turn, layout.size()) };
-                            sender.send(Sent(block, layout, round ^ turn)).unwrap();
-                        }
-                        while let Ok(Sent(block, layout, byte)) = receiver.try_recv() {
-                            // SAFETY: the block lives until it is freed here.
-                            unsafe {
-                                assert!((0..layout.size()).all(|at| block.add(at).read() == byte));
-                                HEAP.dealloc(block, layout);
-                            }
-                        }
-                    }
-                    drop(sender);
-                    while let Ok(Sent(block, layout, _)) = receiver.recv() {
-                        // SAFETY: as above.
-                        unsafe { HEAP.dealloc(block, layout) };
-                    }
-                    HEAP.close_cache();
-                });
-            }
-        });
-        if round == 4 {
-            early = USED.load(Relaxed);
-        }
-    }
-    // All is in the pool: it does not grow with the rounds, for nobody took anything along.
-    let used = USED.load(Relaxed);
-    assert!(used <= early + (1 << 20), "{used} after {early}");
-}
-
-#[test]
-fn a_thread_that_ends_takes_nothing_along() {
-    static USED: AtomicUsize = AtomicUsize::new(0);
-    struct Own;
-    // SAFETY: as for `Counted`.
-    unsafe impl Pages for Own {
-        fn cache() -> NonNull<Cache> {
-            own_cache()
-        }
-        fn take(length: usize) -> Option<NonNull<u8>> {
-            USED.fetch_add(length, Relaxed);
-            Counted::take(length)
-        }
-        unsafe fn give_back(start: NonNull<u8>, length: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { Counted::give_back(start, length) };
-        }
-    }
-    static HEAP: Heap<Own> = Heap::new();
-    for round in 0..1000 {
-        let life = move || {
-            let layout = Layout::from_size_align([512, 100, 16][round % 3], 8).unwrap();
-            // SAFETY: the layout is not empty, and each block is freed once.
-            unsafe {
-                let blocks = [(); 3].map(|()| HEAP.alloc(layout));
-                blocks.iter().skip(round % 2).for_each(|&block| HEAP.dealloc(block, layout));
-                HEAP.close_cache();
-                // What is freed after that, or made, is the pool's.
-                if round % 2 == 1 {
-                    HEAP.dealloc(blocks[0], layout);
-                    HEAP.dealloc(HEAP.alloc(layout), layout);
-                }
-            }
-        };
-        std::thread::spawn(life).join().unwrap();
-    }
-    assert_eq!(USED.load(Relaxed), CHUNK);
-}
-
 #[test]
 fn what_can_not_be_had_is_null() {
     struct Nothing;
     // SAFETY: never gives anything.
     unsafe impl Pages for Nothing {
-        fn cache() -> NonNull<Cache> {
-            own_cache()
-        }
         fn take(_: usize) -> Option<NonNull<u8>> {
             None
         }
