@@ -24,7 +24,7 @@ static_assertions::assert_eq_size!(SpawnHandle, [u8; 24]);
 
 /// In [`SpawnHandle::flags`]: the child gets a loan, which `handle_revoke` of the source ends. Needs `DUPLICATE` as well.
 pub const SPAWN_LEND: u32 = 1;
-/// In [`SpawnHandle::flags`]: the source, a pipe's writing end, is not given to the child: the kernel writes a [`TraceRecord`] into
+/// In [`SpawnHandle::flags`]: the source, a pipe's writing end, is not given to the child: the kernel writes a [`TraceRecord`](crate::TraceRecord) into
 /// it for each call that the child makes. `target` is 0.
 pub const SPAWN_TRACE: u32 = 2;
 /// In [`SpawnArgs::flags`]: [`SpawnArgs::root`] is the child's root.

@@ -108,11 +108,13 @@ impl<M: Machine> Kernel<M> {
                 return Ok(Sent::Replaced);
             }
             let cancelled = ProcessSignals::cancels(signal);
+            // Locked before it is looked for who takes the signal: a thread that finds none and sets out to wait for it says so
+            // under this lock, and so either finds this one or is found.
+            let mut signals = process.signals.lock();
             let taker = match to {
                 Some(thread) => Some(thread).filter(|thread| !thread.blocked().contains(signal)),
                 None => threads.list.iter().find(|thread| !thread.blocked().contains(signal)),
             };
-            let mut signals = process.signals.lock();
             let resumed = signal == SIGCONT && signals.resume();
             if !cancelled.is_empty() {
                 for thread in &threads.list {

@@ -8,7 +8,7 @@
 //! **Invariant:** an operation that fails changes nothing, except that a write may be short.
 //! **Invariant:** what is charged to principals is what is there: a page with each frame and each link's target, a node with each
 //! node. When all names and handles are gone and reclaimed, nothing is charged, and no record is kept.
-//! **Invariant:** [`Error::NoSpace`](swos_vfs::Error::NoSpace) means that a limit is reached, or that the store has no frame, while nothing waits to be
+//! **Invariant:** [`Error::NoSpace`] means that a limit is reached, or that the store has no frame, while nothing waits to be
 //! reclaimed.
 //! **Invariant:** bytes never written are zero, whatever was there before.
 //! **Invariant:** a frame that is in use elsewhere (being sent, being read) is not written: the file gets a copy.

@@ -64,6 +64,7 @@ pub mod thread;
 pub mod time;
 #[cfg(not(loom))]
 pub mod timer;
+#[cfg(not(loom))]
 pub mod trace;
 
 #[cfg(not(loom))]
