@@ -102,6 +102,25 @@ fn leaves_nothing_after(
     outcome
 }
 
+/// Does something that takes the last frame. The kernel then drops what it kept only to be fast, and makes it again later, so
+/// there may be more than before, or a few frames less until the next time. What leaks makes every round end with less.
+fn leaves_no_less(mut act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    const ROUNDS: u32 = 6;
+    act()?;
+    let mut outcome = Ok(());
+    for _ in 0..ROUNDS {
+        let (free, processes, threads, sockets, objects) = left().map_err(text)?;
+        act()?;
+        let after = left().map_err(text)?;
+        equal((after.1, after.2, after.3, after.4), (processes, threads, sockets, objects))?;
+        outcome = if after.0 >= free { Ok(()) } else { equal(after.0, free) };
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
 fn all(count: u32) -> i32 {
     let mut report = Report::default();
     report.test("processes in sequence", || {
@@ -183,7 +202,7 @@ fn all(count: u32) -> i32 {
     report.test("threads alive together", || {
         leaves_nothing_after(1, 1, || processes::threads_together(count.max(1000)))
     });
-    report.test("memory used up in every way", || leaves_nothing_after(1, 1, processes::used_up));
+    report.test("memory used up in every way", || leaves_no_less(processes::used_up));
     report.done()
 }
 
