@@ -162,6 +162,8 @@ impl Guest {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().context("cannot wait for QEMU")? {
+                // What it said last may still be on its way through the pipe.
+                self.output.console.wait_closed(deadline);
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(5));

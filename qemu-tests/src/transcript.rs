@@ -70,6 +70,19 @@ impl Transcript {
         }
     }
 
+    /// Waits until the source has ended, so that all of it is here, or until `deadline`.
+    pub(crate) fn wait_closed(&self, deadline: Instant) {
+        let (lock, arrived) = &*self.0;
+        let mut state = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while !state.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// How many bytes there are.
     pub(crate) fn length(&self) -> usize {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.len()
@@ -107,6 +120,8 @@ mod tests {
     fn lines_come_whole_and_in_order_and_then_the_end() {
         let transcript = Transcript::collect(&b"one\r\ntwo\nrest"[..]);
         let mut from = 0;
+        transcript.wait_closed(soon());
+        assert_eq!(transcript.length(), 13);
         assert_eq!(transcript.next_line(&mut from, soon()), Next::Line("one".into()));
         assert_eq!(transcript.next_line(&mut from, soon()), Next::Line("two".into()));
         assert_eq!(transcript.next_line(&mut from, soon()), Next::Closed);

@@ -7,12 +7,13 @@ use core::sync::atomic::{
 };
 
 use swos_ulib::{
-    abi::{CLOCK_MONOTONIC, Errno, Handle, Rights, TIMEOUT_NEVER},
+    abi::{CLOCK_MONOTONIC, Errno, Handle, Rights, THREAD_WAITING, TIMEOUT_NEVER},
     memory::{MemoryObject, Use},
+    process,
     sync::{Condvar, Mutex},
     sys::{self, FUTEX_ANY, futex_requeue, futex_wait, futex_wait_until, futex_wake},
     testing::{equal, text},
-    thread::{self, JoinHandle},
+    thread::{self, JoinHandle, thread_info},
     time::Duration,
 };
 
@@ -141,7 +142,16 @@ impl Crowd {
             };
             threads.push(thread::spawn(wait).map_err(text)?);
         }
-        thread::sleep(Duration::from_millis(20));
+        // All of them wait before anybody is woken.
+        for thread in &threads {
+            let waits = || {
+                let found = thread_info(process::id(), thread.thread().id()).map_err(text)?;
+                Ok::<_, String>(found.is_some_and(|found| found.state == THREAD_WAITING))
+            };
+            while !waits()? {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
         Ok(Self { words, threads })
     }
 
@@ -153,9 +163,15 @@ impl Crowd {
         &self.words[1]
     }
 
-    /// How many are through, after those who were woken had time to run.
-    fn through(&self) -> u32 {
-        thread::sleep(Duration::from_millis(20));
+    /// How many are through, once `expected` are, and others that were woken had time to run.
+    fn through(&self, expected: u32) -> u32 {
+        for _ in 0..10_000 {
+            if self.words[2].load(SeqCst) >= expected {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(5));
         self.words[2].load(SeqCst)
     }
 
@@ -168,7 +184,7 @@ impl Crowd {
 fn count() -> Result<(), String> {
     let crowd = Crowd::new(5)?;
     equal(futex_wake(crowd.gate(), 2, FUTEX_ANY), Ok(2))?;
-    equal(crowd.through(), 2)?;
+    equal(crowd.through(2), 2)?;
     equal(futex_wake(crowd.gate(), u32::MAX, FUTEX_ANY), Ok(3))?;
     crowd.join()
 }
@@ -177,7 +193,7 @@ fn bits() -> Result<(), String> {
     let crowd = Crowd::new(4)?;
     equal(futex_wake(crowd.gate(), u32::MAX, 1 << 20), Ok(0))?;
     equal(futex_wake(crowd.gate(), u32::MAX, 0b101), Ok(2))?;
-    equal(crowd.through(), 2)?;
+    equal(crowd.through(2), 2)?;
     equal(futex_wake(crowd.gate(), u32::MAX, FUTEX_ANY), Ok(2))?;
     crowd.join()
 }
@@ -185,9 +201,9 @@ fn bits() -> Result<(), String> {
 fn moved() -> Result<(), String> {
     let crowd = Crowd::new(6)?;
     equal(futex_requeue(crowd.gate(), 0, 1, crowd.second(), 3), Ok(4))?;
-    equal(crowd.through(), 1)?;
+    equal(crowd.through(1), 1)?;
     equal(futex_wake(crowd.gate(), u32::MAX, FUTEX_ANY), Ok(2))?;
-    equal(crowd.through(), 3)?;
+    equal(crowd.through(3), 3)?;
     equal(futex_wake(crowd.second(), u32::MAX, FUTEX_ANY), Ok(3))?;
     crowd.join()
 }
@@ -195,7 +211,7 @@ fn moved() -> Result<(), String> {
 fn moved_value() -> Result<(), String> {
     let crowd = Crowd::new(2)?;
     equal(futex_requeue(crowd.gate(), 1, 1, crowd.second(), 1), Err(Errno::AGAIN))?;
-    equal(crowd.through(), 0)?;
+    equal(crowd.through(0), 0)?;
     equal(futex_wake(crowd.gate(), u32::MAX, FUTEX_ANY), Ok(2))?;
     crowd.join()
 }
