@@ -12,26 +12,9 @@
 mod common;
 
 use common::{Got, call, mint, receive, reply, reply_receive, send};
-use common::{close, endpoint, figures, left, map, power_off, spawn_limited, spawn_with, wait};
+use common::{all_well, close, endpoint, figures, left, map, power_off, spawn_limited, spawn_with, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
-
-fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(4_000_000);
-    simulation.machine().console_text()
-}
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default());
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
+use swos_kernel_sim::User;
 
 const EVER: u64 = TIMEOUT_NEVER;
 

@@ -14,7 +14,7 @@
 mod ipc;
 
 use swos_abi::*;
-use swos_kernel_sim::User;
+use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
 
 pub use ipc::{Got, call, endpoint, mint, receive, reply, reply_receive, send};
 
@@ -206,4 +206,23 @@ pub fn left(user: &mut User) -> (u64, u32, u32, u32) {
     }
     let info = figures(user);
     (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads)
+}
+
+/// Runs programs until the machine is switched off; what the console says then.
+pub fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
+    let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
+    let mut simulation = Simulation::new(&plan);
+    simulation.machine().set_faults(faults);
+    simulation.run(4_000_000);
+    simulation.machine().console_text()
+}
+
+/// Runs programs on 1, 2 and 4 CPUs with several seeds; they end well.
+pub fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
+    for cpus in [1, 2, 4] {
+        for seed in 1..=seeds {
+            let text = simulate(cpus, seed, programs, Faults::default());
+            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
+        }
+    }
 }
