@@ -159,7 +159,11 @@ fn start_devices(platform: &Platform) -> Option<[u8; 32]> {
             net.lock().open();
         }
     }
-    entropy::gather(platform, found.entropy.as_mut())
+    let entropy = entropy::gather(platform, found.entropy.as_mut());
+    if let Some(device) = found.entropy {
+        device.close();
+    }
+    entropy
 }
 
 fn config(options: &Options<'_>) -> Config {

@@ -3,11 +3,15 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use virtio_drivers::transport::Transport;
+use core::mem::ManuallyDrop;
+use virtio_drivers::transport::{DeviceStatus, Transport};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 use crate::Buffer;
 use crate::ring::Ring;
+
+/// How often a device is asked whether it is reset. Those that take their time are answered within a few reads.
+const RESET_READS: u32 = 1000;
 
 /// The device broke the protocol: it is not to be talked to any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,14 +30,20 @@ pub enum Direction {
     DeviceReads,
 }
 
+/// A buffer that the device has, and the device's address of it.
+type Given<const SIZE: usize> = (Buffer<SIZE>, PhysAddr);
+
 /// A queue of `N` entries and the buffers that the device has, one entry each.
 ///
 /// Without the features for indirect descriptors and event indices: a buffer is one descriptor, and the flags suppress
 /// interrupts and notifications as well.
+///
+/// Dropped, it keeps its memory for ever: a device may still write there, late, whatever else it is asked. [`Self::close`] gets the
+/// memory back.
 pub struct Queue<H: Hal, const N: usize, const SIZE: usize> {
-    ring: Ring<H, N>,
-    /// By descriptor, with the device's address of it.
-    given: Box<[Option<(Buffer<SIZE>, PhysAddr)>]>,
+    ring: ManuallyDrop<Ring<H, N>>,
+    /// By descriptor.
+    given: ManuallyDrop<Box<[Option<Given<SIZE>>]>>,
     /// Descriptors that are in nobody's hands.
     free: Vec<u16>,
     number: u16,
@@ -59,8 +69,9 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
         let mut free = Vec::new();
         free.try_reserve_exact(N).map_err(no_memory)?;
         free.extend((0..=u16::MAX).take(N).rev());
-        let ring = Ring::new(transport, number)?;
-        Ok(Self { ring, given: given.into_boxed_slice(), free, number, direction, dirty: false })
+        let ring = ManuallyDrop::new(Ring::new(transport, number)?);
+        let given = ManuallyDrop::new(given.into_boxed_slice());
+        Ok(Self { ring, given, free, number, direction, dirty: false })
     }
 
     /// Gives the device a buffer: to write all of it, or to read the first `len` bytes, as the queue's direction says. The
@@ -106,6 +117,21 @@ impl<H: Hal, const N: usize, const SIZE: usize> Queue<H, N, SIZE> {
         // SAFETY: the address that it was given under.
         unsafe { H::unshare(address, buffer.slice(), direction) };
         Ok(Some((buffer, usize::try_from(returned.written).unwrap_or(SIZE).min(SIZE))))
+    }
+
+    /// Resets the device, with all its queues, and frees what this one had lent it. If the device does not say that it is reset, its
+    /// memory stays lent.
+    ///
+    /// Source: VirtIO 1.2 §2.1.2, §4.2.2.2 (a reset is done when the status reads 0).
+    pub fn close(mut self, transport: &mut impl Transport) {
+        transport.set_status(DeviceStatus::empty());
+        if (0..RESET_READS).any(|_| transport.get_status().is_empty()) {
+            // SAFETY: a reset device uses no memory of ours; neither is used again, for `self` ends here.
+            unsafe {
+                ManuallyDrop::drop(&mut self.given);
+                ManuallyDrop::drop(&mut self.ring);
+            }
+        }
     }
 
     /// Whether the device has returned something.

@@ -8,6 +8,7 @@
 )]
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ptr::NonNull;
 use std::alloc::{alloc_zeroed, dealloc};
 use swos_mmio::{Broken, Buffer, Direction, Queue};
@@ -16,6 +17,11 @@ use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 const N: usize = 8;
 const SIZE: usize = 64;
+
+thread_local! {
+    /// Rings that were freed.
+    static FREED: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Physical addresses are addresses.
 struct HostHal;
@@ -31,6 +37,7 @@ unsafe impl Hal for HostHal {
     unsafe fn dma_dealloc(_: PhysAddr, memory: NonNull<u8>, pages: usize) -> i32 {
         // SAFETY: allocated above with this layout.
         unsafe { dealloc(memory.as_ptr(), layout(pages)) };
+        FREED.set(FREED.get() + 1);
         0
     }
 
@@ -59,6 +66,9 @@ struct Device {
     seen: u16,
     used: u16,
     notified: u32,
+    /// How often the status is read before a reset is done; `None` = the driver has not asked for one.
+    reset: Cell<Option<u32>>,
+    resets_slowly: u32,
 }
 
 fn pointer<T>(at: u64) -> *mut T {
@@ -127,9 +137,18 @@ impl Transport for Device {
         self.notified += 1;
     }
     fn get_status(&self) -> DeviceStatus {
-        DeviceStatus::empty()
+        assert_eq!(FREED.get(), 0, "memory is the device's until it is reset");
+        match self.reset.get() {
+            Some(0) => DeviceStatus::empty(),
+            reset => {
+                self.reset.set(reset.map(|reads| reads - 1));
+                DeviceStatus::DRIVER_OK
+            }
+        }
     }
-    fn set_status(&mut self, _: DeviceStatus) {}
+    fn set_status(&mut self, status: DeviceStatus) {
+        self.reset.set(status.is_empty().then_some(self.resets_slowly));
+    }
     fn set_guest_page_size(&mut self, _: u32) {}
     fn requires_legacy_layout(&self) -> bool {
         false
@@ -285,4 +304,37 @@ fn finds_out_an_index_that_jumps() {
     // The ring is all zeros: it names descriptor 0 over and over.
     assert!(queue.take_back().is_ok());
     assert_eq!(queue.take_back().map(drop), Err(Broken));
+}
+
+#[test]
+fn a_dropped_queue_leaves_its_memory_to_the_device() {
+    let (mut queue, mut device) = start(Direction::DeviceWrites);
+    queue.give(buffer(0), SIZE).unwrap();
+    let (head, address, ..) = device.take().unwrap();
+    drop(queue);
+    assert_eq!(FREED.get(), 0);
+    // SAFETY: the device has not returned it, so it is still there.
+    unsafe { pointer::<u8>(address).write_volatile(1) };
+    device.give_back(head.into(), 1);
+}
+
+#[test]
+fn a_closed_queue_frees_its_memory_when_the_device_is_reset() {
+    for slowness in [0, 1, 100] {
+        FREED.set(0);
+        let (mut queue, mut device) = start(Direction::DeviceWrites);
+        device.resets_slowly = slowness;
+        queue.give(buffer(0), SIZE).unwrap();
+        queue.close(&mut device);
+        assert_eq!((device.reset.get(), FREED.get()), (Some(0), 1));
+    }
+}
+
+#[test]
+fn a_device_that_does_not_reset_keeps_the_memory() {
+    let (queue, mut device) = start(Direction::DeviceWrites);
+    device.resets_slowly = u32::MAX;
+    queue.close(&mut device);
+    assert!(device.reset.get().is_some());
+    assert_eq!(FREED.get(), 0);
 }

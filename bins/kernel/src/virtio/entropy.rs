@@ -13,8 +13,7 @@ const LEN: usize = 64;
 /// The device, with a request under way.
 pub(crate) struct EntropyDevice {
     queue: Queue<LinearHal, 4, LEN>,
-    /// Dropped, it resets the device, which then has nothing of ours.
-    _transport: MmioTransport<'static>,
+    transport: MmioTransport<'static>,
 }
 
 impl EntropyDevice {
@@ -26,12 +25,17 @@ impl EntropyDevice {
         queue.set_interrupts(false);
         queue.give(Buffer::new()?, LEN).ok()?;
         queue.flush(&mut transport);
-        Some(Self { queue, _transport: transport })
+        Some(Self { queue, transport })
     }
 
     /// What it has answered so far, up to 64 bytes.
     pub(crate) fn poll(&mut self) -> Option<([u8; LEN], usize)> {
         let (buffer, len) = self.queue.take_back().ok()??;
         Some((*buffer, len))
+    }
+
+    /// Takes back what it has of ours, answered or not.
+    pub(crate) fn close(mut self) {
+        self.queue.close(&mut self.transport);
     }
 }
