@@ -10,6 +10,8 @@ use swos_platform::MAX_CPUS;
 use swos_pmm::{FrameCache, Pmm};
 use swos_sync::CpuToken;
 
+#[cfg(debug_assertions)]
+use crate::ledger;
 use crate::machine::Metal;
 use crate::memory;
 
@@ -75,11 +77,14 @@ fn note(frames: &FrameCache<CACHED>) {
 pub(crate) fn alloc_frame() -> Option<swos_units::Frame> {
     // SAFETY: this CPU's own field, which only these two functions touch; interrupts are masked.
     let frames = unsafe { &mut (*Cpu::this()).frames };
-    if let Some(frame) = frames.take() {
+    let frame = frames.take();
+    if frame.is_some() {
         note(frames);
-        return Some(frame);
     }
-    refill(frames)
+    let frame = frame.or_else(|| refill(frames))?;
+    #[cfg(debug_assertions)]
+    ledger::take(frame, ledger::Owner::Pages);
+    Some(frame)
 }
 
 /// Frames that only the kernel's own objects get: one in so many, but not more than [`RESERVE_MAX`]. Programs that use up the
@@ -119,9 +124,13 @@ fn refill(frames: &mut FrameCache<CACHED>) -> Option<swos_units::Frame> {
 pub(crate) fn release_frame(frame: swos_units::Frame) {
     let Some(pmm) = memory::frames() else { return };
     let mut pmm = pmm.lock();
+    #[cfg(debug_assertions)]
+    ledger::expect(frame, ledger::Owner::Pages);
     match pmm.release_shared(frame) {
         Ok(true) => return,
         Ok(false) => {
+            #[cfg(debug_assertions)]
+            ledger::give_back(frame, ledger::Owner::Pages);
             // SAFETY: as above.
             let frames = unsafe { &mut (*Cpu::this()).frames };
             if frames.put(frame).is_ok() {

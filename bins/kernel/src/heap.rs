@@ -7,6 +7,8 @@ use swos_pmm::Order;
 use swos_sync::Lock;
 use swos_units::{Frame, PhysAddr};
 
+#[cfg(debug_assertions)]
+use crate::ledger::{self, Owner};
 use crate::{memory, ranks};
 
 struct LinearFrames;
@@ -16,15 +18,25 @@ struct LinearFrames;
 unsafe impl FrameSource for LinearFrames {
     fn alloc(&mut self, order: u32) -> Option<NonNull<u8>> {
         let frame = memory::alloc_block(Order::new(u8::try_from(order).ok()?)?)?;
+        #[cfg(debug_assertions)]
+        block(frame, order).for_each(|frame| ledger::take(frame, Owner::Heap));
         NonNull::new(memory::linear(frame))
     }
 
     unsafe fn free(&mut self, frames: NonNull<u8>, order: u32) {
         let phys = frames.addr().get() as u64 & (swos_arch::image::LINEAR_LIMIT - 1);
+        let first = Frame::containing(PhysAddr::new(phys).unwrap_or_default());
+        #[cfg(debug_assertions)]
+        block(first, order).for_each(|frame| ledger::give_back(frame, Owner::Heap));
         if let Some(order) = u8::try_from(order).ok().and_then(Order::new) {
-            memory::free_block(Frame::containing(PhysAddr::new(phys).unwrap_or_default()), order);
+            memory::free_block(first, order);
         }
     }
+}
+
+#[cfg(debug_assertions)]
+fn block(first: Frame, order: u32) -> impl Iterator<Item = Frame> {
+    (0..1 << order).filter_map(move |offset| first.checked_add(offset))
 }
 
 struct KernelHeap(Lock<Heap<LinearFrames>>);

@@ -88,6 +88,7 @@ impl Deref for Pinned {
     type Target = [u8; PAGE_SIZE];
     #[inline]
     fn deref(&self) -> &[u8; PAGE_SIZE] {
+        expect(self.0);
         // SAFETY: RAM in the linear map, kept by this reference; `kcore` promises that nobody writes it meanwhile.
         unsafe { &*memory::linear(self.0).cast() }
     }
@@ -107,10 +108,20 @@ impl Drop for Pinned {
 }
 
 fn share(frame: Frame) {
+    expect(frame);
     if let Some(frames) = memory::frames() {
         let shared = frames.lock().share(frame);
         debug_assert!(shared.is_ok(), "{shared:?}");
     }
+}
+
+/// That a frame which `kcore` names is one that it has, where that is checked.
+#[inline]
+fn expect(frame: Frame) {
+    #[cfg(debug_assertions)]
+    crate::ledger::expect(frame, crate::ledger::Owner::Pages);
+    #[cfg(not(debug_assertions))]
+    let _ = frame;
 }
 
 const fn fault(fault: user::Fault) -> UserFault {
@@ -224,10 +235,12 @@ impl Machine for Metal {
 
     #[inline]
     fn zero_frame(&self, frame: Frame) {
+        expect(frame);
         memory::zero(frame);
     }
 
     fn write_frame(&self, frame: Frame, offset: usize, bytes: &[u8]) {
+        expect(frame);
         let offset = offset.min(PAGE_SIZE);
         let len = bytes.len().min(PAGE_SIZE - offset);
         // SAFETY: RAM in the linear map that `kcore` owns; inside the frame. `bytes` is Rust memory of its own.
@@ -235,6 +248,7 @@ impl Machine for Metal {
     }
 
     fn read_frame(&self, frame: Frame, offset: usize, bytes: &mut [u8]) {
+        expect(frame);
         let offset = offset.min(PAGE_SIZE);
         let len = bytes.len().min(PAGE_SIZE - offset);
         // SAFETY: RAM in the linear map that `kcore` owns; inside the frame. `bytes` is Rust memory of its own. Programs may write
@@ -243,11 +257,14 @@ impl Machine for Metal {
     }
 
     fn copy_frame(&self, from: Frame, to: Frame) {
+        expect(from);
+        expect(to);
         // SAFETY: two frames of RAM that `kcore` owns; it copies between different ones.
         unsafe { translation::copy_page(memory::linear(to), memory::linear(from)) };
     }
 
     fn sync_instructions(&self, frame: Frame) {
+        expect(frame);
         translation::sync_instructions(memory::linear(frame), PAGE_SIZE);
     }
 
@@ -262,12 +279,14 @@ impl Machine for Metal {
 
     #[inline]
     fn read_entry(&self, table: Frame, index: usize) -> u64 {
+        expect(table);
         // SAFETY: a table of `kcore`'s, in RAM; the index is cut to the table.
         unsafe { memory::linear(table).cast::<u64>().wrapping_add(index & 511).read_volatile() }
     }
 
     #[inline]
     fn write_entry(&self, table: Frame, index: usize, entry: u64) {
+        expect(table);
         // SAFETY: as above; it holds the lock of the space.
         unsafe {
             translation::store_entry(memory::linear(table).cast::<u64>().wrapping_add(index & 511), entry)
@@ -356,6 +375,7 @@ impl Machine for Metal {
     }
 
     fn block_read(&self, id: u32, first: u64, frames: &[Frame]) -> Result<(), DeviceBusy> {
+        frames.iter().copied().for_each(expect);
         let Some(disk) = disk() else { return Err(DeviceBusy) };
         let mut disk = disk.lock();
         if !disk.read(id, first, frames) {

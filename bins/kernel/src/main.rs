@@ -23,6 +23,8 @@ mod heap;
 mod interrupts;
 #[cfg(target_os = "none")]
 mod layout;
+#[cfg(all(target_os = "none", debug_assertions))]
+mod ledger;
 #[cfg(target_os = "none")]
 mod machine;
 #[cfg(target_os = "none")]

@@ -12,6 +12,8 @@ use swos_sync::{Lock, OnceCell};
 use swos_units::{Frame, PAGE_SIZE, Page, PhysAddr, VirtAddr, page_count};
 use swos_vm::{Access, Attributes, Audit, Half, MemoryType, PageRange, TableMemory, Tables};
 
+#[cfg(debug_assertions)]
+use crate::ledger;
 use crate::{layout, ranks};
 
 /// What went wrong while memory was set up; each stops the boot.
@@ -255,7 +257,10 @@ pub(crate) fn reclaim_boot() {
 /// Takes a frame.
 #[inline]
 pub(crate) fn alloc() -> Option<Frame> {
-    FRAMES.get()?.lock().alloc_one()
+    let frame = FRAMES.get()?.lock().alloc_one()?;
+    #[cfg(debug_assertions)]
+    ledger::take(frame, ledger::Owner::Tables);
+    Some(frame)
 }
 
 /// Takes `1 << order` contiguous frames.
@@ -275,6 +280,8 @@ pub(crate) fn free_block(frame: Frame, order: Order) {
 #[inline]
 pub(crate) fn release(frame: Frame) {
     if let Some(frames) = FRAMES.get() {
+        #[cfg(debug_assertions)]
+        ledger::give_back(frame, ledger::Owner::Tables);
         let released = frames.lock().release(frame);
         debug_assert!(released.is_ok(), "{released:?}");
     }

@@ -175,7 +175,7 @@ impl<S: FrameSource> Heap<S> {
         // SAFETY: the object lies in a slab of ours, whose header is initialised; nobody else uses it.
         let was_full = unsafe { slab.as_ref() }.is_full();
         // SAFETY: the object is one of this slab and free from now on, says the caller.
-        unsafe { Header::put(slab, object) };
+        unsafe { Header::put(slab, object, class) };
         // SAFETY: as above; `put` has returned.
         let used = unsafe { slab.as_ref() }.used;
         match (was_full, used) {

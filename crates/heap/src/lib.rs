@@ -7,7 +7,10 @@
 //! other. **Invariant:** when every block has been given back, [`Heap::trim`] gives every frame back; before, at most one
 //! empty slab a class is kept. **Invariant:** both calls take constant time, but for the source's own.
 //!
-//! Deliberately absent: locking, zeroing, detection of misuse by the `unsafe` callers. The size of a block is not stored:
+//! With debug assertions a freed block keeps a pattern, and a block that was written to after that stops the program when it is
+//! handed out again.
+//!
+//! Deliberately absent: locking, zeroing, other detection of misuse by the `unsafe` callers. The size of a block is not stored:
 //! the layout is known at deallocation.
 //!
 //! ```

@@ -23,6 +23,28 @@ pub(crate) struct Header {
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES && PAGE_SIZE <= u16::MAX as usize);
 
+/// Bytes of the link in a freed object.
+const LINK: usize = size_of::<u16>();
+/// What a freed object is filled with behind its link, where that is checked.
+const PATTERN: u8 = 0xdd;
+
+/// That nobody has written to a freed object.
+///
+/// # Safety
+///
+/// `object` must be a freed one of `class`.
+unsafe fn check(object: NonNull<u8>, class: Class) {
+    for offset in LINK..class.size() {
+        // SAFETY: inside the object, which `put` has filled.
+        let found = unsafe { object.add(offset).read_volatile() };
+        assert!(
+            found == PATTERN,
+            "a free object of {} bytes was written to: byte {offset} is {found:#x}",
+            class.size()
+        );
+    }
+}
+
 impl Header {
     /// Makes a slab of a frame.
     ///
@@ -75,6 +97,10 @@ impl Header {
         let object = unsafe { slab.cast::<u8>().add(usize::from(header.free)) };
         // SAFETY: the object is free, so its first bytes hold the link that `put` wrote; objects are 16-byte aligned.
         header.free = unsafe { object.cast::<u16>().read() };
+        if cfg!(debug_assertions) {
+            // SAFETY: the object is free and ours.
+            unsafe { check(object, class) };
+        }
         object
     }
 
@@ -82,13 +108,17 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// `object` must come from [`Self::take`] on this slab and not be in use any more; nobody else may be using the slab.
-    pub(crate) unsafe fn put(slab: NonNull<Self>, object: NonNull<u8>) {
+    /// `object` must come from [`Self::take`] on this slab with `class` and not be in use any more; nobody else may be using the slab.
+    pub(crate) unsafe fn put(slab: NonNull<Self>, object: NonNull<u8>, class: Class) {
         let offset = object.addr().get() & (PAGE_SIZE - 1);
         // SAFETY: the header is initialised and ours alone, says the caller; the object does not overlap it.
         let header = unsafe { &mut *slab.as_ptr() };
         // SAFETY: the object is ours again, at least 16 bytes long and 16-byte aligned.
         unsafe { object.cast::<u16>().write(header.free) };
+        if cfg!(debug_assertions) {
+            // SAFETY: as above.
+            unsafe { object.add(LINK).write_bytes(PATTERN, class.size() - LINK) };
+        }
         #[expect(clippy::cast_possible_truncation, reason = "an offset in a frame")]
         let offset = offset as u16;
         header.free = offset;

@@ -115,11 +115,11 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             program(bench, &bench.artefacts().kernel, cpus, command, planned)
         })
     };
-    let checked = |name: &str, command: &'static str, planned: &'static [&'static str]| {
+    let checked = |name: &str, command: String, planned: &'static [&'static str]| {
         Scenario::new(format!("checked/{name}"), move |bench| {
             let kernel =
                 bench.artefacts().checked_kernel.as_ref().context("the kernel that checks itself")?;
-            program(bench, kernel, 4, command, planned)
+            program(bench, kernel, 4, &command, planned)
         })
     };
     let behaviours = AREAS.iter().flat_map(|&(area, planned)| {
@@ -129,17 +129,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             })
         })
     });
+    let checked_behaviours = AREAS
+        .iter()
+        .map(|&(area, planned)| checked(&format!("behave/{area}"), format!("/bin/behave {area}"), planned));
     let programs = vec![
         on("hostile/program", 1, "/bin/hostile", &DEEDS),
         on("hostile/program", 4, "/bin/hostile", &DEEDS),
         on("stress/program", 1, "/bin/stress 500", &LOADS),
         on("stress/program", 4, "/bin/stress 500", &LOADS),
-        checked("hostile", "/bin/hostile", &DEEDS),
-        checked("stress", "/bin/stress 100", &LOADS),
+        checked("hostile", "/bin/hostile".into(), &DEEDS),
+        checked("stress", "/bin/stress 100".into(), &LOADS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
-    programs.into_iter().chain(behaviours).collect()
+    programs.into_iter().chain(behaviours).chain(checked_behaviours).collect()
 }
 
 fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {

@@ -287,3 +287,19 @@ proptest! {
         prop_assert_eq!((heap.statistics(), heap.source().count()), (Statistics::default(), 0));
     }
 }
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_block_that_was_written_to_after_it_was_given_back_is_noticed() {
+    for offset in [2, 17, 63] {
+        let mut heap = Heap::new(HostFrames::new(1));
+        let block = heap.allocate(layout(64, 8)).unwrap();
+        // SAFETY: given back as it was handed out; the frame stays the heap's, so the byte is there to be written.
+        unsafe {
+            heap.deallocate(block, layout(64, 8));
+            block.as_ptr().add(offset).write(1);
+        }
+        let again = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| heap.allocate(layout(64, 8))));
+        assert!(again.is_err(), "{offset}");
+    }
+}
