@@ -13,7 +13,7 @@ use swos_sync::{CpuSet, Lock, OnceCell};
 use crate::console::{self, say};
 use crate::interrupts::{self, Source};
 use crate::machine::{self, DISKS, Disk, Kernel, Metal, NET};
-use crate::{entropy, layout, memory, options, ranks, smp, traps, virtio};
+use crate::{entropy, layout, memory, options, panic, ranks, smp, traps, virtio};
 
 static PLATFORM: OnceCell<Platform> = OnceCell::new();
 static CLOCK: OnceCell<Clock> = OnceCell::new();
@@ -60,6 +60,7 @@ extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
     };
     let platform = PLATFORM.get_or_init(|| platform);
     options::set(&Options::parse(&platform.bootargs));
+    panic::overflow_if_asked(platform, "early");
     if memory::map_kernel(platform).is_err() {
         // Nothing can be said without tables.
         cpu::halt();
@@ -70,6 +71,7 @@ extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
     if let Some(error) = error {
         panic!("{error}");
     }
+    panic::overflow_if_asked(platform, "boot");
     if let Err(error) = memory::start_frames(platform) {
         panic!("no frame allocator: {error:?}");
     }
@@ -83,6 +85,7 @@ extern "C" fn swos_boot_main(dtb: u64, _handoff: u64, image: u64) -> ! {
 /// The first CPU on its own stack.
 extern "C" fn first_cpu(_: u64) -> ! {
     memory::reclaim_boot();
+    panic::overflow_if_asked(platform(), "first");
     smp::start_others(platform());
     run()
 }
@@ -122,6 +125,7 @@ pub(crate) fn kernel() -> Option<&'static Kernel> {
 #[unsafe(no_mangle)]
 extern "C" fn swos_secondary_main(_block: u64) -> ! {
     interrupts::start_cpu(platform());
+    panic::overflow_if_asked(platform(), "other");
     machine::leave_user_half();
     run()
 }

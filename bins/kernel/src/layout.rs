@@ -10,6 +10,7 @@ unsafe extern "C" {
     static _build_id: u8;
     static _build_id_end: u8;
     static _early_tables: u8;
+    static _boot_guard: u8;
     static _boot_stack: u8;
     static _boot_stack_top: u8;
     static _pool_start: u8;
@@ -36,6 +37,11 @@ pub(crate) fn rodata_end() -> VirtAddr {
 /// Boot tables and boot stack, in use until the first CPU has left both; the identity tables for ever.
 pub(crate) fn early_tables() -> VirtAddr {
     symbol!(_early_tables)
+}
+
+/// One past the boot tables; from here to the boot stack nothing is mapped.
+pub(crate) fn boot_guard() -> VirtAddr {
+    symbol!(_boot_guard)
 }
 
 /// The stack on which the first CPU boots.

@@ -153,7 +153,8 @@ pub(crate) fn map_kernel(platform: &Platform) -> Result<(), Error> {
     let sections = [
         (base, layout::text_end(), Access::ReadExecute),
         (layout::text_end(), layout::rodata_end(), Access::ReadOnly),
-        (layout::rodata_end(), layout::image_end(), Access::ReadWrite),
+        (layout::rodata_end(), layout::boot_guard(), Access::ReadWrite),
+        (VirtAddr::new(layout::boot_stack().start), layout::image_end(), Access::ReadWrite),
     ];
     for (start, end, access) in sections {
         map(pages(start, end), Frame::containing(layout::image_phys(start)), access, MemoryType::Normal)?;

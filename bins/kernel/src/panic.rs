@@ -1,9 +1,11 @@
 //! The end of the kernel: a report that `xtask symbolize` reads, and a way out.
 
 use core::fmt::Write;
+use core::hint::black_box;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 use swos_arch::{cpu, power, trap::Frame};
+use swos_platform::Platform;
 
 use crate::console::Emergency;
 use crate::options::{self, End};
@@ -117,6 +119,20 @@ extern "C" fn swos_fatal_exception(kind: u64, frame: &Frame) -> ! {
     // Caller of the faulting function first: it may not have made its own frame yet.
     backtrace(&mut out, Some(frame.pc), Some(frame.x[29]));
     finish(out)
+}
+
+/// Uses up the stack that it runs on, if the command line says `swos.overflow=STACK` to a kernel that checks itself: what
+/// lies below a stack is tested by going there.
+pub(crate) fn overflow_if_asked(platform: &Platform, stack: &str) {
+    #[inline(never)]
+    fn descend(depth: u64) -> u64 {
+        let frame = black_box([depth; 32]);
+        if depth == u64::MAX { 0 } else { frame[0].wrapping_add(descend(depth + 1)) }
+    }
+    let asked = |word: &str| word.strip_prefix("swos.overflow=") == Some(stack);
+    if cfg!(debug_assertions) && platform.bootargs.split_ascii_whitespace().any(asked) {
+        black_box(descend(0));
+    }
 }
 
 /// Ends the machine as asked. Under test the code becomes QEMU's exit status.

@@ -13,7 +13,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PANICKED: i32 = 101;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
+    let overflow = |stack: &'static str, report: &'static str| {
+        Scenario::new(format!("checked/overflow-{stack}"), move |bench| overflow(bench, stack, report))
+    };
     vec![
+        // Before there is a console the exit status is all that can be had.
+        overflow("early", ""),
+        overflow("boot", "cpu 0"),
+        overflow("first", "cpu 0"),
+        overflow("other", "cpu 1"),
         Scenario::new("panic/is-reported", is_reported),
         Scenario::new("panic/resets-the-machine", resets_the_machine),
     ]
@@ -27,6 +35,25 @@ fn is_reported(bench: &Bench) -> Result<()> {
         for part in ["panic: no interrupt controller", "build-id ", "cpu 0", "#0 0xffff8", "end of panic"] {
             ensure!(said.contains(part), "no \"{part}\" in the report");
         }
+        Ok(())
+    })
+}
+
+/// A stack of the kernel used up to its end: what lies below is not touched, and the machine ends with a report that names
+/// `cpu`, on whose stack that was. Empty: without one.
+fn overflow(bench: &Bench, stack: &str, cpu: &str) -> Result<()> {
+    let kernel = bench.artefacts().checked_kernel.as_ref().context("the kernel that checks itself")?;
+    let machine = Machine::new(kernel).smp(2).append(&format!("swos.overflow={stack}"));
+    let machine = machine.disk(&bench.artefacts().test_image);
+    bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
+        let status = guest.exit(LIMIT)?;
+        ensure!(status.code() == Some(PANICKED), "ended with {status}");
+        let said = guest.transcript();
+        let parts = ["panic: kernel stack overflow", cpu, "#1 0xffff8", "end of panic"];
+        ensure!(
+            cpu.is_empty() || parts.iter().all(|part| said.contains(part)),
+            "not the report of an overflow"
+        );
         Ok(())
     })
 }

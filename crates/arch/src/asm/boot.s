@@ -1,13 +1,14 @@
 // Image header, first instructions of every CPU, early translation tables.
 //
-// Symbols from the linker script: _head _text_end _bss_start _bss_end _image_size _early_tables _boot_stack_top.
+// Symbols from the linker script: _head _text_end _bss_start _bss_end _image_size _early_tables _boot_guard _boot_stack
+// _boot_stack_top.
 // Until `primary_virtual` everything is position independent: `adrp` yields physical addresses.
 //
 // Source: Linux Documentation/arch/arm64/booting.rst (header); DDI 0487 L.a §D8.3 (descriptors), §D24.2 (registers).
 
 .equ TABLE,        0x3                      // table descriptor
 .equ BLOCK_RX,     0x1 | (1 << 10) | (3 << 8) | (2 << 6) | (1 << 54)   // block, AF, ISH, EL1 read-only, UXN
-.equ BLOCK_RWX,    0x1 | (1 << 10) | (3 << 8) | (1 << 54)              // early only; gone before WXN is set
+.equ PAGE_RWX,     0x3 | (1 << 10) | (3 << 8) | (1 << 54)              // early only; gone before WXN is set
 
 .section .text.head, "ax"
 .global _head
@@ -29,10 +30,10 @@ primary_entry:
     mov     x21, x1
     bl      drop_to_el1
 
-    // Zero the early tables: identity L0 L1 L2, high L0 L1 L2.
+    // Zero the early tables: identity L0 L1 L2, high L0 L1 L2 L3.
     adrp    x0, _early_tables
     mov     x1, x0
-    add     x2, x0, #(6 * 4096)
+    add     x2, x0, #(7 * 4096)
 1:  stp     xzr, xzr, [x1], #16
     stp     xzr, xzr, [x1], #16
     stp     xzr, xzr, [x1], #16
@@ -55,7 +56,7 @@ primary_entry:
     orr     x2, x2, x22
     ubfx    x3, x22, #21, #9
     str     x2, [x1, x3, lsl #3]
-    // High half: the same block at the link address.
+    // High half: the same block at the link address, but for what lies below the boot stack.
     add     x0, x0, #0x3000
     add     x1, x0, #0x1000
     orr     x2, x1, #TABLE
@@ -64,14 +65,28 @@ primary_entry:
     orr     x2, x2, #TABLE
     str     x2, [x1]
     add     x1, x1, #0x1000
-    ldr     x2, =BLOCK_RWX
-    orr     x2, x2, x22
-    str     x2, [x1]
+    add     x2, x1, #0x1000
+    orr     x3, x2, #TABLE
+    str     x3, [x1]
+    adrp    x3, _boot_guard
+    adrp    x4, _boot_stack
+    ldr     x5, =PAGE_RWX
+    mov     x6, x22
+    add     x7, x22, #0x200000
+1:  cmp     x6, x3
+    ccmp    x6, x4, #2, hs                  // below the guard as if above it
+    b.lo    2f
+    orr     x8, x5, x6
+    str     x8, [x2]
+2:  add     x2, x2, #8
+    add     x6, x6, #0x1000
+    cmp     x6, x7
+    b.ne    1b
 
     // The stores bypassed the caches; drop what may be stale there.
     dmb     sy
     adrp    x1, _early_tables
-    add     x2, x1, #(6 * 4096)
+    add     x2, x1, #(7 * 4096)
 1:  dc      ivac, x1
     add     x1, x1, #64
     cmp     x1, x2

@@ -4,9 +4,9 @@ use crate::image;
 use core::arch::asm;
 use swos_units::{PAGE_SIZE, PhysAddr};
 
-/// A page of the boot tables' neighbourhood, free for this.
-const L1_PAGE: u64 = 6;
-const L2_PAGE: u64 = 7;
+/// Pages behind the boot tables, free for this.
+const L1_PAGE: u64 = 7;
+const L2_PAGE: u64 = 8;
 const HIGH_L0_PAGE: u64 = 3;
 const TABLE: u64 = 0b11;
 /// Block, Normal, EL1 read-only, inner shareable, accessed, never executable.
@@ -38,7 +38,7 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     let entry = |page: u64, index: u64| tables.wrapping_add(image::bytes(page * 512 + index));
     let block = dtb & !(BLOCK_SIZE - 1);
     let linear = image::linear(start).get();
-    // SAFETY: pages 6 and 7 of the boot tables are nobody's; the entries were invalid, so nothing is broken. Two blocks
+    // SAFETY: pages 7 and 8 of the boot tables are nobody's; the entries were invalid, so nothing is broken. Two blocks
     // from `block` cover any tree. The second is left out where it would be in another table: then the tree is cut.
     unsafe {
         for index in 0..512 {
