@@ -17,6 +17,8 @@ pub struct Artefacts {
     pub checked_kernel: Option<PathBuf>,
     /// The base image as users get it.
     pub base_image: PathBuf,
+    /// The base image as version 3 of the format.
+    pub v3_image: PathBuf,
     /// The base image with the test programs.
     pub test_image: PathBuf,
     /// The public key that the kernel trusts: 32 bytes.

@@ -12,6 +12,7 @@ use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 use swos_basepack::{Format, Manifest};
+use swos_swosbase::BLOCK_SIZE;
 
 /// Builds build/base.img: base/, every program under /bin, the rendered book under /www/book; packed as swosbase v4
 /// and signed with the development key of this checkout (build/keys, made at the first use, never committed).
@@ -20,11 +21,16 @@ use swos_basepack::{Format, Manifest};
 #[command(after_help = "\
 Examples:
   cargo xtask image
+  cargo xtask image --format 3      the same tree as version 3: build/base-v3.img
   cargo run -p swos-basepack -- list build/base.img")]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Version of the format.
+    #[arg(long, default_value = "4", value_parser = ["3", "4"])]
+    format: String,
+}
 
-pub(crate) fn run(workspace: &Workspace, _options: &Options) -> Result<()> {
-    let image = base(workspace)?;
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let image = if options.format == "3" { base_v3(workspace)? } else { base(workspace)? };
     println!("{} ({} KiB)", image.display(), fs::metadata(&image)?.len().div_ceil(1024));
     Ok(())
 }
@@ -33,13 +39,24 @@ pub(crate) fn run(workspace: &Workspace, _options: &Options) -> Result<()> {
 pub(crate) fn base(workspace: &Workspace) -> Result<PathBuf> {
     let programs = build::programs(workspace)?;
     let wanted: Vec<_> = programs.iter().filter(|program| program.audience == Audience::Base).collect();
-    pack(workspace, &wanted, None, "base")
+    pack(workspace, &wanted, None, "base", v4()?)
+}
+
+/// Makes the base image as version 3 of the format, filled up to a whole block, which a disk has to be.
+pub(crate) fn base_v3(workspace: &Workspace) -> Result<PathBuf> {
+    let programs = build::programs(workspace)?;
+    let wanted: Vec<_> = programs.iter().filter(|program| program.audience == Audience::Base).collect();
+    pack(workspace, &wanted, None, "base-v3", Format::V3)
+}
+
+fn v4() -> Result<Format> {
+    Ok(Format::V4 { image_version: version(env!("CARGO_PKG_VERSION"))? })
 }
 
 /// Makes an image with all programs and what `overlay` puts over it.
 pub(crate) fn with_overlay(workspace: &Workspace, overlay: &Path, name: &str) -> Result<PathBuf> {
     let programs = build::programs(workspace)?;
-    pack(workspace, &programs.iter().collect::<Vec<_>>(), Some(overlay), name)
+    pack(workspace, &programs.iter().collect::<Vec<_>>(), Some(overlay), name, v4()?)
 }
 
 /// Makes the image of the tests: the base image with their programs, and what qemu-tests/image puts over it.
@@ -52,6 +69,7 @@ fn pack(
     programs: &[&build::Program],
     overlay: Option<&Path>,
     name: &str,
+    format: Format,
 ) -> Result<PathBuf> {
     let output = workspace.build().join(format!("{name}.img"));
     let book = docs::render(workspace)?;
@@ -77,13 +95,13 @@ fn pack(
     process::say(&format!("packing {}", output.display()));
     let tree = workspace.build().join("stage").join(name);
     stage::stage(&tree, &base, &book, programs, overlay)?;
-    let format = Format::V4 { image_version: version(env!("CARGO_PKG_VERSION"))? };
-    let image = swos_basepack::pack_dir(
+    let mut image = swos_basepack::pack_dir(
         &tree,
         &Manifest::read(&base.join(stage::MANIFEST))?,
         format,
         &swos_basepack::read_seed(&seed)?,
     )?;
+    image.resize(image.len().next_multiple_of(BLOCK_SIZE), 0);
     build::write_if_changed(&output, &image)?;
     inputs.record(&output)?;
     Ok(output)

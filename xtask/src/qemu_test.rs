@@ -53,6 +53,7 @@ pub(crate) fn scenarios(workspace: &Workspace, filter: &str) -> Result<Tally> {
         kernel: build::kernel(workspace)?,
         checked_kernel: if checked { Some(build::checked_kernel(workspace)?) } else { None },
         base_image: image::base(workspace)?,
+        v3_image: image::base_v3(workspace)?,
         test_image: image::with_tests(workspace)?,
         trusted_key: image::keys::public(workspace)?,
         stage: workspace.build().join("stage/base"),

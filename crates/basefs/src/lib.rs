@@ -2,7 +2,8 @@
 //!
 //! Takes the metadata of a mounted image ([`swos_swosbase::v4::Image`]) and answers the questions of `vfs` from memory. File
 //! data is named by block of the image ([`PageSource::Cached`]), so a page is in the cache once, whatever leads to it,
-//! and the block number is also what verifies it.
+//! and the block number is also what verifies it. Of an image that was read and verified as a whole
+//! ([`swos_swosbase::v3::Mount`]) the data lies in frames ([`PageSource::Frame`]).
 //!
 //! **Invariant:** nothing here can change: every writing method answers [`Error::ReadOnly`].
 //! **Invariant:** every block that is named lies in the image's data.
@@ -14,10 +15,12 @@
 
 extern crate alloc;
 
+use alloc::vec::Vec;
+
 use swos_pagecache::{Key, ObjectId};
 use swos_path::Name;
 use swos_swosbase::v4::{Content, Entry, Index};
-use swos_units::{PAGE_SIZE, page_count};
+use swos_units::{Frame, PAGE_SIZE, page_count};
 use swos_vfs::{
     Access, Attributes, Child, Cursor, DirectoryEntry, Error, FileSystem, Kind, NodeId, PageSource, Principal,
 };
@@ -26,14 +29,30 @@ use swos_vfs::{
 #[derive(Debug)]
 pub struct BaseFs {
     index: Index,
-    object: ObjectId,
+    data: Data,
+}
+
+/// Where the pages of files are.
+#[derive(Debug)]
+enum Data {
+    /// In the page cache, under this object and the number of their block.
+    Cached(ObjectId),
+    /// In these frames, which are never given back; block numbers count them.
+    Resident(Vec<Frame>),
 }
 
 impl BaseFs {
     /// The file system of the image with this metadata. `object` names the image in the page cache.
     #[must_use]
     pub const fn new(index: Index, object: ObjectId) -> Self {
-        Self { index, object }
+        Self { index, data: Data::Cached(object) }
+    }
+
+    /// The file system of an image whose verified data is in memory for ever: block 0 of `index` is in the first of `frames`,
+    /// and so on.
+    #[must_use]
+    pub const fn resident(index: Index, frames: Vec<Frame>) -> Self {
+        Self { index, data: Data::Resident(frames) }
     }
 
     /// The metadata.
@@ -161,10 +180,20 @@ impl FileSystem for BaseFs {
 
     fn page(&self, file: NodeId, index: u64) -> Result<Option<PageSource>, Error> {
         match self.entry(file)?.1.content {
-            Content::File { size, first_block, .. } => Ok((index < page_count(size)).then(|| {
+            Content::File { size, first_block, .. } if index < page_count(size) => {
                 const { assert!(PAGE_SIZE == swos_swosbase::BLOCK_SIZE, "a page is a block") };
-                PageSource::Cached(Key { object: self.object, page: first_block + index })
-            })),
+                let block = first_block + index;
+                match &self.data {
+                    Data::Cached(object) => {
+                        Ok(Some(PageSource::Cached(Key { object: *object, page: block })))
+                    }
+                    Data::Resident(frames) => {
+                        let frame = usize::try_from(block).ok().and_then(|at| frames.get(at));
+                        frame.map(|&frame| Some(PageSource::Frame(frame))).ok_or(Error::Corrupt)
+                    }
+                }
+            }
+            Content::File { .. } => Ok(None),
             Content::Directory { .. } => Err(Error::IsDirectory),
             Content::Symlink { .. } => Err(Error::Invalid),
         }

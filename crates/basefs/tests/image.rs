@@ -7,9 +7,10 @@ use swos_pagecache::ObjectId;
 use swos_path::{Name, Path};
 use swos_swosbase::v4::{self, BlockVerifier, Options};
 use swos_swosbase::{Attributes, BLOCK_SIZE, Node, Sha256, Software, TEST_PUBLIC_KEY, TEST_SEED, Tree};
+use swos_units::Frame;
 use swos_vfs::{
-    Access, Cursor, Error, Kind, LastLink, Namespace, NewNode, NodeId, PageSource, Principal, Resolved,
-    Scope, Vfs,
+    Access, Cursor, Error, FileSystem, Kind, LastLink, Namespace, NewNode, NodeId, PageSource, Principal,
+    Resolved, Scope, Vfs,
 };
 
 const WHO: Principal = Principal(1000);
@@ -92,6 +93,28 @@ fn bytes_come_back() {
     assert_eq!(world.read(b"/etc/empty"), b"");
     assert_eq!(world.read(b"/www/index.html"), content(3));
     assert_eq!(world.read(b"www/../site/./index.html"), content(3));
+}
+
+/// Of an image that is kept as a whole each page is a frame, by its place in the image.
+#[test]
+fn pages_that_are_kept_are_frames() {
+    let world = world();
+    let index = v4::verify_all(&Software, &world.image, &[TEST_PUBLIC_KEY], 0).unwrap().index;
+    let node = world.node(b"/bin/init");
+    let Some(PageSource::Cached(first)) =
+        world.vfs.file_system(world.namespace.root().mount).unwrap().page(node, 0).unwrap()
+    else {
+        panic!("a page of the cache")
+    };
+    let at = usize::try_from(first.page).unwrap();
+    let frames: Vec<Frame> =
+        (0..at as u64 + 2).map(|number| Frame::from_number(1000 + number).unwrap()).collect();
+    let kept = BaseFs::resident(index, frames.clone());
+    assert_eq!(kept.page(node, 0), Ok(Some(PageSource::Frame(frames[at]))));
+    assert_eq!(kept.page(node, 1), Ok(Some(PageSource::Frame(frames[at + 1]))));
+    assert_eq!(kept.page(node, 2), Err(Error::Corrupt), "fewer frames than pages");
+    assert_eq!(kept.page(node, 3), Ok(None));
+    assert_eq!(kept.page(world.node(b"/bin"), 0), Err(Error::IsDirectory));
 }
 
 #[test]

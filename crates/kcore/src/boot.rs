@@ -12,9 +12,10 @@ use swos_handles::Grant;
 use swos_path::Path;
 use swos_signals::ProcessSignals;
 use swos_swosbase::{
-    Error as ImageError, PublicKey,
+    BLOCK_SIZE, Error as ImageError, PublicKey, v3,
     v4::{Capacity, Mount, Progress},
 };
+use swos_units::Frame;
 use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
 
 use crate::{
@@ -55,9 +56,51 @@ pub(crate) struct Boot(Stage);
 enum Stage {
     New,
     Mounting(Box<Mount>),
+    /// An image of version 3 is read and verified as a whole, and kept.
+    Loading(Box<Loading>),
     /// The image is mounted; init's first page is being read.
     Starting,
     Done,
+}
+
+#[derive(Debug)]
+struct Loading {
+    mount: v3::Mount,
+    /// The pages of its files that are there already.
+    frames: Vec<Option<Frame>>,
+}
+
+/// Takes frames of the machine for the pages of an image.
+struct Keeper<'a, M: Machine> {
+    kernel: &'a Kernel<M>,
+    frames: &'a mut Vec<Option<Frame>>,
+}
+
+impl<M: Machine> v3::Pages for Keeper<'_, M> {
+    fn store(&mut self, page: u64, offset: usize, bytes: &[u8]) -> Result<(), ImageError> {
+        let at = usize::try_from(page).map_err(|_| ImageError::OutOfMemory)?;
+        if at >= self.frames.len() {
+            self.frames.try_reserve(at + 1 - self.frames.len()).map_err(|_| ImageError::OutOfMemory)?;
+            self.frames.resize(at + 1, None);
+        }
+        let machine = &self.kernel.machine;
+        let slot = self.frames.get_mut(at).ok_or(ImageError::OutOfMemory)?;
+        let frame = match *slot {
+            Some(frame) => frame,
+            None => {
+                // What was read of the disk so far is in the page cache, where nobody needs it any more.
+                let frame = machine.alloc_frame().or_else(|| {
+                    self.kernel.shrink_page_cache(64);
+                    machine.alloc_frame()
+                });
+                let frame = frame.ok_or(ImageError::OutOfMemory)?;
+                machine.zero_frame(frame);
+                *slot.insert(frame)
+            }
+        };
+        machine.write_frame(frame, offset, bytes);
+        Ok(())
+    }
 }
 
 /// Why booting can't go on.
@@ -109,6 +152,7 @@ impl<M: Machine> Kernel<M> {
                 self.start_mount()
             }
             Stage::Mounting(mount) => self.mount(mount),
+            Stage::Loading(loading) => self.load_image(loading),
             Stage::Starting => {
                 let started = self.start_init()?;
                 Ok(if started { (Stage::Done, true) } else { (Stage::Starting, false) })
@@ -124,9 +168,13 @@ impl<M: Machine> Kernel<M> {
                 return Err("no system disk: attach a virtio-blk device with a base image".into());
             }
         }
-        let capacity = Capacity::exactly(self.machine.block_count() * 4096);
-        let mount = Mount::new(&self.config.trusted_keys, capacity, self.config.version_floor);
+        let mount = Mount::new(&self.config.trusted_keys, self.capacity(), self.config.version_floor);
         Ok((Stage::Mounting(Box::new(mount)), true))
+    }
+
+    /// The selected disk is an image and nothing else.
+    fn capacity(&self) -> Capacity {
+        Capacity::exactly(self.machine.block_count() * BLOCK_SIZE as u64)
     }
 
     fn next_disk(&self) -> bool {
@@ -140,55 +188,110 @@ impl<M: Machine> Kernel<M> {
     fn mount(&self, mut mount: Box<Mount>) -> Result<(Stage, bool), Failure> {
         match mount.poll() {
             Progress::Need { first_block, count } => {
-                // The first look starts all reads; only when all blocks are there are they handed over. Only the first is
-                // certain to be needed: the others are read on, perhaps into a file, and a block that can't be read
-                // is only an end of them.
-                let asked = first_block..first_block + u64::from(count);
-                let (mut all, mut end) = (true, asked.end);
-                for block in asked {
-                    match self.raw_block(block, |_| {}) {
-                        Ok(there) => all &= there,
-                        Err(_) if block > first_block => end = end.min(block),
-                        Err(_) => return Err(alloc::format!("disk: block {block} can't be read")),
-                    }
-                }
-                if !all {
-                    return Ok((Stage::Mounting(mount), false));
-                }
                 let sha = Sha(&self.machine);
-                for block in first_block..end {
-                    let _ = self.raw_block(block, |bytes| mount.on_block(&sha, block, bytes));
-                }
-                Ok((Stage::Mounting(mount), true))
+                let there =
+                    self.image_blocks(first_block, count, |block, bytes| mount.on_block(&sha, block, bytes))?;
+                Ok((Stage::Mounting(mount), there))
             }
             // Somebody else's disk, however it came before ours.
             Progress::Failed(ImageError::BadMagic) if self.next_disk() => self.start_mount(),
-            Progress::Failed(error) => Err(alloc::format!("base image refused: {error}")),
+            Progress::Failed(ImageError::UnsupportedVersion { found: v3::VERSION }) => {
+                let mount =
+                    v3::Mount::new(&self.config.trusted_keys, self.capacity(), self.config.version_floor);
+                Ok((Stage::Loading(Box::new(Loading { mount, frames: Vec::new() })), true))
+            }
+            Progress::Failed(error) => Err(refused(error)),
             Progress::Ready => {
-                let image = mount.finish().map_err(|error| alloc::format!("base image refused: {error}"))?;
+                let image = mount.finish().map_err(refused)?;
                 let version = image.superblock.image_version;
-                let mut vfs = Vfs::new();
-                let id = vfs
-                    .attach(Box::new(BaseFs::new(image.index, self.files.disk())))
-                    .map_err(|error| alloc::format!("mount: {error}"))?;
-                let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
-                let namespace = Namespace::new(root);
-                *self.files.names.lock() = Some(Names { vfs, namespace, root, writable: [None; 3] });
-                self.mount_writable();
                 *self.files.verifier.lock() = Some(image.blocks);
+                self.set_root(BaseFs::new(image.index, self.files.disk()))?;
                 self.log(
                     Level::Info,
                     "boot",
                     format_args!("base image version {version}: signature good, mounted as /"),
                 );
-                if let Some(network) = &self.config.network
-                    && let Err(errno) = self.configure_network(self.machine.cpu_index(), network)
-                {
-                    self.log(Level::Error, "net", format_args!("configuration of the command line: {errno}"));
-                }
-                Ok((Stage::Starting, true))
+                self.mounted()
             }
         }
+    }
+
+    fn load_image(&self, mut loading: Box<Loading>) -> Result<(Stage, bool), Failure> {
+        match loading.mount.poll() {
+            Progress::Need { first_block, count } => {
+                let sha = Sha(&self.machine);
+                let Loading { mount, frames } = &mut *loading;
+                let mut keeper = Keeper { kernel: self, frames };
+                let there = self.image_blocks(first_block, count, |block, bytes| {
+                    mount.on_block(&sha, block, bytes, &mut keeper);
+                })?;
+                Ok((Stage::Loading(loading), there))
+            }
+            Progress::Failed(error) => Err(refused(error)),
+            Progress::Ready => {
+                let Loading { mount, frames } = *loading;
+                let index = mount.finish().map_err(refused)?;
+                // Every page of every file was stored.
+                let frames: Vec<Frame> = frames.into_iter().flatten().collect();
+                let kib = frames.len() * (BLOCK_SIZE / 1024);
+                self.set_root(BaseFs::resident(index, frames))?;
+                self.log(
+                    Level::Info,
+                    "boot",
+                    format_args!(
+                        "base image of format 3: signature and all files good, {kib} KiB kept, mounted as /"
+                    ),
+                );
+                self.mounted()
+            }
+        }
+    }
+
+    /// Hands blocks of the disk over when all are there. False: they are on their way.
+    ///
+    /// The first look starts all reads. Only the first is certain to be needed: the others are read on, perhaps into a file,
+    /// and a block that can't be read is only an end of them.
+    fn image_blocks(
+        &self,
+        first_block: u64,
+        count: u32,
+        mut on_block: impl FnMut(u64, &[u8; BLOCK_SIZE]),
+    ) -> Result<bool, Failure> {
+        let asked = first_block..first_block + u64::from(count);
+        let (mut all, mut end) = (true, asked.end);
+        for block in asked {
+            match self.raw_block(block, |_| {}) {
+                Ok(there) => all &= there,
+                Err(_) if block > first_block => end = end.min(block),
+                Err(_) => return Err(alloc::format!("disk: block {block} can't be read")),
+            }
+        }
+        if all {
+            for block in first_block..end {
+                let _ = self.raw_block(block, |bytes| on_block(block, bytes));
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is mounted is the root of all names.
+    fn set_root(&self, image: BaseFs) -> Result<(), Failure> {
+        let mut vfs = Vfs::new();
+        let id = vfs.attach(Box::new(image)).map_err(|error| alloc::format!("mount: {error}"))?;
+        let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
+        let namespace = Namespace::new(root);
+        *self.files.names.lock() = Some(Names { vfs, namespace, root, writable: [None; 3] });
+        self.mount_writable();
+        Ok(())
+    }
+
+    fn mounted(&self) -> Result<(Stage, bool), Failure> {
+        if let Some(network) = &self.config.network
+            && let Err(errno) = self.configure_network(self.machine.cpu_index(), network)
+        {
+            self.log(Level::Error, "net", format_args!("configuration of the command line: {errno}"));
+        }
+        Ok((Stage::Starting, true))
     }
 
     /// Starts the first process. False = its first page is still on its way.
@@ -257,4 +360,8 @@ impl<M: Machine> Kernel<M> {
         );
         self.machine.power(Power::Off { code: 1 });
     }
+}
+
+fn refused(error: ImageError) -> Failure {
+    alloc::format!("base image refused: {error}")
 }

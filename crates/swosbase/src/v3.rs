@@ -1,7 +1,7 @@
 //! Version 3: one signature over the metadata, one hash per file. For images of the predecessor system.
 //!
-//! A file's content is checked as a whole ([`ContentCheck`]), so it can't be used page by page; new images are
-//! [version 4](crate::v4).
+//! A file's content is checked as a whole ([`ContentCheck`]), so it can't be used page by page as it comes from a disk:
+//! [`Mount`] reads, checks and keeps all of it before any is used. New images are [version 4](crate::v4).
 //!
 //! Stricter than the predecessor's reader, because a writer that follows the rules can't tell: offsets have to be exactly what
 //! its packer wrote, files have to fill the data section without gap or overlap, and an entry that breaks a rule refuses the
@@ -9,9 +9,11 @@
 //!
 //! Source: SWOSBASE v3, as that system wrote it: 64-byte header, 72-byte entries, NUL-ended paths, signature, file bytes.
 
+mod mount;
 mod read;
 mod write;
 
+pub use mount::{Mount, Pages};
 pub use read::{ContentCheck, Entry, Header, Kind, METADATA_MAX, Metadata, Unverified, verify_all};
 pub use write::{attributes_at, write};
 

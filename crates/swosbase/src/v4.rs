@@ -13,9 +13,11 @@ mod write;
 pub use blocks::{BlockVerifier, Expected};
 pub use geometry::{Extent, Geometry};
 pub use index::{Content, Entry, Index, Kind};
+pub(crate) use mount::limit;
 pub use mount::{Capacity, Image, Mount, Progress, READ_BLOCKS_MAX};
 pub use superblock::{Superblock, Unverified};
 pub use verify::verify_all;
+pub(crate) use write::{Layout, layout};
 pub use write::{Options, write};
 
 use crate::BLOCK_SIZE;

@@ -1,6 +1,6 @@
 //! A base image with programs in it.
 
-use swos_swosbase::{Attributes, Node, TEST_SEED, Tree, v4};
+use swos_swosbase::{Attributes, BLOCK_SIZE, Node, TEST_SEED, Tree, v3, v4};
 
 /// A file to put into the image.
 #[derive(Clone, Debug)]
@@ -19,6 +19,17 @@ const ENTRY: usize = 0x200;
 
 /// A signed image with these programs under `/bin`, and files.
 pub(crate) fn build(programs: &[&str], files: &[ImageFile]) -> Vec<u8> {
+    v4::write(&tree(programs, files), &v4::Options { image_version: 1 }, &TEST_SEED).unwrap()
+}
+
+/// The same as version 3, filled up to a whole block.
+pub(crate) fn build_v3(programs: &[&str], files: &[ImageFile]) -> Vec<u8> {
+    let mut image = v3::write(&tree(programs, files), &TEST_SEED).unwrap();
+    image.resize(image.len().next_multiple_of(BLOCK_SIZE), 0);
+    image
+}
+
+fn tree(programs: &[&str], files: &[ImageFile]) -> Tree {
     let mut tree = Tree::new(Attributes::DIRECTORY);
     for directory in [&b"bin"[..], b"dev", b"run", b"sys", b"tmp"] {
         tree.add(directory, Attributes::DIRECTORY, Node::Directory).unwrap();
@@ -37,7 +48,7 @@ pub(crate) fn build(programs: &[&str], files: &[ImageFile]) -> Vec<u8> {
         }
         tree.add(file.path.as_bytes(), Attributes::FILE, Node::File(file.bytes.clone())).unwrap();
     }
-    v4::write(&tree, &v4::Options { image_version: 1 }, &TEST_SEED).unwrap()
+    tree
 }
 
 /// An ELF with a code page, whose byte at the entry says which function it stands for, and a data segment of which the

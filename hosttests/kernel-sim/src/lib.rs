@@ -125,6 +125,13 @@ impl Simulation {
         image::build(&names, plan.files)
     }
 
+    /// The same image in version 3 of the format.
+    #[must_use]
+    pub fn disk_of_version_3(plan: &Plan<'_>) -> Vec<u8> {
+        let names: Vec<&str> = plan.programs.iter().map(|(name, _)| *name).collect();
+        image::build_v3(&names, plan.files)
+    }
+
     /// The machine, to look at it or to make things go wrong.
     #[must_use]
     pub const fn machine(&self) -> &SimMachine {

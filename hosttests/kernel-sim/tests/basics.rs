@@ -98,32 +98,75 @@ fn fresh_memory_is_zero_and_mappings_come_and_go() {
     simulate(&[("init", init)], &[]);
 }
 
+/// Reads `/data/big`, maps it, can't write it.
+fn read_big(user: &mut User) {
+    let path = user.stack() - 4096;
+    user.store(path, b"/data/big");
+    let handle = user.call(NR_OPEN, &[Handle::CWD.0, path, 9, 1, 0]).unwrap();
+    let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
+    let buffer = user.call(NR_MMAP, &[0, 1 << 20, 3, flags, u64::from(u32::MAX), 0]).unwrap();
+    let mut read = Vec::new();
+    loop {
+        let count = user.call(NR_READ, &[handle, buffer, 30_000]).unwrap();
+        if count == 0 {
+            break;
+        }
+        read.extend(user.load(buffer, usize::try_from(count).unwrap()));
+    }
+    assert_eq!(read, big());
+    let private = u64::from(MapFlags::PRIVATE.bits());
+    let mapped = user.call(NR_MMAP, &[0, read.len() as u64, 1, private, handle, 0]).unwrap();
+    assert_eq!(user.load(mapped + 5000, 9000), read[5000..14000]);
+    assert_eq!(user.call(NR_WRITE, &[handle, buffer, 1]), Err(Errno::ACCES));
+    user.call(NR_CLOSE, &[handle]).unwrap();
+    assert_eq!(user.call(NR_READ, &[handle, buffer, 1]), Err(Errno::BADF));
+    power_off(user);
+}
+
 #[test]
 fn files_are_read_as_they_were_packed() {
-    fn init(user: &mut User) {
-        let path = user.stack() - 4096;
-        user.store(path, b"/data/big");
-        let handle = user.call(NR_OPEN, &[Handle::CWD.0, path, 9, 1, 0]).unwrap();
-        let flags = u64::from((MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits());
-        let buffer = user.call(NR_MMAP, &[0, 1 << 20, 3, flags, u64::from(u32::MAX), 0]).unwrap();
-        let mut read = Vec::new();
-        loop {
-            let count = user.call(NR_READ, &[handle, buffer, 30_000]).unwrap();
-            if count == 0 {
-                break;
-            }
-            read.extend(user.load(buffer, usize::try_from(count).unwrap()));
+    simulate(&[("init", read_big)], &[ImageFile { path: "data/big".into(), bytes: big() }]);
+}
+
+/// An image of version 3 is there as a whole before its first byte is used, or not at all.
+#[test]
+fn an_image_of_version_3_is_verified_as_a_whole_and_kept() {
+    let files = [
+        ImageFile { path: "data/big".into(), bytes: big() },
+        ImageFile { path: "data/empty".into(), bytes: Vec::new() },
+        ImageFile { path: "a-file-before-its-directory".into(), bytes: vec![7; 2 << 20 | 1] },
+    ];
+    let boot = |disk: Vec<u8>, frames, cpus, seed| {
+        let programs: &[(&'static str, Program)] = &[("init", read_big)];
+        let plan = Plan { cpus, frames, seed, programs, files: &files };
+        let mut simulation = Simulation::with_disk(&plan, disk);
+        simulation.run(2_000_000);
+        simulation.machine().console_text()
+    };
+    let plan = Plan { cpus: 1, frames: 4096, seed: 1, programs: &[("init", read_big)], files: &files };
+    let disk = Simulation::disk_of_version_3(&plan);
+    for cpus in [1, 2, 4] {
+        for seed in 1..4 {
+            let text = boot(disk.clone(), 4096, cpus, seed);
+            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
         }
-        assert_eq!(read, big());
-        let private = u64::from(MapFlags::PRIVATE.bits());
-        let mapped = user.call(NR_MMAP, &[0, read.len() as u64, 1, private, handle, 0]).unwrap();
-        assert_eq!(user.load(mapped + 5000, 9000), read[5000..14000]);
-        assert_eq!(user.call(NR_WRITE, &[handle, buffer, 1]), Err(Errno::ACCES));
-        user.call(NR_CLOSE, &[handle]).unwrap();
-        assert_eq!(user.call(NR_READ, &[handle, buffer, 1]), Err(Errno::BADF));
-        power_off(user);
     }
-    simulate(&[("init", init)], &[ImageFile { path: "data/big".into(), bytes: big() }]);
+    // Header, an entry, the last file, and what fills the last block up.
+    let last_file = disk.iter().rposition(|&byte| byte != 0).unwrap();
+    for at in [16, 100, last_file, disk.len() - 1] {
+        let mut changed = disk.clone();
+        changed[at] ^= 1;
+        let text = boot(changed, 4096, 2, 1);
+        assert!(text.contains("base image refused") && !text.contains("all is well"), "byte {at}: {text}");
+    }
+    let text = boot(disk[..disk.len() - 4096].to_vec(), 4096, 2, 1);
+    assert!(text.contains("base image refused"), "{text}");
+    // Not twice its size in memory: what was read is given back for what is kept.
+    let pages = disk.len() / 4096;
+    let text = boot(disk.clone(), pages - 14, 2, 1);
+    assert!(text.contains("base image refused: out of memory"), "{text}");
+    let text = boot(disk, pages + 150, 2, 1);
+    assert!(text.contains("all is well"), "{text}");
 }
 
 fn big() -> Vec<u8> {

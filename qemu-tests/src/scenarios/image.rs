@@ -23,6 +23,19 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("image/truncated", |bench| refused(bench, "truncated", truncate)),
         Scenario::new("image/file", changed_file),
         Scenario::new("image/any-bit", any_bit),
+        Scenario::new("image/v3-serves", v3_serves),
+        Scenario::new("image/v3-metadata", |bench| {
+            refused_v3(bench, "v3-metadata", |bytes| flip(bytes, 100))
+        }),
+        Scenario::new("image/v3-file", |bench| {
+            // A file that nobody needs in order to come up.
+            let page = fs::read(bench.artefacts().stage.join("www/swos.css"))?;
+            refused_v3(bench, "v3-file", move |bytes| {
+                let at = bytes.windows(page.len()).position(|window| window == page);
+                flip(bytes, at.unwrap_or(0));
+            })
+        }),
+        Scenario::new("image/v3-truncated", |bench| refused_v3(bench, "v3-truncated", truncate)),
     ]
 }
 
@@ -39,7 +52,31 @@ fn no_disk(bench: &Bench) -> Result<()> {
 
 /// The image after `change` must not get as far as its first program.
 fn refused(bench: &Bench, name: &str, change: fn(&mut Vec<u8>)) -> Result<()> {
-    let machine = Machine::new(&bench.artefacts().kernel).disk(changed(bench, name, change)?);
+    refused_disk(bench, changed(bench, name, change)?)
+}
+
+/// The same of an image of version 3.
+fn refused_v3(bench: &Bench, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    let mut bytes = fs::read(&bench.artefacts().v3_image).context("cannot read the image")?;
+    change(&mut bytes);
+    refused_disk(bench, written(bench, name, &bytes)?)
+}
+
+/// The tree of the base image in version 3 serves the same pages.
+fn v3_serves(bench: &Bench) -> Result<()> {
+    let page = fs::read(bench.artefacts().stage.join("www/swos.css"))?;
+    with_site(bench, bench.served()?.disk(&bench.artefacts().v3_image).smp(2), |guest, port| {
+        guest.expect("base image of format 3: signature and all files good")?;
+        let mut client = Client::connect(port)?;
+        ensure!(client.get("/")?.status == 200, "no first page");
+        let answer = client.get("/swos.css")?;
+        ensure!(answer.status == 200 && answer.body == page, "the page differs from what was packed");
+        Ok(())
+    })
+}
+
+fn refused_disk(bench: &Bench, disk: PathBuf) -> Result<()> {
+    let machine = Machine::new(&bench.artefacts().kernel).disk(disk);
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
         guest.expect("base image refused")?;
         let status = guest.exit(Duration::from_secs(60))?;

@@ -28,6 +28,19 @@ impl Capacity {
     pub const fn at_least(bytes: u64) -> Self {
         Self { bytes, exact: false }
     }
+
+    /// Whole blocks of the medium.
+    pub(crate) const fn blocks(self) -> u64 {
+        self.bytes / BLOCK_SIZE as u64
+    }
+
+    /// Whether an image of `stated` bytes, filled up to a whole block, is there as it should be.
+    pub(crate) fn check(self, stated: u64) -> Result<(), Error> {
+        let there = stated
+            .checked_next_multiple_of(BLOCK_SIZE as u64)
+            .is_some_and(|length| length == self.bytes || (!self.exact && length < self.bytes));
+        if there { Ok(()) } else { Err(Error::WrongLength { stated, actual: self.bytes }) }
+    }
 }
 
 /// What a mount waits for.
@@ -99,7 +112,7 @@ impl Mount {
     pub fn poll(&self) -> Progress {
         match &self.state {
             State::Superblock => {
-                let blocks = self.capacity.bytes / BLOCK_SIZE as u64;
+                let blocks = self.capacity.blocks();
                 if blocks == 0 {
                     return Progress::Failed(Error::WrongLength {
                         stated: BLOCK_SIZE as u64,
@@ -142,11 +155,7 @@ impl Mount {
         if superblock.image_version < self.floor {
             return Err(Error::RolledBack { found: superblock.image_version, floor: self.floor });
         }
-        let stated = superblock.geometry.total() * BLOCK_SIZE as u64;
-        let actual = self.capacity.bytes;
-        if stated > actual || (self.capacity.exact && stated != actual) {
-            return Err(Error::WrongLength { stated, actual });
-        }
+        self.capacity.check(superblock.geometry.total() * BLOCK_SIZE as u64)?;
         let blocks = BlockVerifier::new(&superblock)?;
         let length = superblock.geometry.meta().count * BLOCK_SIZE as u64;
         let mut unverified = Vec::new();
@@ -203,6 +212,6 @@ impl Loading {
     }
 }
 
-fn limit(blocks: u64) -> u32 {
+pub(crate) fn limit(blocks: u64) -> u32 {
     u32::try_from(blocks).unwrap_or(READ_BLOCKS_MAX).min(READ_BLOCKS_MAX)
 }

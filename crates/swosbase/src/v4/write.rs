@@ -8,7 +8,7 @@ use crate::tree::Item;
 use crate::v4::index::{self, ENTRY, KIND_DIRECTORY, KIND_FILE, KIND_SYMLINK};
 use crate::v4::superblock as field;
 use crate::v4::{Geometry, VERSION};
-use crate::{BLOCK_SIZE, MAGIC, Node, Seed, Sha256Blocks, Software, Tree, WriteError};
+use crate::{BLOCK_SIZE, Digest, MAGIC, Node, Seed, Sha256Blocks, Software, Tree, WriteError};
 
 /// What an image states beside its tree.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,7 +24,11 @@ pub struct Options {
 /// [`WriteError::TooLarge`].
 pub fn write(tree: &Tree, options: &Options, seed: &Seed) -> Result<Vec<u8>, WriteError> {
     let sha = &Software;
-    let (meta, entries) = metadata(tree, sha)?;
+    let Layout { metadata: meta, order } = layout(tree, |node| match node {
+        Node::File(bytes) => (bytes.len() as u64, Sha256::digest(sha, bytes)),
+        Node::Directory | Node::Symlink(_) => (0, [0; 32]),
+    })?;
+    let entries = u32::try_from(order.len()).map_err(|_| WriteError::TooLarge)?;
     let file_blocks = tree.items().iter().map(|item| match &item.node {
         Node::File(bytes) => bytes.len().div_ceil(BLOCK_SIZE) as u64,
         Node::Directory | Node::Symlink(_) => 0,
@@ -37,7 +41,7 @@ pub fn write(tree: &Tree, options: &Options, seed: &Seed) -> Result<Vec<u8>, Wri
     let place = |block: u64| usize::try_from(block).unwrap_or(0) * BLOCK_SIZE;
     image[BLOCK_SIZE..BLOCK_SIZE + meta.len()].copy_from_slice(&meta);
     let mut at = place(geometry.data().first);
-    for item in in_order(tree) {
+    for item in order.iter().filter_map(|&item| tree.items().get(item)) {
         if let Node::File(bytes) = &item.node {
             image[at..at + bytes.len()].copy_from_slice(bytes);
             at += bytes.len().next_multiple_of(BLOCK_SIZE);
@@ -77,37 +81,46 @@ pub fn write(tree: &Tree, options: &Options, seed: &Seed) -> Result<Vec<u8>, Wri
     Ok(image)
 }
 
-fn hash_at(sha: &dyn Sha256Blocks, role: Role, image: &[u8], at: usize) -> crate::Digest {
+fn hash_at(sha: &dyn Sha256Blocks, role: Role, image: &[u8], at: usize) -> Digest {
     image[at..].first_chunk().map_or([0; 32], |block| hash_block(sha, role, block))
 }
 
-/// The items breadth first, siblings by name: the order of entries, names and data.
-fn in_order(tree: &Tree) -> Vec<&Item> {
-    let items = tree.items();
-    let mut order: Vec<&Item> = items.first().into_iter().collect();
+/// What describes a tree.
+pub(crate) struct Layout {
+    /// Entries, then names and link targets.
+    pub(crate) metadata: Vec<u8>,
+    /// The tree's items in the order of the entries: breadth first, siblings by name.
+    pub(crate) order: Vec<usize>,
+}
+
+fn in_order(tree: &Tree) -> Vec<usize> {
+    let mut order = Vec::from([0]);
     let mut next = 0;
-    while let Some(item) = order.get(next) {
-        let children = item.children.values().filter_map(|&child| items.get(child));
-        order.extend(children);
+    while let Some(item) = order.get(next).and_then(|&item| tree.items().get(item)) {
+        order.extend(item.children.values());
         next += 1;
     }
     order
 }
 
-/// Entries, then names and link targets. Returns the number of entries too.
-fn metadata(tree: &Tree, sha: &dyn Sha256Blocks) -> Result<(Vec<u8>, u32), WriteError> {
+/// Lays `tree` out. `file` says of each of its files, in the order of the entries, how long it is and what its hash is.
+pub(crate) fn layout(
+    tree: &Tree,
+    mut file: impl FnMut(&Node) -> (u64, Digest),
+) -> Result<Layout, WriteError> {
     let order = in_order(tree);
-    let count = u32::try_from(order.len()).map_err(|_| WriteError::TooLarge)?;
+    let items: Vec<&Item> = order.iter().filter_map(|&item| tree.items().get(item)).collect();
+    let count = u32::try_from(items.len()).map_err(|_| WriteError::TooLarge)?;
     // Names and parents, in the same order: each item names its children.
     let mut names: Vec<(&[u8], u32)> = Vec::from([(&[][..], 0)]);
-    for (parent, item) in (0..count).zip(&order) {
+    for (parent, item) in (0..count).zip(&items) {
         names.extend(item.children.keys().map(|name| (name.as_slice(), parent)));
     }
-    let mut table = Vec::with_capacity(order.len() * ENTRY);
+    let mut table = Vec::with_capacity(items.len() * ENTRY);
     let mut text: Vec<u8> = Vec::new();
     let mut child = 1_u64;
     let mut block = 0_u64;
-    for (item, (name, parent)) in order.iter().zip(names) {
+    for (item, (name, parent)) in items.iter().zip(names) {
         let mut entry = [0; ENTRY];
         let mut put = |at: usize, bytes: &[u8]| entry[at..at + bytes.len()].copy_from_slice(bytes);
         put(index::AT_PARENT, &parent.to_le_bytes());
@@ -126,11 +139,12 @@ fn metadata(tree: &Tree, sha: &dyn Sha256Blocks) -> Result<(Vec<u8>, u32), Write
                 child += item.children.len() as u64;
                 (KIND_DIRECTORY, item.children.len() as u64, first)
             }
-            Node::File(bytes) => {
-                put(index::AT_HASH, &Sha256::digest(sha, bytes));
+            Node::File(_) => {
+                let (size, sha256) = file(&item.node);
+                put(index::AT_HASH, &sha256);
                 let first = block;
-                block += bytes.len().div_ceil(BLOCK_SIZE) as u64;
-                (KIND_FILE, bytes.len() as u64, first)
+                block += size.div_ceil(BLOCK_SIZE as u64);
+                (KIND_FILE, size, first)
             }
             Node::Symlink(target) => {
                 let first = text.len() as u64;
@@ -144,5 +158,5 @@ fn metadata(tree: &Tree, sha: &dyn Sha256Blocks) -> Result<(Vec<u8>, u32), Write
         table.extend_from_slice(&entry);
     }
     table.extend_from_slice(&text);
-    Ok((table, count))
+    Ok(Layout { metadata: table, order })
 }

@@ -1,9 +1,12 @@
 //! Version 3, against the layout that the predecessor's packer writes.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use swos_swosbase::v3::{self, Header, Kind, Unverified};
+use swos_swosbase::v4::{Capacity, Content, Index, Progress};
 use swos_swosbase::{
-    Attributes, Error, Node, Seed, Sha256, Software, TEST_PUBLIC_KEY, TEST_SEED, Tree, WriteError,
+    Attributes, BLOCK_SIZE, Error, Node, Seed, Sha256, Software, TEST_PUBLIC_KEY, TEST_SEED, Tree, WriteError,
 };
 
 use crate::trees;
@@ -188,4 +191,141 @@ proptest! {
         }
         prop_assert_eq!(image, v3::write(&tree, &TEST_SEED).unwrap());
     }
+}
+
+/// Pages in a map, of which the medium's owner would keep frames.
+#[derive(Default)]
+struct Kept(BTreeMap<u64, [u8; BLOCK_SIZE]>);
+
+impl v3::Pages for Kept {
+    fn store(&mut self, page: u64, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let page = self.0.entry(page).or_insert([0; BLOCK_SIZE]);
+        page[offset..offset + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Mounts from a medium with these bytes, in whole blocks.
+fn mount(medium: &[u8]) -> Result<(Index, Kept), Error> {
+    mount_from(medium, Capacity::exactly(medium.len() as u64), 0)
+}
+
+fn mount_from(medium: &[u8], capacity: Capacity, floor: u64) -> Result<(Index, Kept), Error> {
+    let mut mount = v3::Mount::new(KEYS, capacity, floor);
+    let mut kept = Kept::default();
+    while let Progress::Need { first_block, count } = mount.poll() {
+        for block in first_block..first_block + u64::from(count) {
+            let at = usize::try_from(block).unwrap() * BLOCK_SIZE;
+            mount.on_block(&Software, block, medium[at..at + BLOCK_SIZE].try_into().unwrap(), &mut kept);
+        }
+    }
+    mount.finish().map(|index| (index, kept))
+}
+
+fn medium(mut image: Vec<u8>) -> Vec<u8> {
+    image.resize(image.len().next_multiple_of(BLOCK_SIZE), 0);
+    image
+}
+
+/// Mode, owner and the content of a file, by path.
+type Found = BTreeMap<Vec<u8>, (u32, u32, Option<Vec<u8>>)>;
+
+/// What is mounted.
+fn read(index: &Index, kept: &Kept) -> Found {
+    let mut found = BTreeMap::new();
+    let mut paths = BTreeMap::from([(0, Vec::new())]);
+    for at in 0..index.len() {
+        let entry = index.entry(at).unwrap();
+        let path = match &paths[&entry.parent] {
+            parent if parent.is_empty() => entry.name.to_vec(),
+            parent => [parent, &b"/"[..], entry.name].concat(),
+        };
+        let content = match entry.content {
+            Content::File { size, first_block, sha256 } => {
+                let pages = first_block..first_block + size.div_ceil(BLOCK_SIZE as u64);
+                let mut bytes: Vec<u8> = pages.flat_map(|page| kept.0[&page]).collect();
+                assert!(bytes[usize::try_from(size).unwrap()..].iter().all(|&byte| byte == 0));
+                bytes.truncate(usize::try_from(size).unwrap());
+                assert_eq!(Sha256::digest(&Software, &bytes), sha256);
+                Some(bytes)
+            }
+            Content::Directory { .. } => None,
+            Content::Symlink { .. } => unreachable!("version 3 has none"),
+        };
+        paths.insert(at, path.clone());
+        found.insert(path, (entry.mode, entry.owner, content));
+    }
+    found
+}
+
+proptest! {
+    #[test]
+    fn what_is_mounted_is_what_was_packed(model in trees::any_model()) {
+        let mut tree = Tree::new(Attributes::DIRECTORY);
+        let mut expected = BTreeMap::from([(Vec::new(), (0o755, 1, None))]);
+        for (path, (_, node)) in model {
+            let attributes = v3::attributes_at(&path, &node);
+            let content = match &node {
+                Node::Directory => None,
+                Node::File(bytes) => Some(bytes.clone()),
+                Node::Symlink(_) => continue,
+            };
+            let hidden = path.split(|&byte| byte == b'/').any(|name| name.starts_with(b"."));
+            if !hidden && tree.add(&path, attributes, node).is_ok() {
+                expected.insert(path, (attributes.mode, attributes.owner, content));
+            }
+        }
+        if expected.len() > 1 {
+            let (index, kept) = mount(&medium(v3::write(&tree, &TEST_SEED).unwrap())).unwrap();
+            prop_assert_eq!(read(&index, &kept), expected);
+        }
+    }
+}
+
+#[test]
+fn no_medium_with_a_changed_byte_is_mounted() {
+    let mut medium = medium(image());
+    assert!(mount(&medium).is_ok());
+    // One of each byte: a signature for each bit would take long.
+    for at in 0..medium.len() {
+        medium[at] ^= 1 << (at % 8);
+        assert!(mount(&medium).is_err(), "byte {at}");
+        medium[at] ^= 1 << (at % 8);
+    }
+}
+
+#[test]
+fn no_medium_of_another_length_is_mounted() {
+    let medium = medium(image());
+    assert!(mount(&[]).is_err());
+    for blocks in 1..medium.len() / BLOCK_SIZE {
+        assert!(matches!(mount(&medium[..blocks * BLOCK_SIZE]), Err(Error::WrongLength { .. })), "{blocks}");
+    }
+    let longer = [&medium[..], &[0; BLOCK_SIZE]].concat();
+    assert!(matches!(mount(&longer), Err(Error::WrongLength { .. })));
+    assert!(mount_from(&longer, Capacity::at_least(longer.len() as u64), 0).is_ok());
+}
+
+/// It has no version, so it can be older than anything.
+#[test]
+fn it_is_not_mounted_where_a_version_is_wanted() {
+    let medium = medium(image());
+    let refused = mount_from(&medium, Capacity::exactly(medium.len() as u64), 1).map(drop);
+    assert_eq!(refused, Err(Error::RolledBack { found: 0, floor: 1 }));
+}
+
+#[test]
+fn without_room_nothing_is_mounted() {
+    struct Full;
+    impl v3::Pages for Full {
+        fn store(&mut self, _: u64, _: usize, _: &[u8]) -> Result<(), Error> {
+            Err(Error::OutOfMemory)
+        }
+    }
+    let medium = medium(image());
+    let mut mount = v3::Mount::new(KEYS, Capacity::exactly(medium.len() as u64), 0);
+    for (block, bytes) in (0..).zip(medium.as_chunks().0) {
+        mount.on_block(&Software, block, bytes, &mut Full);
+    }
+    assert_eq!(mount.poll(), Progress::Failed(Error::OutOfMemory));
 }
