@@ -231,9 +231,9 @@ pub struct Head {
     pub range: Option<Span>,
     /// `If-Range`.
     pub if_range: Option<Span>,
-    /// `If-Match`.
+    /// `If-Match`: from the value of the first to that of the last, if there are several.
     pub if_match: Option<Span>,
-    /// `If-None-Match`.
+    /// `If-None-Match`: in the same way.
     pub if_none_match: Option<Span>,
     /// `If-Modified-Since`.
     pub if_modified_since: Option<Span>,
@@ -359,7 +359,7 @@ impl Head {
     }
 }
 
-/// From the first field's value to the last one's: what lies between is other fields, which no list element equals.
+/// From the first field's value to the last one's, with whatever fields lie between: who reads the list leaves them out.
 const fn joined(first: Option<Span>, last: Span) -> Span {
     match first {
         Some(first) => Span { start: first.start, end: last.end },

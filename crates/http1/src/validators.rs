@@ -1,6 +1,6 @@
 //! Conditional requests: entity tags and dates.
 //!
-//! Source: RFC 9110 §8.8.3, §13.1, §13.2.2.
+//! Source: RFC 9110 §5.3, §8.8.3, §13.1, §13.2.2.
 
 use crate::{Head, Method, date};
 
@@ -38,7 +38,7 @@ pub enum RangeUse {
 pub fn weigh(head: &Head, bytes: &[u8], current: &Current<'_>) -> Outcome {
     let field = |span: Option<crate::Span>| span.map(|span| span.of(bytes));
     if let Some(list) = field(head.if_match) {
-        if !matches(list, current.etag, Comparison::Strong) {
+        if !matches(list, b"if-match", current.etag, Comparison::Strong) {
             return Outcome::Failed;
         }
     } else if let (Some(since), Some(modified)) =
@@ -48,7 +48,7 @@ pub fn weigh(head: &Head, bytes: &[u8], current: &Current<'_>) -> Outcome {
         return Outcome::Failed;
     }
     if let Some(list) = field(head.if_none_match) {
-        if matches(list, current.etag, Comparison::Weak) {
+        if matches(list, b"if-none-match", current.etag, Comparison::Weak) {
             return Outcome::NotModified;
         }
     } else if let (Some(since), Some(modified)) =
@@ -74,13 +74,31 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags (or `*`) has `etag`.
-fn matches(list: &[u8], etag: Option<&[u8]>, comparison: Comparison) -> bool {
-    let mut rest = list.trim_ascii();
-    if rest == b"*" {
+/// Whether `*` or the list of entity tags in all fields called `name` has `etag`. `lines` is from the first one's value to the last
+/// one's, with the fields in between.
+fn matches(lines: &[u8], name: &[u8], etag: Option<&[u8]>, comparison: Comparison) -> bool {
+    if lines.trim_ascii() == b"*" {
         return true;
     }
     let Some(etag) = etag else { return false };
+    lines.split(|&byte| byte == b'\n').enumerate().any(|(number, line)| {
+        let list = match number {
+            0 => Some(line),
+            _ => value_of(line, name),
+        };
+        list.is_some_and(|list| lists(list, etag, comparison))
+    })
+}
+
+/// The value of a line, if that is a field called `name`.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = line.split_at_checked(name.len())?;
+    if found.eq_ignore_ascii_case(name) { rest.strip_prefix(b":") } else { None }
+}
+
+/// Whether a list of entity tags has `etag`.
+fn lists(list: &[u8], etag: &[u8], comparison: Comparison) -> bool {
+    let mut rest = list;
     while let Some(start) = rest.iter().position(|&byte| byte == b'"') {
         let weak = rest.get(..start).unwrap_or_default().ends_with(b"W/");
         let quoted = rest.get(start..).unwrap_or_default();

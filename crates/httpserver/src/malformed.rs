@@ -51,6 +51,8 @@ cases! {
     200 Yes "HTTP/1.0" b"GET / HTTP/1.0\r\n\r\n";
     200 No "HTTP/1.0 kept alive" b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     200 Yes "body not waited for" b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    200 No "other tags on two lines" b"GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"x\"\r\nX: *\r\nIf-None-Match: \"y\"\r\n\r\n";
+    412 No "only other tags, on two lines" b"GET / HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\nIf-Match: \"y\"\r\n\r\n";
     405 No "POST" b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     405 No "OPTIONS" b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
     405 No "CONNECT" b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
