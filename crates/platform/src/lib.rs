@@ -173,6 +173,11 @@ pub struct Platform {
 pub enum Error {
     /// Shorter than a header, or than its header says.
     Truncated,
+    /// Larger than 2 MiB.
+    TooLarge {
+        /// Bytes that it says it has.
+        len: usize,
+    },
     /// No device tree: wrong magic number.
     BadMagic,
     /// A version that this reader does not know.
@@ -197,6 +202,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("device tree is cut short"),
+            Self::TooLarge { len } => {
+                write!(f, "device tree has {} KiB, the most is 2048", len.div_ceil(1024))
+            }
             Self::BadMagic => f.write_str("no device tree at the address given"),
             Self::BadVersion { version } => write!(f, "device tree has unknown version {version}"),
             Self::Misaligned => f.write_str("device tree is not aligned to 8 bytes"),

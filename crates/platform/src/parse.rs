@@ -36,7 +36,7 @@ pub(crate) fn platform(dtb: &[u8]) -> Result<Platform, Error> {
 
 pub(crate) fn console_only(dtb: &[u8], image: u64) -> Platform {
     let mut builder = Builder::default();
-    if let Ok(tree) = fdt::open(dtb) {
+    if let Ok(tree) = fdt::open_any(dtb) {
         // Refused before; what came before the defect counts.
         let _ = read(&tree, &mut builder);
         builder.choose_uart();

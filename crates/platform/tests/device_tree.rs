@@ -291,6 +291,26 @@ fn a_refused_tree_still_names_its_console() {
     assert_eq!(Platform::console_only(&[], 0x4020_0000).uart, None);
 }
 
+/// The most that the boot protocol allows is read; more is refused, with a console to say so on.
+#[test]
+fn a_tree_that_is_too_large_still_names_its_console() {
+    let grown = |len: usize| {
+        let mut tree = virt(1, "arm,gic-v3");
+        tree.resize(len, 0);
+        tree[4..8].copy_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+        tree
+    };
+    assert!(read(&grown(2 << 20)).is_ok());
+    let tree = grown((2 << 20) + 8);
+    assert_eq!(read(&tree), Err(Error::TooLarge { len: tree.len() }));
+    assert_eq!(tree_len(&tree[..40]), Err(Error::TooLarge { len: tree.len() }));
+    let mut room = vec![0u8; tree.len() + 8];
+    let start = room.as_ptr().align_offset(8);
+    room[start..start + tree.len()].copy_from_slice(&tree);
+    let console = Platform::console_only(&room[start..start + tree.len()], 0x4020_0000);
+    assert_eq!(console.uart.unwrap().window.base, 0x0900_0000);
+}
+
 /// What holds for every platform, however strange its tree.
 fn check(platform: &Platform) {
     for list in [&platform.memory, &platform.reserved] {

@@ -22,6 +22,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         overflow("boot", "cpu 0"),
         overflow("first", "cpu 0"),
         overflow("other", "cpu 1"),
+        Scenario::new("panic/tree-too-large", tree_too_large),
         Scenario::new("panic/is-reported", is_reported),
         Scenario::new("panic/resets-the-machine", resets_the_machine),
     ]
@@ -68,6 +69,26 @@ fn resets_the_machine(bench: &Bench) -> Result<()> {
     })
 }
 
+/// A device tree as large as may be is read; of a larger one the console is found, and why it is refused is said there.
+fn tree_too_large(bench: &Bench) -> Result<()> {
+    let ends = |len: usize, line: &'static str, code| {
+        let machine = Machine::new(&bench.artefacts().kernel);
+        let mut tree = device_tree(bench, &machine)?;
+        tree.resize(len, 0);
+        tree.get_mut(4..8).context("a short tree")?.copy_from_slice(&u32::try_from(len)?.to_be_bytes());
+        bench.boot(with_tree(bench, machine, &tree)?.exit_by(ExitBy::Semihosting), |guest| {
+            let status = guest.exit(LIMIT)?;
+            ensure!(status.code() == Some(code), "a tree of {len} bytes: ended with {status}");
+            ensure!(guest.transcript().contains(line), "a tree of {len} bytes: no \"{line}\"");
+            Ok(())
+        })
+    };
+    // QEMU doubles what it is given.
+    ends(900 << 10, "no system disk", 1)?;
+    ends(2 << 20, "panic: device tree has", PANICKED)?;
+    ends(6 << 20, "panic: device tree has", PANICKED)
+}
+
 /// A machine whose device tree names no interrupt controller that there is a driver for.
 fn without_interrupts(bench: &Bench) -> Result<Machine> {
     const CONTROLLER: &[u8] = b"arm,cortex-a15-gic\0";
@@ -76,8 +97,13 @@ fn without_interrupts(bench: &Bench) -> Result<Machine> {
     let at = tree.windows(CONTROLLER.len()).position(|window| window == CONTROLLER);
     let name = at.and_then(|at| tree.get_mut(at..at + 3)).context("the tree names a GICv2")?;
     name.copy_from_slice(b"not");
+    with_tree(bench, machine, &tree)
+}
+
+/// `machine` with this device tree.
+fn with_tree(bench: &Bench, machine: Machine, tree: &[u8]) -> Result<Machine> {
     let path = scratch(bench);
-    fs::write(&path, &tree).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(&path, tree).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(machine.extra(["-dtb".into(), path.display().to_string()]))
 }
 

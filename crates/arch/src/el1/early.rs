@@ -4,17 +4,22 @@ use crate::image;
 use core::arch::asm;
 use swos_units::{PAGE_SIZE, PhysAddr};
 
-/// Pages behind the boot tables, free for this.
+/// Pages behind the boot tables, free for this: a tree may lie across the border of two tables of the lowest level.
 const L1_PAGE: u64 = 7;
-const L2_PAGE: u64 = 8;
+const L2_PAGES: [u64; 2] = [8, 9];
 const HIGH_L0_PAGE: u64 = 3;
 const TABLE: u64 = 0b11;
 /// Block, Normal, EL1 read-only, inner shareable, accessed, never executable.
 const BLOCK: u64 = 0b01 | 0b10 << 6 | 0b11 << 8 | 1 << 10 | 1 << 53 | 1 << 54;
 const BLOCK_SIZE: u64 = 2 << 20;
+/// Most bytes of a tree that are mapped. One that is too large to be used is mapped too: it says where the console is, on which
+/// that can be said.
+const TREE_MAX: u64 = 16 << 20;
+/// Source: Devicetree Specification v0.4 §5.2 (header: magic number, total size).
+const MAGIC: u32 = 0xd00d_feed;
 
 /// Maps the device tree at physical address `dtb` read-only in the linear map of the boot tables and returns it: empty if
-/// there is none. The slice is gone with the boot tables.
+/// there is none. The slice is as long as the tree says, at least 2 MiB and at most 16 MiB; it is gone with the boot tables.
 ///
 /// # Safety
 ///
@@ -38,25 +43,42 @@ pub unsafe fn device_tree(dtb: u64) -> &'static [u8] {
     let entry = |page: u64, index: u64| tables.wrapping_add(image::bytes(page * 512 + index));
     let block = dtb & !(BLOCK_SIZE - 1);
     let linear = image::linear(start).get();
-    // SAFETY: pages 7 and 8 of the boot tables are nobody's; the entries were invalid, so nothing is broken. Two blocks
-    // from `block` cover any tree. The second is left out where it would be in another table: then the tree is cut.
+    let (l0, l1, l2) = (linear >> 39 & 511, linear >> 30 & 511, block >> 21 & 511);
+    // Blocks from `block` on that the tables have room for.
+    let room = if l1 < 511 { 1024 - l2 } else { 512 - l2 };
+    let map = |blocks: core::ops::Range<u64>| {
+        for number in blocks {
+            let page = if l2 + number < 512 { L2_PAGES[0] } else { L2_PAGES[1] };
+            // SAFETY: a page of tables that is nobody's; the entry was invalid, so nothing is broken.
+            unsafe { entry(page, (l2 + number) & 511).write((block + number * BLOCK_SIZE) | BLOCK) };
+        }
+        // SAFETY: makes the entries visible to the walker.
+        unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+    };
+    // SAFETY: pages 7 to 9 of the boot tables are nobody's; the entries that lead there were invalid.
     unsafe {
-        for index in 0..512 {
-            entry(L1_PAGE, index).write(0);
-            entry(L2_PAGE, index).write(0);
+        for page in [L1_PAGE, L2_PAGES[0], L2_PAGES[1]] {
+            (0..512).for_each(|index| entry(page, index).write(0));
         }
-        let index = block >> 21 & 511;
-        entry(L2_PAGE, index).write(block | BLOCK);
-        if index < 511 {
-            entry(L2_PAGE, index + 1).write((block + BLOCK_SIZE) | BLOCK);
+        entry(L1_PAGE, l1).write(phys(L2_PAGES[0]) | TABLE);
+        if l1 < 511 {
+            entry(L1_PAGE, l1 + 1).write(phys(L2_PAGES[1]) | TABLE);
         }
-        entry(L1_PAGE, linear >> 30 & 511).write(phys(L2_PAGE) | TABLE);
-        entry(HIGH_L0_PAGE, linear >> 39 & 511).write(phys(L1_PAGE) | TABLE);
-        asm!("dsb ishst", "isb", options(nostack, preserves_flags));
+        entry(HIGH_L0_PAGE, l0).write(phys(L1_PAGE) | TABLE);
     }
-    let mapped = if block >> 21 & 511 < 511 { 2 * BLOCK_SIZE } else { BLOCK_SIZE };
-    let len = block + mapped - dtb;
+    // Two blocks hold any tree that can be used; only one that says that it is longer gets more.
+    let mut blocks = room.min(2);
+    map(0..blocks);
     let tree: *const u8 = image::pointer(image::linear(start));
+    // SAFETY: a header is 8-byte aligned, so these two words lie in the first block.
+    let header = unsafe { *tree.cast::<[u32; 2]>() }.map(u32::from_be);
+    let claimed = if header[0] == MAGIC { u64::from(header[1]).min(TREE_MAX) } else { 0 };
+    let wanted = (dtb - block + claimed).div_ceil(BLOCK_SIZE).min(room);
+    if wanted > blocks {
+        map(blocks..wanted);
+        blocks = wanted;
+    }
+    let len = block + blocks * BLOCK_SIZE - dtb;
     // SAFETY: mapped above; RAM that nobody writes, by the caller's promise.
     unsafe { core::slice::from_raw_parts(tree, image::bytes(len)) }
 }
