@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::path::Path;
 
 /// What `/bin/hostile` must at least have tried; it knows more.
-const DEEDS: [&str; 24] = [
+const DEEDS: [&str; 25] = [
     "bystanders-start",
     "read-null",
     "write-null",
@@ -32,6 +32,7 @@ const DEEDS: [&str; 24] = [
     "bad-buffers",
     "lengths-beyond-everything",
     "a-program-without-capabilities-is-refused",
+    "fork",
     "bystanders-are-unhurt",
 ];
 

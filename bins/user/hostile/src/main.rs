@@ -11,13 +11,16 @@ extern crate alloc;
 mod calls;
 mod deeds;
 
+use alloc::string::String;
+
 use swos_ulib::{
-    abi::{Capabilities, Handle, Rights},
+    abi::{Capabilities, Handle, Rights, SIGKILL},
     env,
-    process::{Child, Command},
+    process::{self, Child, Command},
+    system,
     testing::{self, Report},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 swos_ulib::main!(run);
@@ -25,6 +28,8 @@ swos_ulib::main!(run);
 const SELF: &str = "/bin/hostile";
 /// Processes that only count, and must still be there at the end.
 const BYSTANDERS: usize = 3;
+/// What a fuzzer may be, together with all that it starts.
+const FUZZERS: u32 = 16;
 
 fn run() -> i32 {
     let mut args = env::args().skip(1);
@@ -68,7 +73,7 @@ fn all() -> i32 {
         testing::equal(child(["powerless", ""]).status().map_err(testing::text)?.code(), Some(0))
     });
     for call in swos_ulib::abi::CALLS.iter().filter(|call| calls::is_fuzzed(call.number)) {
-        report.test(call.name, || survive(call.number));
+        report.test(call.name, || survive(call.number, &bystanders));
     }
 
     report.test("bystanders are unhurt", || {
@@ -83,24 +88,48 @@ fn all() -> i32 {
     report.done()
 }
 
-/// Random arguments for one call, from a process that has little. It may end, die or hang; the system must not.
-fn survive(number: u64) -> Result<(), alloc::string::String> {
+/// Random arguments for one call, from a process that has little. It may end, die or hang, and so may what it starts; the system
+/// must not.
+fn survive(number: u64, bystanders: &[Child]) -> Result<(), String> {
     let text = alloc::format!("{number}");
     let mut command = Command::new(SELF);
     // No stream that it could write into the middle of the report.
     command.args(["fuzz", &text]).handle(2, Handle::STDERR, Rights::empty());
     command.capabilities(Capabilities::FS_READ | Capabilities::NET | Capabilities::SPAWN);
-    command.limits(32 << 20, 64, 8);
+    command.limits(32 << 20, 64, 8).process_limit(FUZZERS);
     let fuzzer = command.spawn().map_err(testing::text)?;
     for _ in 0..100 {
-        match swos_ulib::sys::wait(u64::from(fuzzer.id()), swos_ulib::abi::WAIT_NO_HANG)
-            .map_err(testing::text)?
-        {
-            Some(_) => return Ok(()),
-            None => thread::sleep(Duration::from_millis(10)),
+        if fuzzer.try_wait().map_err(testing::text)?.is_some() {
+            return end_orphans(bystanders);
         }
+        thread::sleep(Duration::from_millis(10));
     }
     // It waits for something that never comes, as it asked to.
     fuzzer.kill().map_err(testing::text)?;
-    fuzzer.wait().map(drop).map_err(testing::text)
+    fuzzer.wait().map_err(testing::text)?;
+    end_orphans(bystanders)
+}
+
+/// Ends everybody but init, this process and the bystanders: what a fuzzer left. While some are ended others are made, but never
+/// more than their limit.
+fn end_orphans(bystanders: &[Child]) -> Result<(), String> {
+    let is_ours =
+        |pid: u32| [1, process::id()].contains(&pid) || bystanders.iter().any(|child| child.id() == pid);
+    let start = Instant::now();
+    loop {
+        let mut left = false;
+        for process in system::processes() {
+            let process = process.map_err(testing::text)?;
+            if !is_ours(process.pid) {
+                left = true;
+                // One that has ended meanwhile can't be found.
+                let _gone = swos_ulib::sys::kill(process.pid.into(), SIGKILL);
+            }
+        }
+        if !left {
+            return Ok(());
+        }
+        testing::equal(start.elapsed() < Duration::from_secs(30), true)?;
+        thread::sleep(Duration::from_millis(1));
+    }
 }

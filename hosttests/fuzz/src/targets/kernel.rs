@@ -12,6 +12,8 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::input::Input;
 
+/// A script chooses a call by one byte, of which 255 stands for a number of its own.
+const _: () = assert!(CALLS.len() <= 255, "some calls would never be made");
 /// Steps of a script.
 const MOST_STEPS: usize = 64;
 /// The memory that a script works on.
