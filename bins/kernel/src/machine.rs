@@ -393,6 +393,10 @@ impl Machine for Metal {
         Some((id, if good { Ok(()) } else { Err(DeviceError) }))
     }
 
+    fn block_reset(&self) -> Result<(), DeviceError> {
+        if disk().is_some_and(|disk| disk.lock().reset()) { Ok(()) } else { Err(DeviceError) }
+    }
+
     fn net_address(&self) -> Option<[u8; 6]> {
         NET.get().map(|net| net.lock().address())
     }

@@ -87,6 +87,8 @@ pub enum Why {
     AlreadyWanted,
     /// The queue is full: try again after a completion.
     Full,
+    /// The queue is closed: the device is never read again.
+    Closed,
 }
 
 /// A block that was not taken, with its target.
@@ -129,6 +131,17 @@ pub struct Queue<T> {
     flights: Vec<Flight>,
     in_flight: u16,
     timeout: Duration,
+    device: Device,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Device {
+    /// It has completed reads since it was last reset, or never was.
+    Answers,
+    /// It was reset and has completed nothing since.
+    Silent,
+    /// It is not asked any more.
+    Closed,
 }
 
 impl<T> Queue<T> {
@@ -154,6 +167,7 @@ impl<T> Queue<T> {
             flights,
             in_flight: 0,
             timeout: Duration::from_nanos(limits.timeout_ns),
+            device: Device::Answers,
         })
     }
 
@@ -163,6 +177,9 @@ impl<T> Queue<T> {
     ///
     /// [`Rejected`] with the target.
     pub fn want(&mut self, block: u64, target: T, priority: Priority) -> Result<(), Rejected<T>> {
+        if self.device == Device::Closed {
+            return Err(Rejected { target, why: Why::Closed });
+        }
         if let Some(at) = self.entries.find(block) {
             let expected = self.entries.get(at).is_some_and(|entry| entry.place == Place::ReadAhead);
             if expected && priority == Priority::Demand {
@@ -262,15 +279,37 @@ impl<T> Queue<T> {
     /// [`Error::NotInFlight`].
     pub fn on_complete(&mut self, id: RequestId, outcome: Outcome) -> Result<(), Error> {
         self.flight(id).ok_or(Error::NotInFlight)?;
+        self.device = Device::Answers;
         self.land(usize::from(id.slot), outcome);
         Ok(())
     }
 
-    /// The device was reset: nothing is in flight any more, and every block that was counts as failed once. Completions of the
-    /// old reads are [`Error::NotInFlight`] from now on.
+    /// The device was reset: nothing is in flight any more, and every block that was counts as failed once. If it has completed
+    /// nothing since it was reset before, all that is wanted has failed: so nobody waits longer than for two time-outs, however
+    /// many blocks are queued. Completions of the old reads are [`Error::NotInFlight`] from now on.
     pub fn on_reset(&mut self) {
         for slot in 0..self.flights.len() {
             self.land(slot, Outcome::Failed);
+        }
+        match self.device {
+            Device::Answers => self.device = Device::Silent,
+            Device::Silent | Device::Closed => self.fail_queued(),
+        }
+    }
+
+    /// The device is gone for good: all that is wanted has failed, and what is wanted from now on is [`Why::Closed`].
+    pub fn close(&mut self) {
+        self.device = Device::Closed;
+        self.on_reset();
+    }
+
+    fn fail_queued(&mut self) {
+        for list in [&mut self.demand, &mut self.read_ahead, &mut self.retry] {
+            while list.head != NIL {
+                let at = list.head;
+                self.entries.unlink(list, at);
+                self.entries.push_back(&mut self.done, at, Place::Failed);
+            }
         }
     }
 
@@ -306,6 +345,20 @@ impl<T> Queue<T> {
         self.entries.unlink(&mut self.done, at);
         let target = self.entries.remove(at)?;
         Some(Completed { block, target, outcome })
+    }
+
+    /// The reads in flight.
+    pub fn flights(&self) -> impl Iterator<Item = RequestId> {
+        (0..)
+            .zip(&self.flights)
+            .filter(|(_, flight)| flight.count > 0)
+            .map(|(slot, flight)| RequestId { slot, generation: flight.generation })
+    }
+
+    /// Whether [`completed`](Self::completed) has something.
+    #[must_use]
+    pub const fn has_completed(&self) -> bool {
+        self.done.head != NIL
     }
 
     /// When the oldest read in flight is overdue; `None` if nothing is in flight. What to do then: reset the device,

@@ -454,6 +454,7 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.net_timer(cpu.index(), now);
+        self.on_disk_timer(cpu.index(), now);
         self.set_timer(cpu, now);
     }
 
@@ -658,7 +659,7 @@ impl<M: Machine> Kernel<M> {
         end != u64::MAX && end <= self.machine.now().as_nanos()
     }
 
-    /// Sets this CPU's timer to the first of: end of the slice, a thread's time-out, the network's deadline. A slice that is
+    /// Sets this CPU's timer to the first of: end of the slice, a thread's time-out, the network's and the disk's deadline. A slice that is
     /// over already counts no more: whoever runs next gets one of its own.
     fn set_timer(&self, cpu: &CpuToken, now: Instant) {
         let shared = self.shared(cpu.index());
@@ -666,7 +667,7 @@ impl<M: Machine> Kernel<M> {
         let slice = shared.flags.slice_end.load(Ordering::Relaxed);
         let slice = if idle || slice <= now.as_nanos() { u64::MAX } else { slice };
         let timeout = shared.timers.lock().deadline().map_or(u64::MAX, Instant::as_nanos);
-        let at = slice.min(timeout).min(self.net_deadline(cpu.index()));
+        let at = slice.min(timeout).min(self.net_deadline(cpu.index())).min(self.disk_deadline(cpu.index()));
         shared.flags.armed.store(at, Ordering::Relaxed);
         self.machine.set_deadline((at != u64::MAX).then(|| Instant::from_nanos(at)));
     }

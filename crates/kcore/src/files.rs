@@ -10,8 +10,8 @@ use core::{
 };
 
 use swos_abi::Errno;
-use swos_blockio::{Limits, Outcome, Priority, Queue, Range, RequestId, Why};
-use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError, Trust};
+use swos_blockio::{Limits, Priority, Queue, Range, RequestId, Why};
+use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError};
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
 use swos_units::Frame;
@@ -61,16 +61,16 @@ pub(crate) struct Names {
 
 /// The page cache and the disk queue behind it.
 pub(crate) struct Pages {
-    cache: Cache,
-    queue: Option<Queue<Target>>,
+    pub(crate) cache: Cache,
+    pub(crate) queue: Option<Queue<Target>>,
     /// Reads in flight by the number that the device knows.
-    flights: [Option<RequestId>; DISK_LIMITS.depth as usize],
+    pub(crate) flights: [Option<RequestId>; DISK_LIMITS.depth as usize],
 }
 
 /// Where a block is read to.
-struct Target {
-    ticket: FillTicket,
-    frame: Frame,
+pub(crate) struct Target {
+    pub(crate) ticket: FillTicket,
+    pub(crate) frame: Frame,
 }
 
 /// What became of a wish for a page.
@@ -340,7 +340,11 @@ impl<M: Machine> Kernel<M> {
         match queue.want(block, Target { ticket, frame }, priority) {
             Ok(()) => Ok(()),
             Err(rejected) => {
-                debug_assert_eq!(rejected.why, Why::Full, "the cache starts one fill of a page at a time");
+                debug_assert_ne!(
+                    rejected.why,
+                    Why::AlreadyWanted,
+                    "the cache starts one fill of a page at a time"
+                );
                 self.machine.release_frame(rejected.target.frame);
                 pages.cache.failed(rejected.target.ticket, ReadError::Device, 0);
                 Err(ReadError::Device)
@@ -384,63 +388,6 @@ impl<M: Machine> Kernel<M> {
             }
             Found::Wait => Ok(false),
             Found::Failed | Found::NoMemory => Err(DeviceError),
-        }
-    }
-
-    /// Gives the disk as many reads as it takes.
-    fn pump(&self, pages: &mut Pages) {
-        let now = self.machine.now();
-        let Some(queue) = &mut pages.queue else { return };
-        while let Some(submit) = queue.poll(now) {
-            let mut frames = [Frame::default(); swos_blockio::REQUEST_BLOCKS_MAX as usize];
-            let mut count = 0;
-            for (slot, target) in frames.iter_mut().zip(queue.targets(submit.id)) {
-                *slot = target.frame;
-                count += 1;
-            }
-            let number = submit.id.slot();
-            let list = frames.get(..count).unwrap_or(&[]);
-            if self.machine.block_read(u32::from(number), submit.first_block, list).is_err() {
-                // It takes fewer than we thought: this read failed, and is tried once more later.
-                let _ = queue.on_complete(submit.id, Outcome::Failed);
-                break;
-            }
-            if let Some(flight) = pages.flights.get_mut(usize::from(number)) {
-                *flight = Some(submit.id);
-            }
-        }
-    }
-
-    /// The disk completed reads.
-    pub(crate) fn on_block(&self) {
-        let mut pages = self.files.pages.lock();
-        while let Some((number, result)) = self.machine.block_completion() {
-            let flight = usize::try_from(number).ok().and_then(|at| pages.flights.get_mut(at)?.take());
-            let (Some(id), Some(queue)) = (flight, &mut pages.queue) else { continue };
-            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
-            if queue.on_complete(id, outcome).is_err() {
-                continue;
-            }
-            self.pump(&mut pages);
-            while let Some(done) = pages.queue.as_mut().and_then(Queue::completed) {
-                let key = WaitKey::Block { number: done.block };
-                let Target { ticket, frame } = done.target;
-                match done.outcome {
-                    Outcome::Done => {
-                        pages.cache.filled(ticket, frame, Trust::Unverified);
-                        self.wake_all(key);
-                    }
-                    Outcome::Failed => {
-                        self.machine.release_frame(frame);
-                        let waiters = self.wake(key, usize::MAX);
-                        // The mount waits without a thread, and must hear of it.
-                        let booting = u32::from(!self.booted.load(Ordering::Relaxed));
-                        let waiters = u32::try_from(waiters).unwrap_or(u32::MAX).max(booting);
-                        pages.cache.failed(ticket, ReadError::Device, waiters);
-                        self.log(Level::Error, "disk", format_args!("block {} can't be read", done.block));
-                    }
-                }
-            }
         }
     }
 

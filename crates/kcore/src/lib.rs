@@ -25,6 +25,7 @@ mod audit;
 mod boot;
 mod calls;
 mod counter;
+mod disk;
 mod dispatch;
 mod endpoint;
 mod exec;
@@ -108,6 +109,7 @@ pub struct Kernel<M: Machine> {
     objects_open: AtomicU32,
     net: Lock<net::Net<M>>,
     net_timer: net::NetTimer,
+    disk_timer: disk::DiskTimer,
     console: Lock<VecDeque<u8>>,
     console_watchers: Lock<ready::Watchers<M>>,
     last_set: AtomicU64,
@@ -209,6 +211,7 @@ impl<M: Machine> Kernel<M> {
             objects_open: AtomicU32::new(0),
             net: Lock::new(ranks::NET, net),
             net_timer: net::NetTimer::default(),
+            disk_timer: disk::DiskTimer::default(),
             console: Lock::new(ranks::CONSOLE, VecDeque::new()),
             console_watchers: Lock::new(ranks::WATCHERS, ready::Watchers::new()),
             last_set: AtomicU64::new(0),

@@ -237,6 +237,14 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// Takes the next completed request.
     fn block_completion(&self) -> Option<(u32, Result<(), DeviceError>)>;
 
+    /// Resets the selected disk, which forgets all requests and uses no frame any more. It works afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] if it does not confirm that it is reset, or does not come back: it may still write to frames of its
+    /// requests, and is not to be used again.
+    fn block_reset(&self) -> Result<(), DeviceError>;
+
     /// MAC address of the network interface, if there is one.
     fn net_address(&self) -> Option<[u8; 6]>;
 

@@ -23,6 +23,10 @@ pub struct Faults {
     pub disk: u64,
     /// Every disk read fails that touches this block.
     pub bad_block: Option<u64>,
+    /// Disk reads that are never answered: the first by its number, and how many.
+    pub silent: (u64, u64),
+    /// The disk does not confirm a reset.
+    pub no_reset: bool,
 }
 
 /// State behind the machine's lock. Only one thread of the host uses it at a time; the lock shows that to Rust.
@@ -38,6 +42,9 @@ pub(crate) struct State {
     /// Those that the kernel finds after it.
     pub(crate) further_disks: VecDeque<Vec<u8>>,
     pub(crate) reads: VecDeque<(u64, u32, u64, Vec<Frame>)>,
+    started: u64,
+    /// Frames of reads that are never answered, until the next reset.
+    unanswered: Vec<Frame>,
     pub(crate) completions: VecDeque<(u32, Result<(), DeviceError>)>,
     pub(crate) console: Vec<u8>,
     pub(crate) input: VecDeque<u8>,
@@ -81,6 +88,8 @@ impl SimMachine {
             disk,
             further_disks: VecDeque::new(),
             reads: VecDeque::new(),
+            started: 0,
+            unanswered: Vec::new(),
             completions: VecDeque::new(),
             console: Vec::new(),
             input: VecDeque::new(),
@@ -105,6 +114,22 @@ impl SimMachine {
     pub fn frames_in_use(&self) -> usize {
         let state = self.state();
         state.frames.len() - state.free.len()
+    }
+
+    /// Disk reads started so far.
+    #[must_use]
+    pub fn reads_started(&self) -> u64 {
+        self.state().started
+    }
+
+    /// Whether every frame that the disk may still write to is nobody else's: allocated since it was lent.
+    #[must_use]
+    pub fn lent_frames_are_kept(&self) -> bool {
+        let state = self.state();
+        state.unanswered.iter().all(|frame| {
+            let index = usize::try_from(frame.number() - FIRST_FRAME).unwrap();
+            state.frames[index].as_ref().is_some_and(|state| state.references == 1)
+        })
     }
 
     /// What was written to the console.
@@ -473,6 +498,13 @@ impl Machine for SimMachine {
 
     fn block_read(&self, id: u32, first: u64, frames: &[Frame]) -> Result<(), DeviceBusy> {
         let mut state = self.state();
+        let number = state.started;
+        state.started += 1;
+        let (first_silent, count) = state.faults.silent;
+        if number.checked_sub(first_silent).is_some_and(|after| after < count) {
+            state.unanswered.extend(frames);
+            return Ok(());
+        }
         let delay = 1_000 + state.next_random() % 200_000;
         // The device works in order; how long it takes varies.
         let last = state.reads.back().map_or(0, |read| read.0);
@@ -483,6 +515,17 @@ impl Machine for SimMachine {
 
     fn block_completion(&self) -> Option<(u32, Result<(), DeviceError>)> {
         self.state().completions.pop_front()
+    }
+
+    fn block_reset(&self) -> Result<(), DeviceError> {
+        let mut state = self.state();
+        if state.faults.no_reset {
+            return Err(DeviceError);
+        }
+        state.reads.clear();
+        state.completions.clear();
+        state.unanswered.clear();
+        Ok(())
     }
 
     fn net_address(&self) -> Option<[u8; 6]> {

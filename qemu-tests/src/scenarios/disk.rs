@@ -9,6 +9,8 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::thread;
@@ -32,6 +34,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("disk/unreadable-files", files),
         Scenario::new("disk/found-behind-others", behind_others),
         Scenario::new("disk/only-foreign", only_foreign),
+        Scenario::new("disk/silent", silent),
         block("superblock", |_| Ok(0)),
         block("metadata", |_| Ok(1)),
         block("hashes", |layout| Ok(layout.first_data - 1)),
@@ -187,6 +190,49 @@ fn files(bench: &Bench) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// A disk that does not answer costs its readers an error each, and when it answers again it is read. The machine's clock runs
+/// ahead while all CPUs wait, so that nobody here waits for time-outs.
+fn silent(bench: &Bench) -> Result<()> {
+    let socket = bench.artefacts().scratch.join(format!("silent-{}.qmp", std::process::id()));
+    let monitor = format!("unix:{},server=on,wait=off", socket.display());
+    let machine = bench.served()?.extra(["-icount", "shift=3,sleep=off", "-qmp", monitor.as_str()]);
+    let driven = bench.boot_and_outlive(machine, |guest| {
+        guest.expect("httpd: listening")?;
+        limit_reads(&socket, 1)?;
+        guest.send("cat /www/swos.css\n")?;
+        guest.expect("[E] disk: no answer to")?;
+        guest.expect("can't be read")?;
+        guest.expect("cat: The device failed")?;
+        guest.send("free\n")?;
+        guest.expect("total ")?;
+        // A file of many pages, of which all are given up together.
+        guest.send("cat /www/book/index.html\n")?;
+        guest.expect("cat: The device failed")?;
+        limit_reads(&socket, 0)?;
+        guest.send("cat /www/swos.css\n")?;
+        guest.expect("color-scheme")?;
+        Ok(())
+    });
+    let _ = fs::remove_file(&socket);
+    driven
+}
+
+/// Tells QEMU how many bytes of the disk it may read in a second; 0 = as many as it can.
+/// Source: QEMU QMP Reference Manual, `block_set_io_throttle`.
+fn limit_reads(monitor: &Path, bytes: u64) -> Result<()> {
+    let mut stream = UnixStream::connect(monitor).context("QEMU's monitor")?;
+    let mut answers = BufReader::new(stream.try_clone()?).lines();
+    let limits = format!(r#""bps":0,"bps_rd":{bytes},"bps_wr":0,"iops":0,"iops_rd":0,"iops_wr":0"#);
+    let limit = format!(r#"{{"execute":"block_set_io_throttle","arguments":{{"device":"base",{limits}}}}}"#);
+    for command in [r#"{"execute":"qmp_capabilities"}"#, &limit] {
+        writeln!(stream, "{command}")?;
+        let answer = answers.by_ref().find(|line| !line.as_ref().is_ok_and(|line| line.contains("\"QMP\"")));
+        let answer = answer.context("QEMU's monitor closed")??;
+        ensure!(answer.contains("return"), "QEMU answers {answer}");
+    }
+    Ok(())
 }
 
 /// One bad sector somewhere.

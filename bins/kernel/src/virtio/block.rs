@@ -19,6 +19,8 @@ const SLOTS: usize = 16;
 /// Blocks in one request at most.
 pub(crate) const BLOCKS: usize = 32;
 const SECTORS_PER_BLOCK: u64 = PAGE_SIZE as u64 / 512;
+/// How often a device is asked whether it is reset. Those that take their time are answered within a few reads.
+const RESET_READS: u32 = 1000;
 /// VIRTIO_BLK_T_IN.
 const READ: u32 = 0;
 const STATUS_OK: u8 = 0;
@@ -90,10 +92,18 @@ impl Slot {
     }
 }
 
+/// Agrees with a device on nothing but the basics and sets its one queue up.
+fn start_ring(transport: &mut MmioTransport<'static>) -> Option<VirtQueue<LinearHal, ENTRIES>> {
+    negotiate(transport, 0)?;
+    let ring = VirtQueue::new(transport, 0, false, false).ok()?;
+    transport.finish_init();
+    Some(ring)
+}
+
 impl BlockDevice {
     /// Starts the device.
     pub(crate) fn start(mut transport: MmioTransport<'static>) -> Option<Self> {
-        negotiate(&mut transport, 0)?;
+        let ring = start_ring(&mut transport)?;
         let sectors = transport
             .read_consistent(|| {
                 let low = transport.read_config_space::<u32>(0)?;
@@ -101,8 +111,6 @@ impl BlockDevice {
                 Ok(u64::from(high) << 32 | u64::from(low))
             })
             .ok()?;
-        let ring = VirtQueue::new(&mut transport, 0, false, false).ok()?;
-        transport.finish_init();
         let slots = (0..SLOTS).map(|_| Slot {
             head: None,
             id: 0,
@@ -131,6 +139,29 @@ impl BlockDevice {
     /// Serves the device's interrupt.
     pub(crate) fn on_interrupt(&mut self) {
         self.transport.ack_interrupt();
+    }
+
+    /// Resets and starts it again: it has no request and no frame any more. False if it does not confirm that, or does not come
+    /// back; it is not spoken to again then, and what it had may still be written by it.
+    ///
+    /// Source: VirtIO 1.2 §2.1.2, §4.2.2.2 (a reset is done when the status reads 0).
+    pub(crate) fn reset(&mut self) -> bool {
+        if self.broken {
+            return false;
+        }
+        self.broken = true;
+        self.transport.set_status(DeviceStatus::empty());
+        if !(0..RESET_READS).any(|_| self.transport.get_status().is_empty()) {
+            return false;
+        }
+        for slot in &mut self.slots {
+            slot.head = None;
+        }
+        let Some(ring) = start_ring(&mut self.transport) else { return false };
+        // The device was reset, so it has left the memory of the old one.
+        self.ring = ring;
+        self.broken = false;
+        true
     }
 
     /// Starts to read blocks into frames, which are the device's until the completion. False = no room.

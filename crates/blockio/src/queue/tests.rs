@@ -137,6 +137,52 @@ fn an_overdue_device_is_reset_and_the_reads_are_tried_again() {
     assert_eq!(poll(&mut queue), None);
 }
 
+/// However much is queued: two time-outs, one if it is known.
+#[test]
+fn all_fail_when_a_device_stays_silent() {
+    let mut queue = queue();
+    for block in 0..40 {
+        want(&mut queue, block * 2, if block < 20 { Priority::Demand } else { Priority::ReadAhead });
+    }
+    while poll(&mut queue).is_some() {}
+    queue.on_reset();
+    assert!(!queue.has_completed());
+    while poll(&mut queue).is_some() {}
+    queue.on_reset();
+    let failed = core::iter::from_fn(|| queue.completed());
+    assert_eq!(failed.filter(|done| done.outcome == Outcome::Failed).count(), 40);
+    assert_eq!((poll(&mut queue), queue.deadline()), (None, None));
+    want(&mut queue, 1, Priority::Demand);
+    assert_eq!(poll(&mut queue), Some((1, 1)));
+    queue.on_reset();
+    assert_eq!(queue.completed().map(|done| done.outcome), Some(Outcome::Failed));
+    // One answer, and it is as any other.
+    want(&mut queue, 1, Priority::Demand);
+    let id = queue.poll(Instant::ZERO).unwrap().id;
+    queue.on_complete(id, Outcome::Done).unwrap();
+    assert_eq!(queue.completed().map(|done| done.outcome), Some(Outcome::Done));
+    want(&mut queue, 3, Priority::Demand);
+    assert_eq!(poll(&mut queue), Some((3, 1)));
+    queue.on_reset();
+    assert_eq!(poll(&mut queue), Some((3, 1)), "it is tried again");
+}
+
+#[test]
+fn a_closed_queue_takes_nothing() {
+    let mut queue = queue();
+    for block in [1, 3, 5, 7, 9] {
+        want(&mut queue, block, Priority::Demand);
+        let _ = poll(&mut queue);
+    }
+    let lent: Vec<u64> =
+        queue.flights().flat_map(|id| queue.targets(id).copied().collect::<Vec<_>>()).collect();
+    assert_eq!(lent, [10, 30, 50, 70]);
+    queue.close();
+    assert_eq!(core::iter::from_fn(|| queue.completed()).count(), 5);
+    assert_eq!(queue.want(1, 10, Priority::Demand), Err(Rejected { target: 10, why: Why::Closed }));
+    assert_eq!((poll(&mut queue), queue.flights().count()), (None, 0));
+}
+
 #[test]
 fn the_ends_of_the_number_range() {
     let mut queue = queue();
@@ -200,6 +246,7 @@ proptest! {
                         Err(Rejected { target, why: Why::Full }) => {
                             prop_assert!(target == next && wanted.len() == 20);
                         }
+                        Err(Rejected { why: Why::Closed, .. }) => prop_assert!(false, "nobody closed it"),
                     }
                 }
                 Step::Poll => if let Some(submit) = queue.poll(Instant::ZERO) {
