@@ -97,6 +97,12 @@ impl File {
         self.handle.get()
     }
 
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
     /// Its attributes.
     ///
     /// # Errors

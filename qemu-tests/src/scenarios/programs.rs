@@ -107,6 +107,21 @@ const AREAS: &[(&str, &[&str])] = &[
     ("sys", &["a-process-finds-itself", "others-are-absent-without-the-capability"]),
 ];
 
+/// The programs of the guide. Each prints what the book says that it prints.
+const GUIDE: &[(&str, &str)] = &[
+    ("spawning", include_str!("../../../docs/src/guide/spawning.txt")),
+    ("forks", include_str!("../../../docs/src/guide/forks.txt")),
+    ("files", include_str!("../../../docs/src/guide/files.txt")),
+    ("pipes", include_str!("../../../docs/src/guide/pipes.txt")),
+    ("threads", include_str!("../../../docs/src/guide/threads.txt")),
+    ("endpoints", include_str!("../../../docs/src/guide/endpoints.txt")),
+    ("shared", include_str!("../../../docs/src/guide/shared.txt")),
+    ("signals", include_str!("../../../docs/src/guide/signals.txt")),
+    ("readiness", include_str!("../../../docs/src/guide/readiness.txt")),
+    ("tcp", include_str!("../../../docs/src/guide/tcp.txt")),
+    ("lending", include_str!("../../../docs/src/guide/lending.txt")),
+];
+
 /// What an audit of the translation tables says when nothing is writable and executable.
 const SOUND: &str = "mappings, 0 of them writable and executable";
 
@@ -143,7 +158,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
-    programs.into_iter().chain(behaviours).chain(checked_behaviours).collect()
+    let guide = [1, 4]
+        .map(|cpus| Scenario::new(format!("guide/programs-{cpus}cpu"), move |bench| guide(bench, cpus)));
+    programs.into_iter().chain(guide).chain(behaviours).chain(checked_behaviours).collect()
 }
 
 fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
@@ -157,6 +174,29 @@ fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&s
         // The kernel reads all translation tables when it starts the first program and before it switches off.
         let audits = guest.transcript().matches(SOUND).count();
         ensure!(audits == 2, "{audits} audits found the tables sound");
+        Ok(())
+    })
+}
+
+/// Two lines of two processes may change places.
+fn guide(bench: &Bench, cpus: u32) -> Result<()> {
+    let names: Vec<&str> = GUIDE.iter().map(|(name, _)| *name).collect();
+    let kernel = &bench.artefacts().kernel;
+    let machine = Machine::new(kernel).disk(&bench.artefacts().test_image).smp(cpus).only("/bin/guide");
+    bench.boot(machine.network(&[]).exit_by(ExitBy::Semihosting), |guest| {
+        guest.expect_tests(Plan::Exactly(&names))?;
+        let said = guest.transcript();
+        for (name, expected) in GUIDE {
+            let (_, rest) = said.split_once(&format!("@test {name}")).context("a test that was planned")?;
+            let (printed, _) = rest.split_once("@ok").context("a test that passed")?;
+            let sorted = |text: &str| {
+                let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+                lines.retain(|line| !line.is_empty());
+                lines.sort();
+                lines
+            };
+            ensure!(sorted(printed) == sorted(expected), "{name} printed {printed:?}, and not {expected:?}");
+        }
         Ok(())
     })
 }
