@@ -241,6 +241,22 @@ impl<O> HandleTable<O> {
         self.slots.reserve_vacant(count)
     }
 
+    /// Makes sure that the next grant is accepted at `target`, if nothing else comes between.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_at`](Self::insert_at).
+    pub fn reserve_at(&mut self, target: Handle) -> Result<(), Error> {
+        self.within_quota()?;
+        self.slots.vacant_at(target)
+    }
+
+    /// Slots that were ever made: what opens a handle by a number beyond makes all up to there.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Takes back what was accepted just now and is not to stay; its number never returns.
     ///
     /// # Errors

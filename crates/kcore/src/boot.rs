@@ -6,9 +6,9 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::sync::atomic::Ordering;
 
-use swos_abi::{Capabilities, ExitRecord, NetworkConfig, Rights};
+use swos_abi::{Capabilities, ExitRecord, Handle, NetworkConfig, Rights};
 use swos_basefs::BaseFs;
-use swos_handles::Grant;
+use swos_handles::HandleTable;
 use swos_path::Path;
 use swos_signals::ProcessSignals;
 use swos_swosbase::{
@@ -20,11 +20,12 @@ use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
 
 use crate::{
     Kernel, Level, Machine, Threshold,
-    calls::Birth,
     files::{Names, Sha},
     load::Strings,
     machine::Power,
     process::{FIRST_SESSION, HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX, View},
+    slice::Credit,
+    spawn::Birth,
     wait::Stop,
 };
 
@@ -312,14 +313,29 @@ impl<M: Machine> Kernel<M> {
             Err(Stop::Errno(errno)) => return Err(failed(&errno)),
             Err(_) => return Err(failed(&"unexpected stop")),
         };
-        let mut strings = Strings { args: INIT.to_vec(), env: Vec::new() };
-        strings.args.push(0);
-        strings.args.extend_from_slice(&self.config.init_args);
+        let mut texts = INIT.to_vec();
+        texts.push(0);
+        texts.extend_from_slice(&self.config.init_args);
+        let strings = Strings { args_len: texts.len(), texts };
         let limits = Limits { memory: 1 << 36, handles: HANDLES_MAX, threads: THREADS_MAX, cpu_ns: u64::MAX };
         let charge = self.account.charge().map_err(|errno| failed(&errno))?;
-        let loaded = self.load(&plan, vnode, &strings, limits.memory).map_err(|errno| failed(&errno))?;
+        let mut loading =
+            self.begin_load(&plan, vnode, strings, limits.memory).map_err(|errno| failed(&errno))?;
+        let start = loop {
+            let slice = self.load_slice(&mut loading, &mut Credit::new());
+            if let Some(start) = slice.map_err(|errno| failed(&errno))? {
+                break start;
+            }
+        };
         let console = Self::console_object();
         let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER | Rights::GETATTR;
+        let mut handles = HandleTable::new(limits.handles);
+        for slot in 0..3 {
+            let object = if slot == 0 { console.clone() } else { console.clone().opened() };
+            handles
+                .insert_at(Handle(slot), object, rights)
+                .map_err(|error| failed(&crate::calls::handle_errno(error)))?;
+        }
         let mut name = [0; NAME_LEN];
         for (to, from) in name.iter_mut().zip(b"init") {
             *to = *from;
@@ -335,16 +351,12 @@ impl<M: Machine> Kernel<M> {
             group: None,
             // Who may signal it could end the machine otherwise.
             signals: ProcessSignals::shielded(),
-            handles: [0, 1, 2]
-                .into_iter()
-                .map(|slot| {
-                    let object = if slot == 0 { console.clone() } else { console.clone().opened() };
-                    (slot, Grant::new(object, rights))
-                })
-                .collect(),
+            handles,
             sink: None,
+            space: loading.space,
+            start,
         };
-        self.give_birth(birth, loaded).map_err(|errno| failed(&errno))?;
+        self.give_birth(birth).map_err(|(_, errno)| failed(&errno))?;
         if !self.audit_and_log() {
             return Err("memory protection is broken: nothing is started".into());
         }

@@ -303,8 +303,12 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn forget(&self, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
-        if let Some(ipc) = thread.progress.reset() {
+        let (ipc, unborn) = thread.progress.reset();
+        if let Some(ipc) = ipc {
             self.leave_endpoint(thread, ipc);
+        }
+        if let Some(unborn) = unborn {
+            self.give_up(&thread.process, unborn);
         }
     }
 

@@ -19,13 +19,13 @@ use swos_units::page_count;
 
 use crate::{
     Kernel, Machine,
-    calls::limits_of,
     family::Life,
-    load::{Loaded, Strings},
+    load::Loading,
     machine::Start,
     object::Object,
     process::{Ending, Limits, NAME_LEN, NewProcess, Process, Teardown},
     space::Space,
+    spawn::Body,
     thread::Thread,
     wait::{CallResult, Stop},
     work::Work,
@@ -44,22 +44,20 @@ pub(crate) struct Launch<M: Machine> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Replaces the calling process's program.
+    /// Does the next piece of an `exec`, the last of which replaces the calling process's program.
     pub(crate) fn exec(&self, thread: &Arc<Thread<M>>, args: u64, size: u64) -> CallResult {
-        let args: SpawnArgs = self.read_record(args, size)?;
-        let zero = args.flags | args.group | args.reserved_limit | args.handle_count;
-        if zero != 0 || u64::from(args.size) != size {
-            return Err(Errno::INVAL.into());
-        }
-        let (vnode, name) = self.program(thread, &args)?;
-        let plan = self.load_plan(Some(thread), vnode)?;
-        let strings = Strings {
-            args: self.read_strings(args.args, args.args_len)?,
-            env: self.read_strings(args.env, args.env_len)?,
+        let begin = || {
+            let args: SpawnArgs = self.read_record(args, size)?;
+            let zero = args.flags | args.group | args.reserved_limit | args.handle_count;
+            if zero != 0 || u64::from(args.size) != size {
+                return Err(Errno::INVAL.into());
+            }
+            Ok(args)
         };
-        // Nothing was changed up to here, and nothing below can wait or fault.
-        let limits = limits_of(&args, *thread.process.limits.lock());
-        let Loaded { space, start } = self.load(&plan, vnode, &strings, limits.memory)?;
+        let view = *thread.process.view.lock();
+        let (body, start) =
+            self.embody(thread, begin, |order| self.begin_body(thread, order, view, || Ok(None)))?;
+        let Body { args, name, limits, loading: Loading { space, .. }, .. } = *body;
         let room = self.reserve_thread();
         let has_room = room.is_ok();
         let successor = Self::successor_of(&thread.process, name, args.capabilities, space, limits);
@@ -71,9 +69,12 @@ impl<M: Machine> Kernel<M> {
             Ok(signals) => signals,
             Err(stop) => {
                 self.threads_alive.fetch_sub(u32::from(has_room), Ordering::Relaxed);
-                // Nobody ever ran in it, so this is only what `load` has put there.
-                while !self.free_space(&successor.space) {}
-                return Err(stop);
+                let teardown = Teardown::new(successor, Ending::Silent);
+                let Stop::Errno(errno) = stop else {
+                    self.push_teardown(teardown);
+                    return Err(stop);
+                };
+                return Err(Self::refuse(thread, teardown, errno));
             }
         };
         self.do_later(Work::Launch(Box::new(Launch { process: successor, start, signals, slot: 0 })));

@@ -14,8 +14,7 @@
 //! Handles follow when memory stands still: a number that the child finds in its memory was opened before. Another thread can still
 //! close one meanwhile; then the child lacks it, as if that had come before the fork.
 //!
-//! Whatever fails, and if the thread is ended in between, what was made of the child is taken apart again, in slices as well;
-//! the call returns its error only when all of that is back.
+//! What fails is taken apart again ([`Unborn`]).
 
 use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::Ordering;
@@ -36,6 +35,7 @@ use crate::{
     process::{Ending, NewProcess, Process, Teardown},
     space::{Space, TableFrames, Translation},
     thread::{Pending, Phase, Thread},
+    unborn::Unborn,
     usage::Usage,
     wait::{CallResult, Stop, WaitKey},
 };
@@ -44,14 +44,6 @@ use crate::{
 const ENTRIES_PER_SLICE: usize = 512;
 /// Handle slots copied per slice.
 const SLOTS_PER_SLICE: usize = 256;
-
-/// A child that nobody has seen yet.
-pub(crate) enum Unborn<M: Machine> {
-    /// Its parts are being copied.
-    Draft(Box<Draft<M>>),
-    /// It will never be; this is what the call answers when nothing is left of it.
-    Refused(Box<Teardown<M>>, Errno),
-}
 
 /// The parts that are there.
 pub(crate) struct Draft<M: Machine> {
@@ -69,23 +61,12 @@ pub(crate) struct Draft<M: Machine> {
 impl<M: Machine> Kernel<M> {
     /// Does the next piece of a fork.
     pub(crate) fn fork(&self, thread: &Arc<Thread<M>>) -> CallResult {
-        let unborn = thread.making.lock().take();
-        let Some(unborn) = unborn else { return self.begin_fork(thread) };
-        match unborn {
-            Unborn::Draft(draft) => self.go_on(thread, draft),
-            Unborn::Refused(mut teardown, errno) => {
-                if self.take_apart(&mut teardown) {
-                    return Err(errno.into());
-                }
-                self.keep(thread, Unborn::Refused(teardown, errno))
-            }
+        match thread.progress.take_unborn() {
+            Some(Unborn::Draft(draft)) => self.go_on(thread, draft),
+            Some(Unborn::Refused(teardown, errno)) => Err(self.go_on_refusing(thread, teardown, errno)),
+            // No other call leaves anything here.
+            Some(Unborn::Order(_) | Unborn::Body(_)) | None => self.begin_fork(thread),
         }
-    }
-
-    /// Keeps the child for the next slice.
-    fn keep(&self, thread: &Thread<M>, unborn: Unborn<M>) -> CallResult {
-        *thread.making.lock() = Some(unborn);
-        Err(Stop::Again)
     }
 
     fn begin_fork(&self, thread: &Arc<Thread<M>>) -> CallResult {
@@ -113,7 +94,7 @@ impl<M: Machine> Kernel<M> {
         let draft = Draft { charge, space, tables, resident: 0, next, handles, handles_done: false };
         match attached {
             Ok(()) => self.go_on(thread, Box::new(draft)),
-            Err(errno) => self.refuse(thread, draft, errno),
+            Err(errno) => Err(Self::refuse(thread, self.unmake(process, draft), errno)),
         }
     }
 
@@ -124,12 +105,6 @@ impl<M: Machine> Kernel<M> {
         attached
     }
 
-    /// Begins to take apart what was made of a child.
-    fn refuse(&self, thread: &Thread<M>, draft: Draft<M>, errno: Errno) -> CallResult {
-        let teardown = self.unmake(&thread.process, draft);
-        self.keep(thread, Unborn::Refused(Box::new(teardown), errno))
-    }
-
     fn go_on(&self, thread: &Arc<Thread<M>>, mut draft: Box<Draft<M>>) -> CallResult {
         let complete = draft.next.is_none() && draft.handles_done;
         let outcome = if complete {
@@ -137,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         } else {
             match self.copy_slice(&thread.process, &mut draft) {
                 // Also when all is there now: the registers can be copied only when the thread is off its CPU.
-                Ok(()) => return self.keep(thread, Unborn::Draft(draft)),
+                Ok(()) => return Err(Self::keep(thread, Unborn::Draft(draft), Stop::Again)),
                 Err(errno) => Err((draft, errno)),
             }
         };
@@ -146,7 +121,7 @@ impl<M: Machine> Kernel<M> {
                 self.end_copy(&thread.process);
                 Ok(u64::from(pid))
             }
-            Err((draft, errno)) => self.refuse(thread, *draft, errno),
+            Err((draft, errno)) => Err(Self::refuse(thread, self.unmake(&thread.process, *draft), errno)),
         }
     }
 
@@ -236,7 +211,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A process like `parent`, but for its memory and handles.
-    fn relative(
+    pub(crate) fn relative(
         &self,
         parent: &Process<M>,
         pid: u32,
@@ -267,7 +242,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Ends the copy; what is there of the child, as something that can be taken apart.
-    fn unmake(&self, parent: &Process<M>, draft: Draft<M>) -> Teardown<M> {
+    pub(crate) fn unmake(&self, parent: &Process<M>, draft: Draft<M>) -> Teardown<M> {
         let Draft { space, tables, resident, handles, .. } = draft;
         self.forget_writable(parent);
         self.end_copy(parent);
@@ -332,14 +307,5 @@ impl<M: Machine> Kernel<M> {
             self.wake_all(WaitKey::Space { pid: process.pid });
         }
         result
-    }
-
-    /// The thread that made this child is at its end.
-    pub(crate) fn give_up(&self, parent: &Process<M>, unborn: Unborn<M>) {
-        let teardown = match unborn {
-            Unborn::Draft(draft) => self.unmake(parent, *draft),
-            Unborn::Refused(teardown, _) => *teardown,
-        };
-        self.push_teardown(teardown);
     }
 }

@@ -350,8 +350,7 @@ impl<M: Machine> Kernel<M> {
         own.current = None;
         own.left_at = Some(now);
         self.threads_alive.fetch_sub(1, Ordering::Relaxed);
-        let unborn = thread.making.lock().take();
-        if let Some(unborn) = unborn {
+        if let Some(unborn) = thread.progress.take_unborn() {
             self.give_up(&thread.process, unborn);
         }
         let process = &thread.process;

@@ -15,7 +15,7 @@ use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
-use crate::{Machine, endpoint::Ipc, fork::Unborn, process::Process, ranks};
+use crate::{Machine, endpoint::Ipc, process::Process, ranks, unborn::Unborn};
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
 pub struct Thread<M: Machine> {
@@ -31,8 +31,6 @@ pub struct Thread<M: Machine> {
     pub(crate) progress: Kept<M>,
     /// What it is called, padded with zeros.
     pub(crate) name: Lock<ThreadName>,
-    /// The child that its `fork` is making. Touched by its own CPU only.
-    pub(crate) making: Lock<Option<Unborn<M>>>,
     pub(crate) signals: Lock<ThreadSignals>,
     /// It looks at its signals before it next goes on at EL0. Whoever sets it sees to it that the thread passes by.
     attention: AtomicBool,
@@ -105,6 +103,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) fired: bool,
     /// Where it is in a call on an endpoint.
     pub(crate) ipc: Option<Ipc<M>>,
+    /// What it is making.
+    pub(crate) unborn: Option<Unborn<M>>,
     /// It waits for the disk or the end of a copy, which come soon: signals don't interrupt that.
     pub(crate) brief: bool,
     /// The loans by which this try has its objects: their end is the end of its wait.
@@ -160,6 +160,7 @@ impl<M: Machine> Kept<M> {
             fired: false,
             brief: false,
             ipc: None,
+            unborn: None,
             leases: Vec::new(),
             traced: None,
             registered: Registered::TakenBack,
@@ -242,8 +243,13 @@ impl<M: Machine> Kept<M> {
         if self.is_used() { self.progress.lock().ipc.take() } else { None }
     }
 
+    /// Takes out what it was making.
+    pub(crate) fn take_unborn(&self) -> Option<Unborn<M>> {
+        if self.is_used() { self.progress.lock().unborn.take() } else { None }
+    }
+
     /// Forgets all for the next call, but keeps the memory of the list. Returns what is to be left properly.
-    pub(crate) fn reset(&self) -> Option<Ipc<M>> {
+    pub(crate) fn reset(&self) -> (Option<Ipc<M>>, Option<Unborn<M>>) {
         let mut progress = self.progress.lock();
         debug_assert!(progress.waits.is_empty(), "registrations are taken back before the call is over");
         progress.deadline = None;
@@ -255,7 +261,7 @@ impl<M: Machine> Kept<M> {
         progress.leases.clear();
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
-        progress.ipc.take()
+        (progress.ipc.take(), progress.unborn.take())
     }
 }
 
@@ -288,7 +294,6 @@ impl<M: Machine> Thread<M> {
             ),
             progress: Kept::new(),
             name: Lock::new(ranks::THREAD_PRIVATE, [0; THREAD_NAME_LEN]),
-            making: Lock::new(ranks::THREAD_PRIVATE, None),
             attention: AtomicBool::new(false),
             blocked: AtomicU64::new(signals.blocked().0),
             signals: Lock::new(ranks::THREAD_SIGNALS, signals),

@@ -19,9 +19,6 @@ const KNOWN: &[(&str, u64)] = &[
     ("read-file", 80_000),
     ("long-path", 430_000),
     ("end-with-4000-threads", 78_000),
-    ("spawn-with-long-arguments", 235_000),
-    ("spawn-with-many-arguments", 640_000),
-    ("spawn-with-many-handles", 540_000),
 ];
 /// No case takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -141,7 +141,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Where the names of a child start.
-    pub(super) fn child_view(&self, thread: &Thread<M>, args: &SpawnArgs) -> Result<View, Stop> {
+    pub(crate) fn child_view(&self, thread: &Thread<M>, args: &SpawnArgs) -> Result<View, Stop> {
         let own = *thread.process.view.lock();
         if args.flags & SPAWN_ROOT == 0 {
             return Ok(own);

@@ -24,7 +24,7 @@ mod writes;
 
 pub(crate) use files::push_entry;
 pub(crate) use memory::{Over, area_errno};
-pub(crate) use process::{Birth, limits_of};
+pub(crate) use process::limits_of;
 pub(crate) use signals::refused_errno;
 
 use alloc::sync::Arc;
