@@ -163,6 +163,15 @@ pub(crate) struct Flags {
     pub(crate) idle_since: AtomicU64,
 }
 
+impl Flags {
+    /// Time that the CPU was idle up to `now`, in nanoseconds; the stretch that it may be in is counted.
+    pub(crate) fn idle_until(&self, now: u64) -> u64 {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        let current = if since == 0 { 0 } else { now.saturating_sub(since) };
+        self.idle_ns.load(Ordering::Relaxed) + current
+    }
+}
+
 /// Figures for `system_info`.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

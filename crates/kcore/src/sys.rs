@@ -203,13 +203,14 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     fn cpu_lines(&self, lines: &mut Lines) {
         lines.number("count", self.cpus.len() as u64);
+        let now = self.machine.now().as_nanos();
         for (cpu, shared) in self.cpus.iter().enumerate() {
             let flags = &shared.flags;
             let cpu = Decimal::new(cpu as u64);
             for (key, value) in [
                 ("online", u64::from(flags.online.load(Ordering::Relaxed))),
                 ("calls", flags.calls.load(Ordering::Relaxed)),
-                ("idle_ns", flags.idle_ns.load(Ordering::Relaxed)),
+                ("idle_ns", flags.idle_until(now)),
                 ("queued", flags.queued.load(Ordering::Relaxed) as u64),
             ] {
                 let value = Decimal::new(value);

@@ -36,6 +36,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }
     }
     scenarios.push(Scenario::new("boot/repeatable", repeatable));
+    scenarios.push(Scenario::new("boot/console", console));
     for gic in GICS {
         let name = format!("long/boot-matrix-{}", name_of(gic));
         scenarios.push(Scenario::new(name, move |bench| matrix(bench, gic)));
@@ -108,6 +109,39 @@ fn repeatable(bench: &Bench) -> Result<()> {
     ensure!(first.len() >= 6, "only {first:#?}");
     ensure!(first == second, "first {first:#?}, then {second:#?}");
     Ok(())
+}
+
+/// What an operator types, and a line that must come of it; what succeeds in silence is only echoed.
+const TYPED: &[(&str, &str)] = &[
+    ("help", "write    FILE TEXT"),
+    ("cat", "usage: cat FILE"),
+    ("write /tmp/note", "usage: write FILE TEXT"),
+    ("uptime now", "usage: uptime"),
+    ("nonsense", "nonsense: no such command; try help"),
+    ("mkdir /tmp/notes", "mkdir /tmp/notes"),
+    ("write /tmp/notes/one what was written", "write /tmp/notes/one what was written"),
+    ("cp /tmp/notes/one /tmp/notes/two", "cp /tmp/notes/one /tmp/notes/two"),
+    ("mv /tmp/notes/two /tmp/notes/three", "mv /tmp/notes/two /tmp/notes/three"),
+    ("cat /tmp/notes/three", "what was written"),
+    ("ls /tmp/notes", "three"),
+    ("rm /tmp/notes", "rm /tmp/notes"),
+    ("ls /tmp/notes", "ls: "),
+    ("write /etc/note text", "write: "),
+    ("ps", "RESIDENT KiB NAME"),
+    ("df", "/tmp: "),
+    ("net", "sockets "),
+];
+
+/// The commands of the console, as typed by hand.
+fn console(bench: &Bench) -> Result<()> {
+    bench.boot_and_outlive(bench.served()?, |guest| {
+        log_of(guest)?;
+        for (line, answer) in TYPED {
+            guest.send(&format!("{line}\n"))?;
+            guest.expect(answer).with_context(|| format!("after {line:?}"))?;
+        }
+        Ok(())
+    })
 }
 
 /// What the system logs until its services run, in order and without the times: first as it appears on the console, then as the

@@ -7,6 +7,8 @@ use swos_ulib::{
     fs::{self, File},
     io, process, sys,
     testing::{equal, text},
+    thread,
+    time::Duration,
 };
 
 use crate::{Area, UNKNOWN};
@@ -16,6 +18,7 @@ pub(crate) const AREA: Area = Area {
     checks: &[
         ("the tree has its names", top),
         ("every text has its keys", keys),
+        ("idle time is counted while it lasts", idle),
         ("a process finds itself", itself),
         ("a process finds its child", its_child),
         ("the list of processes is all that may be seen", listed),
@@ -106,6 +109,19 @@ fn keys() -> Result<(), String> {
         value(&read(path)?, key)?;
     }
     equal(number("/sys/cpus", "count"), Ok(u64::from(sys::system_info().map_err(text)?.cpus)))
+}
+
+/// While this thread sleeps, every CPU is idle, and those that have nothing to do are idle all the time.
+fn idle() -> Result<(), String> {
+    let cpus = sys::system_info().map_err(text)?.cpus;
+    let idle =
+        || (0..cpus).map(|cpu| number("/sys/cpus", &format!("cpu.{cpu}.idle_ns"))).sum::<Result<u64, _>>();
+    let before = idle()?;
+    thread::sleep(Duration::from_millis(20));
+    let after = idle()?;
+    equal(after - before >= 20_000_000, true)?;
+    equal((0..cpus).find(|cpu| number("/sys/cpus", &format!("cpu.{cpu}.idle_ns")) == Ok(0)), None)?;
+    equal(after <= sys::system_info().map_err(text)?.idle_ns, true)
 }
 
 fn itself() -> Result<(), String> {

@@ -7,7 +7,7 @@ use swos_ulib::{
     print, println, system,
 };
 
-/// Name, arguments, what it does, how.
+/// Name, arguments (those in brackets may be left out), what it does, how.
 type Command = (&'static str, &'static str, &'static str, fn(&str) -> Result<()>);
 
 const COMMANDS: [Command; 16] = [
@@ -39,6 +39,7 @@ pub(crate) fn run(line: &str) {
         return;
     }
     match COMMANDS.iter().find(|(known, ..)| *known == name) {
+        Some((_, arguments, ..)) if !suits(arguments, argument) => println!("usage: {name} {arguments}"),
         Some((.., act)) => {
             if let Err(wrong) = act(argument.trim()) {
                 println!("{name}: {wrong}");
@@ -46,6 +47,14 @@ pub(crate) fn run(line: &str) {
         }
         None => println!("{name}: no such command; try help"),
     }
+}
+
+/// Whether there are as many words as a command needs, and none for a command that takes none. The last argument goes to the end
+/// of the line, so more are no mistake.
+fn suits(arguments: &str, given: &str) -> bool {
+    let needed = arguments.split_whitespace().filter(|argument| !argument.starts_with('[')).count();
+    let words = given.split_whitespace().count();
+    words >= needed && (words == 0 || !arguments.is_empty())
 }
 
 fn help(_: &str) -> Result<()> {
@@ -179,4 +188,17 @@ fn uptime(_: &str) -> Result<()> {
     println!("{} CPUs busy for {busy} ms, {} calls, {} processes", now.cpus, now.calls, now.processes);
     println!("{} blocks verified, {} refused", now.blocks_verified, now.blocks_refused);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::suits;
+
+    #[test]
+    fn a_command_gets_what_it_needs() {
+        assert!(suits("", "") && suits("", "  ") && !suits("", "more"));
+        assert!(suits("FILE", "/a") && suits("FILE", "/a b") && !suits("FILE", "") && !suits("FILE", " "));
+        assert!(suits("[PATH]", "") && suits("[PATH]", "/tmp"));
+        assert!(suits("FROM TO", "/a  /b") && suits("FILE TEXT", "/a b c") && !suits("FROM TO", "/a "));
+    }
 }

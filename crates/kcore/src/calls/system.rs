@@ -96,12 +96,7 @@ impl<M: Machine> Kernel<M> {
     /// Time that all CPUs together were idle, those included that are now.
     fn idle_ns(&self) -> u64 {
         let now = self.machine.now().as_nanos();
-        let idle = |flags: &crate::Flags| {
-            let since = flags.idle_since.load(Ordering::Relaxed);
-            let current = if since == 0 { 0 } else { now.saturating_sub(since) };
-            flags.idle_ns.load(Ordering::Relaxed) + current
-        };
-        self.cpus.iter().map(|cpu| idle(&cpu.flags)).sum()
+        self.cpus.iter().map(|cpu| cpu.flags.idle_until(now)).sum()
     }
 
     pub(super) fn process_info(&self, thread: &Thread<M>, pid: u64, record: u64, size: u64) -> CallResult {
