@@ -1,7 +1,10 @@
 //! Base images.
 
+use std::collections::BTreeMap;
+
 use swos_swosbase::{
-    Attributes, BLOCK_SIZE, Node, Role, Software, TEST_PUBLIC_KEY, TEST_SEED, Tree, fuzz, hash_block, v3, v4,
+    Attributes, BLOCK_SIZE, Error, Node, Role, Software, TEST_PUBLIC_KEY, TEST_SEED, Tree, fuzz, hash_block,
+    v3, v4,
 };
 
 use crate::input::Input;
@@ -11,10 +14,65 @@ pub(super) fn v3(data: &[u8]) {
     fuzz::v3_metadata(data, data.len() as u64);
     fuzz::v3_metadata(data, u64::MAX);
     // With the signature in place it must be refused unless it is signed, which no mutation manages.
-    if v3::verify_all(&Software, data, &[TEST_PUBLIC_KEY]).is_ok() {
+    let accepted = v3::verify_all(&Software, data, &[TEST_PUBLIC_KEY]).is_ok();
+    if accepted {
         let signed = v3_seeds();
         assert!(signed.iter().any(|image| image == data), "accepted, and nobody signed it");
     }
+    let mut disk = data.to_vec();
+    disk.resize(data.len().next_multiple_of(BLOCK_SIZE), 0);
+    let length = disk.len() as u64;
+    // What fills a block up may have been cut off, or be there already: never more is mounted than was signed.
+    let mounted = v3_mount(&disk, v4::Capacity::exactly(length), 0);
+    assert!(mounted.is_ok() || !accepted, "good, and not mounted");
+    assert_eq!(v3_mount(&disk, v4::Capacity::at_least(length), 0).is_ok(), mounted.is_ok());
+    assert!(v3_mount(&disk, v4::Capacity::exactly(length), 1).is_err(), "it has no version");
+}
+
+struct Pages(BTreeMap<u64, usize>);
+
+impl v3::Pages for Pages {
+    fn store(&mut self, page: u64, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let stored = self.0.entry(page).or_default();
+        assert_eq!((*stored, bytes.is_empty()), (offset, false), "in order, and each byte once");
+        *stored += bytes.len();
+        assert!(*stored <= BLOCK_SIZE);
+        Ok(())
+    }
+}
+
+/// Mounts from a disk with these bytes, and looks whether every page of every file was stored.
+fn v3_mount(disk: &[u8], capacity: v4::Capacity, floor: u64) -> Result<(), Error> {
+    let mut mount = v3::Mount::new(&[TEST_PUBLIC_KEY], capacity, floor);
+    let mut pages = Pages(BTreeMap::new());
+    while let needed @ v4::Progress::Need { first_block, .. } = mount.poll() {
+        // One that nobody asked for changes nothing.
+        mount.on_block(&Software, u64::MAX, &[0; BLOCK_SIZE], &mut pages);
+        assert_eq!(mount.poll(), needed);
+        mount.on_block(&Software, first_block, block(disk, first_block)?, &mut pages);
+    }
+    let index = mount.finish()?;
+    let contents = (0..index.len()).filter_map(|at| index.entry(at).map(|entry| entry.content));
+    let sizes = contents.map(|content| if let v4::Content::File { size, .. } = content { size } else { 0 });
+    let stored: usize = pages.0.values().sum();
+    assert_eq!(sizes.sum::<u64>(), stored as u64);
+    Ok(())
+}
+
+/// Mounts from a disk with these bytes, asked for block by block.
+fn v4_mount(disk: &[u8], capacity: v4::Capacity, floor: u64) -> Result<v4::Image, Error> {
+    let mut mount = v4::Mount::new(&[TEST_PUBLIC_KEY], capacity, floor);
+    while let needed @ v4::Progress::Need { first_block, .. } = mount.poll() {
+        mount.on_block(&Software, u64::MAX, &[0; BLOCK_SIZE]);
+        assert_eq!(mount.poll(), needed);
+        mount.on_block(&Software, first_block, block(disk, first_block)?);
+    }
+    mount.finish()
+}
+
+fn block(disk: &[u8], number: u64) -> Result<&v4::Block, Error> {
+    let at = usize::try_from(number).unwrap() * BLOCK_SIZE;
+    disk.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::NotCovered { block: number })
 }
 
 /// A version 4 superblock behind its signature.
@@ -49,12 +107,21 @@ pub(super) fn v4_image(data: &[u8]) {
     }
     let verified = v4::verify_all(&Software, &image, &[TEST_PUBLIC_KEY], 0);
     assert_eq!(verified.is_ok(), image == original, "an image that nobody signed");
+    let length = image.len() as u64;
+    let mounted = v4_mount(&image, v4::Capacity::exactly(length), 0);
+    assert!(mounted.is_ok() || verified.is_err(), "good, and not mounted");
+    let longer = v4_mount(&[&image[..], &[0; BLOCK_SIZE]].concat(), v4::Capacity::at_least(length + 4096), 7);
+    // A mount reads no data: a block of it may be missing, and the next one be there in its place.
+    assert!(longer.is_ok() || mounted.is_err());
+    assert!(v4_mount(&image, v4::Capacity::exactly(length), 8).is_err(), "older than what is accepted");
     if image.len() == original.len() {
         seal(&mut image);
         if let Ok(mounted) = v4::verify_all(&Software, &image, &[TEST_PUBLIC_KEY], 0) {
             for at in 0..mounted.index.len() {
-                assert!(mounted.index.entry(at).is_some());
+                assert!(mounted.index.entry(at).is_some() && mounted.index.kind(at).is_some());
             }
+            let floor = mounted.superblock.image_version;
+            assert!(v4_mount(&image, v4::Capacity::exactly(length), floor).is_ok());
         }
     }
 }
