@@ -154,6 +154,10 @@ impl<M: Machine> Kernel<M> {
         let raw = match result {
             Ok(value) => result_to_raw(Ok(value)),
             Err(Stop::Errno(errno)) => result_to_raw(Err(errno)),
+            Err(Stop::GiveWay) if !thread.progress.is_used() => {
+                self.put_back(cpu, Enter::Yielded, Pending::Result(0));
+                return Trap::Reschedule;
+            }
             Err(stop) => {
                 let [a, b, c, d, e, f] = arguments;
                 return self.stopped(cpu, stop, number, a, b, c, d, e, f);
@@ -186,8 +190,7 @@ impl<M: Machine> Kernel<M> {
             if thread.progress.is_used() {
                 self.complete_raw(&thread, 0);
             }
-            thread.state.lock().pending = Pending::Result(0);
-            self.put_back(cpu, Enter::Yielded);
+            self.put_back(cpu, Enter::Yielded, Pending::Result(0));
             return Trap::Reschedule;
         }
         let Ok(call) = Call::decode(number, [a, b, c, d, e, f]) else { return Trap::Resume };
@@ -203,10 +206,7 @@ impl<M: Machine> Kernel<M> {
         if !self.must_reschedule(cpu) {
             return Trap::Return(raw);
         }
-        if let Some(thread) = &self.own.get(cpu).current {
-            thread.state.lock().pending = Pending::Result(raw);
-        }
-        self.put_back(cpu, Enter::Preempted);
+        self.put_back(cpu, Enter::Preempted, Pending::Result(raw));
         Trap::Reschedule
     }
 
@@ -228,14 +228,12 @@ impl<M: Machine> Kernel<M> {
                     return None;
                 }
                 Err(Stop::Again) => {
-                    thread.state.lock().pending = Pending::Call(call);
-                    self.put_back(cpu, Enter::Preempted);
+                    self.put_back(cpu, Enter::Preempted, Pending::Call(call));
                     self.shared(cpu.index()).flags.breathe.store(true, Ordering::Relaxed);
                     return None;
                 }
                 Err(Stop::GiveWay) => {
-                    thread.state.lock().pending = Pending::Result(0);
-                    self.put_back(cpu, Enter::Yielded);
+                    self.put_back(cpu, Enter::Yielded, Pending::Result(0));
                     return None;
                 }
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
@@ -348,21 +346,23 @@ impl<M: Machine> Kernel<M> {
         Stopped::Waits
     }
 
-    /// Puts the running thread back into the run queue.
-    pub(crate) fn put_back(&self, cpu: &mut CpuToken, why: Enter) {
+    /// Puts the running thread back into the run queue, with what it does first when it next gets a CPU.
+    pub(crate) fn put_back(&self, cpu: &mut CpuToken, why: Enter, pending: Pending) {
         let Some(thread) = self.own.get_mut(cpu).current.take() else { return };
         let mut state = thread.state.lock();
         let now = self.machine.now();
         let ran = Self::ran(&mut state, &thread, now);
         state.phase = Phase::Ready;
+        state.pending = pending;
         let shared = self.shared(cpu.index());
-        {
-            let mut queue = shared.queue.lock();
-            queue.charge(&mut state.entity, ran);
-            queue.enqueue(&mut state.entity, thread.clone(), why);
-            shared.flags.queued.store(queue.len(), Ordering::Relaxed);
-        }
+        let mut queue = shared.queue.lock();
+        queue.charge(&mut state.entity, ran);
+        let place = queue.place(&mut state.entity, why);
+        // Who makes it ready from here on finds that it is; nobody takes it out before it is in.
         drop(state);
+        queue.insert(place, thread);
+        shared.flags.queued.store(queue.len(), Ordering::Relaxed);
+        drop(queue);
         self.own.get_mut(cpu).left_at = Some(now);
     }
 
@@ -440,7 +440,7 @@ impl<M: Machine> Kernel<M> {
             return Trap::Reschedule;
         }
         if leaves {
-            self.put_back(cpu, Enter::Preempted);
+            self.put_back(cpu, Enter::Preempted, Pending::Nothing);
             return Trap::Reschedule;
         }
         Trap::Resume
@@ -563,8 +563,7 @@ impl<M: Machine> Kernel<M> {
             self.start_slice(cpu, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
-            thread.state.lock().pending = done;
-            self.put_back(cpu, Enter::Preempted);
+            self.put_back(cpu, Enter::Preempted, done);
             return Dispatch::Again;
         }
         let result = if let Pending::Result(raw) = done { Some(raw) } else { None };

@@ -226,14 +226,13 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn halt(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) {
         if self.stop_until(cpu, thread, pending, None) != Stopped::Waits {
-            self.come_back(cpu, thread, pending);
+            self.come_back(cpu, pending);
         }
     }
 
     /// Lets the thread pass by the dispatcher once more.
-    fn come_back(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, pending: Pending) {
-        thread.state.lock().pending = pending;
-        self.put_back(cpu, Enter::Preempted);
+    fn come_back(&self, cpu: &mut CpuToken, pending: Pending) {
+        self.put_back(cpu, Enter::Preempted, pending);
     }
 
     /// A call would have to wait, and its thread has signals to look at.
@@ -267,7 +266,7 @@ impl<M: Machine> Kernel<M> {
                     .map_or(Pending::Again, |told| Pending::Result(result_to_raw(told)))
             }
         };
-        self.come_back(cpu, thread, pending);
+        self.come_back(cpu, pending);
         Interrupted::Left
     }
 
@@ -311,7 +310,7 @@ impl<M: Machine> Kernel<M> {
             }
             // The next one gets its frame on top of this one, in a turn of its own.
             if self.has_more(thread) {
-                self.come_back(cpu, thread, Pending::Nothing);
+                self.come_back(cpu, Pending::Nothing);
                 return None;
             }
             return Some(Pending::Nothing);
@@ -390,7 +389,7 @@ impl<M: Machine> Kernel<M> {
         if caught {
             thread.set_attention(true);
             self.unregister(thread);
-            self.come_back(cpu, thread, Pending::Nothing);
+            self.come_back(cpu, Pending::Nothing);
         }
         caught
     }

@@ -220,7 +220,10 @@ impl<M: Machine> Kernel<M> {
         let bit = 1 << index;
         let space = &process.space;
         // Before the first access through it (`activate` orders that): whoever changes an entry after this must tell this CPU.
-        space.ran.fetch_or(bit, Ordering::SeqCst);
+        // A bit once set stays.
+        if space.ran.load(Ordering::SeqCst) & bit == 0 {
+            space.ran.fetch_or(bit, Ordering::SeqCst);
+        }
         space.selected.fetch_or(bit, Ordering::SeqCst);
         let asid = {
             let mut asids = self.asids.lock();

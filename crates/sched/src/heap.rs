@@ -1,6 +1,7 @@
 //! A binary heap that gives up leaves: what waits there is far from its turn.
 
 use alloc::vec::Vec;
+use core::mem;
 
 /// The kernel has no memory for another entry. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,41 +23,72 @@ impl<T> Waiting<T> {
     }
 }
 
-/// Min-heap by (virtual run time, arrival).
+/// Min-heap by (virtual run time, arrival). The least stands apart: where few threads wait, it is all there is, and nothing
+/// rises or sinks.
 #[derive(Debug)]
-pub(crate) struct Heap<T>(Vec<Waiting<T>>);
+pub(crate) struct Heap<T> {
+    first: Option<Waiting<T>>,
+    /// All others, as a heap; empty if there is no first.
+    rest: Vec<Waiting<T>>,
+}
 
 #[expect(clippy::indexing_slicing, reason = "indices are below the length by the loop conditions")]
 impl<T> Heap<T> {
     pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+        Self { first: None, rest: Vec::new() }
     }
 
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
-        self.0.len()
+        self.rest.len() + self.first.is_some() as usize
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
 
     /// Makes room for `total` entries.
     pub(crate) fn reserve(&mut self, total: usize) -> Result<(), NoMemory> {
-        self.0.try_reserve(total.saturating_sub(self.0.len())).map_err(|_| NoMemory)
+        // One more than those behind the first, for the moment in which a thread comes that goes before it.
+        self.rest.try_reserve(total.saturating_sub(self.rest.len())).map_err(|_| NoMemory)
     }
 
     #[cfg(test)]
     pub(crate) const fn room(&self) -> usize {
-        self.0.capacity()
+        self.rest.capacity()
     }
 
-    pub(crate) fn first(&self) -> Option<&Waiting<T>> {
-        self.0.first()
+    #[inline]
+    pub(crate) const fn first(&self) -> Option<&Waiting<T>> {
+        self.first.as_ref()
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, waiting: Waiting<T>) {
-        self.0.push(waiting);
-        self.rise(self.0.len() - 1);
+        match &mut self.first {
+            Some(first) if waiting.before(first) => {
+                let behind = mem::replace(first, waiting);
+                self.push_behind(behind);
+            }
+            Some(_) => self.push_behind(waiting),
+            none => *none = Some(waiting),
+        }
     }
 
+    #[inline(never)]
+    fn push_behind(&mut self, waiting: Waiting<T>) {
+        self.rest.push(waiting);
+        self.rise(self.rest.len() - 1);
+    }
+
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Waiting<T>> {
-        (!self.0.is_empty()).then(|| self.remove(0))
+        let first = self.first.take();
+        if !self.rest.is_empty() {
+            self.first = Some(self.remove(0));
+        }
+        first
     }
 
     /// Removes, of the last `window` leaves that `allowed` lets go, the one that arrived first.
@@ -65,17 +97,26 @@ impl<T> Heap<T> {
         window: usize,
         mut allowed: impl FnMut(&T) -> bool,
     ) -> Option<Waiting<T>> {
-        let start = self.0.len().saturating_sub(window);
-        let chosen =
-            (start..self.0.len()).filter(|&i| allowed(&self.0[i].item)).min_by_key(|&i| self.0[i].arrival)?;
-        Some(self.remove(chosen))
+        let start = self.rest.len().saturating_sub(window);
+        let chosen = (start..self.rest.len())
+            .filter(|&i| allowed(&self.rest[i].item))
+            .min_by_key(|&i| self.rest[i].arrival);
+        if self.rest.len() < window
+            && let Some(first) = &self.first
+            && allowed(&first.item)
+            && chosen.is_none_or(|i| first.arrival < self.rest[i].arrival)
+        {
+            return self.pop();
+        }
+        chosen.map(|i| self.remove(i))
     }
 
-    /// Removes the entry at `index`, which must exist.
+    /// Removes the entry at `index` of those behind the first, which must exist.
+    #[inline(never)]
     fn remove(&mut self, index: usize) -> Waiting<T> {
-        let removed = self.0.swap_remove(index);
+        let removed = self.rest.swap_remove(index);
         // The former last entry now stands here; it may belong further down or, from another branch, further up.
-        if index < self.0.len() {
+        if index < self.rest.len() {
             self.rise(index);
             self.sink(index);
         }
@@ -85,10 +126,10 @@ impl<T> Heap<T> {
     fn rise(&mut self, mut index: usize) {
         while index > 0 {
             let parent = (index - 1) / 2;
-            if !self.0[index].before(&self.0[parent]) {
+            if !self.rest[index].before(&self.rest[parent]) {
                 break;
             }
-            self.0.swap(index, parent);
+            self.rest.swap(index, parent);
             index = parent;
         }
     }
@@ -96,16 +137,19 @@ impl<T> Heap<T> {
     fn sink(&mut self, mut index: usize) {
         loop {
             let left = 2 * index + 1;
-            if left >= self.0.len() {
+            if left >= self.rest.len() {
                 break;
             }
             let right = left + 1;
-            let child =
-                if right < self.0.len() && self.0[right].before(&self.0[left]) { right } else { left };
-            if !self.0[child].before(&self.0[index]) {
+            let child = if right < self.rest.len() && self.rest[right].before(&self.rest[left]) {
+                right
+            } else {
+                left
+            };
+            if !self.rest[child].before(&self.rest[index]) {
                 break;
             }
-            self.0.swap(index, child);
+            self.rest.swap(index, child);
             index = child;
         }
     }

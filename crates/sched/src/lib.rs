@@ -36,4 +36,6 @@ mod run_queue;
 pub use entity::{Entity, Weight};
 pub use heap::NoMemory;
 pub use place::{Load, place};
-pub use run_queue::{Enter, LATENCY, RunQueue, SLICE_MAX, SLICE_MIN, Stolen, WAKE_CREDIT, WAKE_GRANULARITY};
+pub use run_queue::{
+    Enter, LATENCY, Place, RunQueue, SLICE_MAX, SLICE_MIN, Stolen, WAKE_CREDIT, WAKE_GRANULARITY,
+};

@@ -46,6 +46,14 @@ pub struct RunQueue<T> {
     arrivals: u64,
 }
 
+/// Where a thread comes to stand in a queue.
+#[derive(Debug)]
+#[must_use = "the thread must enter the queue"]
+pub struct Place {
+    vruntime: u64,
+    weight: u32,
+}
+
 /// A thread on its way from one queue to another.
 #[derive(Debug)]
 #[must_use = "a stolen thread must enter another queue"]
@@ -86,8 +94,9 @@ impl<T> RunQueue<T> {
 
     /// Whether none waits.
     #[must_use]
+    #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.heap.len() == 0
+        self.heap.is_empty()
     }
 
     /// Sum of the weights of the waiting threads, for load figures.
@@ -97,7 +106,16 @@ impl<T> RunQueue<T> {
     }
 
     /// Puts a thread in. O(log n). It must not be in a queue already.
+    #[inline]
     pub fn enqueue(&mut self, entity: &mut Entity, item: T, why: Enter) {
+        let place = self.place(entity, why);
+        self.insert(place, item);
+    }
+
+    /// Where a thread comes to stand that is not in a queue; [`insert`](Self::insert) puts it there next. For who keeps the
+    /// entity in the item, and so can't lend both at once.
+    #[inline]
+    pub fn place(&mut self, entity: &mut Entity, why: Enter) -> Place {
         let here = entity.queue == Some(self.id);
         let placed = match why {
             Enter::New => self.now.saturating_add(virtual_time(SLICE_MIN, entity.weight)),
@@ -108,18 +126,29 @@ impl<T> RunQueue<T> {
                 self.heap.first().map_or(entity.vruntime, |first| entity.vruntime.max(first.vruntime))
             }
         };
-        self.insert(entity, item, placed);
+        self.settle(entity, placed)
+    }
+
+    /// Puts a thread in at the place that it was given last.
+    #[inline]
+    pub fn insert(&mut self, place: Place, item: T) {
+        let Place { vruntime, weight } = place;
+        self.weight += u64::from(weight);
+        self.heap.push(Waiting { vruntime, arrival: self.arrivals, weight, item });
+        self.arrivals += 1;
     }
 
     /// Puts a stolen thread in, as far ahead or behind as it was where it comes from.
     pub fn enqueue_stolen(&mut self, entity: &mut Entity, stolen: Stolen<T>) {
         entity.left_at = stolen.left_at;
         let placed = self.rebased(entity);
-        self.insert(entity, stolen.item, placed);
+        let place = self.settle(entity, placed);
+        self.insert(place, stolen.item);
     }
 
     /// Takes the thread to run next: the one of the smallest virtual run time. O(log n).
     #[must_use = "the thread is out of the queue"]
+    #[inline]
     pub fn pick(&mut self) -> Option<T> {
         let waiting = self.heap.pop()?;
         self.weight -= u64::from(waiting.weight);
@@ -129,6 +158,7 @@ impl<T> RunQueue<T> {
 
     /// The same, and how long that thread may run, as [`slice`](Self::slice) says.
     #[must_use = "the thread is out of the queue"]
+    #[inline]
     pub fn pick_with_slice(&mut self) -> Option<(T, Option<Duration>)> {
         let weight = self.heap.first()?.weight;
         let item = self.pick()?;
@@ -189,13 +219,11 @@ impl<T> RunQueue<T> {
         }
     }
 
-    fn insert(&mut self, entity: &mut Entity, item: T, vruntime: u64) {
+    #[inline]
+    const fn settle(&self, entity: &mut Entity, vruntime: u64) -> Place {
         entity.vruntime = vruntime;
         entity.queue = Some(self.id);
-        let weight = entity.weight.get();
-        self.weight += u64::from(weight);
-        self.heap.push(Waiting { vruntime, arrival: self.arrivals, weight, item });
-        self.arrivals += 1;
+        Place { vruntime, weight: entity.weight.get() }
     }
 }
 

@@ -175,3 +175,33 @@ fn who_is_picked_knows_its_slice() {
     assert!(slice.is_some());
     assert_eq!(queue.pick_with_slice().expect("one waits").1, None, "alone, it needs no slice");
 }
+
+#[test]
+fn however_they_come_and_are_stolen_the_least_goes_first() {
+    let mut queue = RunQueue::new(0);
+    let mut waiting = std::collections::BTreeSet::new();
+    let mut random = 1_u64;
+    for turn in 0..20_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        match random >> 61 {
+            // Few different times, so that there are equals.
+            0..=3 if waiting.len() < 24 => {
+                let mut entity = Entity::new(Weight::NORMAL);
+                (entity.queue, entity.vruntime) = (Some(0), random >> 32 & 15);
+                let place = queue.place(&mut entity, Enter::Preempted);
+                queue.insert(place, (entity.vruntime, turn));
+                waiting.insert((entity.vruntime, turn));
+            }
+            0..=5 => assert_eq!(queue.pick(), waiting.pop_first()),
+            _ => {
+                let stolen = queue.steal(|(time, _)| time % 3 == random % 3).map(|stolen| stolen.item);
+                assert!(stolen.is_none_or(|stolen| waiting.remove(&stolen)));
+                let left = waiting.len();
+                assert!(
+                    stolen.is_some() || left > STEAL_WINDOW || waiting.iter().all(|w| w.0 % 3 != random % 3)
+                );
+            }
+        }
+        assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
+    }
+}
