@@ -124,6 +124,7 @@ impl<M: Machine> Kernel<M> {
         let text = match held {
             Some(text) if offset > 0 => text,
             Some(_) | None => {
+                self.room_for_objects()?;
                 let text: Arc<Vec<u8>> = Arc::new(self.sys_text(entry)?);
                 self.hold_text(file, Some(text.clone()))?;
                 text

@@ -14,6 +14,7 @@ mod common;
 use common::{figures, map, power_off, spawn_with, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+use zerocopy::IntoBytes as _;
 
 const PAGE: u64 = 4096;
 /// Little: a hog takes it in a moment.
@@ -180,6 +181,83 @@ fn a_call_without_memory_says_so_and_ends_nobody() {
         let text = simulate(cpus, 1, &[("init", init)], Faults::default());
         assert!(text.contains("all is well") && !text.contains("out of memory"), "{text}");
     }
+}
+
+/// Every call that leaves something of the program in the kernel's heap, by a name.
+fn growing(user: &mut User, named: [u64; 4], at: u64) -> Vec<(&'static str, Result<u64, Errno>)> {
+    let [reader, sender, set, text] = named;
+    let (out, message) = (at + PAGE / 2, at + 3 * PAGE);
+    let letter = MessageOut { bytes: at, handles: 0, length: 4, handle_count: 0 };
+    user.store(message, letter.as_bytes());
+    let path = "/bin/child";
+    user.store(at, path.as_bytes());
+    let (path, len) = (at, path.len() as u64);
+    let flags = |flags: MapFlags| u64::from((flags | MapFlags::ANONYMOUS).bits());
+    let rights = u64::from(Rights::READ.bits());
+    let limits = at + PAGE / 4;
+    let stack = user.stack() - 65_536;
+    let calls: [(&'static str, u64, &[u64]); 21] = [
+        ("shared memory", NR_MMAP, &[0, PAGE, 3, flags(MapFlags::SHARED), Handle::NONE.0, 0]),
+        ("private memory", NR_MMAP, &[0, PAGE, 3, flags(MapFlags::PRIVATE), Handle::NONE.0, 0]),
+        ("protection", NR_MPROTECT, &[at + 2 * PAGE, PAGE, 1]),
+        ("memory object", NR_MEMORY_CREATE, &[PAGE, 0]),
+        ("file", NR_OPEN, &[Handle::CWD.0, path, len, 1, 0]),
+        ("pipe", NR_PIPE, &[out, 16, 0]),
+        ("event", NR_EVENT_CREATE, &[0, 0]),
+        ("timer", NR_TIMER_CREATE, &[0]),
+        ("set", NR_READY_CREATE, &[]),
+        ("watch", NR_READY_CONTROL, &[set, u64::from(READY_ADD), reader, limits + 64]),
+        ("stream", NR_SOCKET, &[u64::from(DOMAIN_IPV4), u64::from(SOCKET_STREAM)]),
+        ("pair", NR_SOCKET_PAIR, &[1, out, 16]),
+        ("copy", NR_HANDLE_DUPLICATE, &[reader, rights]),
+        ("copy to", NR_HANDLE_DUPLICATE_TO, &[reader, 900, rights, 0]),
+        ("loan", NR_HANDLE_LEND, &[reader, rights]),
+        ("badge", NR_ENDPOINT_MINT, &[sender, 7]),
+        ("thread", NR_THREAD_CREATE, &[user.entry(), stack, 1, 0]),
+        ("fork", NR_FORK, &[]),
+        ("limits", NR_LIMITS_SET, &[limits, size_of::<ProcessLimits>() as u64]),
+        ("message", NR_ENDPOINT_SEND, &[sender, message, u64::MAX]),
+        ("text", NR_READ, &[text, out, 64]),
+    ];
+    calls.map(|(name, number, arguments)| (name, user.call(number, arguments))).to_vec()
+}
+
+#[test]
+fn nothing_is_made_for_a_program_from_the_last_frames() {
+    fn init(user: &mut User) {
+        let at = map(user, 8 * PAGE);
+        for page in 0..8 {
+            user.store(at + page * PAGE, &[0; 1]);
+        }
+        user.store(at + PAGE / 2, &[0; 16]);
+        let limits = ProcessLimits { processes: 9, size: 32, ..ProcessLimits::default() };
+        user.store(at + PAGE / 4, limits.as_bytes());
+        let (reader, _writer) = common::pipe(user, 0);
+        let set = user.call(NR_READY_CREATE, &[]).unwrap();
+        let config = EndpointConfig::default();
+        user.store(at + PAGE, config.as_bytes());
+        let ends = at + PAGE + 512;
+        user.call(
+            NR_ENDPOINT_CREATE,
+            &[at + PAGE, size_of::<EndpointConfig>() as u64, ends, size_of::<EndpointEnds>() as u64],
+        )
+        .unwrap();
+        let sender = user.load_u64(ends);
+        let text = common::open(user, "/sys/memory").unwrap();
+        let all = 4 * FRAMES as u64;
+        let room = map(user, all * PAGE);
+        let full = (0..all).find_map(|page| user.call(NR_RANDOM, &[room + page * PAGE, 8]).err());
+        assert_eq!(full, Some(Errno::NOMEM));
+        let made: Vec<_> = growing(user, [reader, sender, set, text], at)
+            .into_iter()
+            .filter(|(_, answer)| *answer != Err(Errno::NOMEM))
+            .collect();
+        assert_eq!(made, []);
+        user.call(NR_MUNMAP, &[room, all * PAGE]).unwrap();
+        power_off(user);
+    }
+    let text = simulate(1, 1, &[("init", init), ("child", child)], Faults::default());
+    assert!(text.contains("all is well"), "{text}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
 impl<M: Machine> Kernel<M> {
     #[cold]
     pub(super) fn handle_lend(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+        self.room_for_objects()?;
         let mut handles = thread.process.handles.lock();
         let loan = handles.lend(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
         match handles.accept(loan.map(Object::opened)) {

@@ -283,6 +283,8 @@ impl<M: Machine> Kernel<M> {
         timeout_ns: u64,
     ) -> Result<Option<CallId>, Stop> {
         let record = self.read_outgoing(message)?;
+        // A letter is the kernel's memory.
+        self.room_for_objects()?;
         if record.handle_count > 0 {
             return self.post_with_handles(thread, end, badge, &record, call, timeout_ns);
         }

@@ -8,6 +8,7 @@ use crate::{Kernel, Machine, object::Object, thread::Thread, wait::CallResult};
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn handle_duplicate(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+        self.room_for_objects()?;
         let mut handles = thread.process.handles.lock();
         let copy = handles.duplicate(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
         let (object, _) = handles.get(copy).map_err(handle_errno)?;
@@ -48,6 +49,7 @@ impl<M: Machine> Kernel<M> {
         if handle == target {
             return Err(Errno::INVAL.into());
         }
+        self.room_for_objects()?;
         let replaced = {
             let mut handles = thread.process.handles.lock();
             let rights = Rights::from_bits_retain(rights);

@@ -33,6 +33,10 @@ impl<M: Machine> Kernel<M> {
         if u64::from(wanted.size) != size {
             return Err(Errno::INVAL.into());
         }
+        if wanted.processes != 0 {
+            // An account of its own.
+            self.room_for_objects()?;
+        }
         {
             let mut processes = self.processes.lock();
             let entry = processes.table.get_mut(&process.pid).ok_or(Errno::SRCH)?;

@@ -56,6 +56,8 @@ impl<M: Machine> Kernel<M> {
             self.take_out_replaced(thread, page_range(address, length)?)?;
             return Ok(address);
         }
+        // An area, and perhaps an object, is the kernel's memory.
+        self.room_for_objects()?;
         let named = if flags.contains(MapFlags::ANONYMOUS) {
             None
         } else {
@@ -362,6 +364,10 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         let access = access_of(protection)?;
         let pages = page_range(address, length)?;
+        if thread.progress.earlier() == 0 && thread.progress.done_and_found() == (0, 0) {
+            // It may split areas. Once begun it must get to its end.
+            self.room_for_objects()?;
+        }
         if thread.progress.earlier() == 0 && self.has_many_areas(thread, pages) {
             self.change_alone(thread)?;
             return Err(self.protect_areas(thread, pages, access)?);

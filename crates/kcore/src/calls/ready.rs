@@ -63,6 +63,9 @@ impl<M: Machine> Kernel<M> {
             let mode = if event.events & READY_EDGE == 0 { Mode::Level } else { Mode::Edge };
             Some(Watch { interest, mode, token: event.token })
         };
+        if operation == READY_ADD {
+            self.room_for_objects()?;
+        }
         let watchers = self.watchers(&object).ok_or(Errno::PERM)?;
         match (operation, watch) {
             (READY_ADD, Some(watch)) => self.watch(&set, &object, lease, watch)?,
