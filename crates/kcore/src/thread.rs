@@ -15,7 +15,14 @@ use swos_sync::{Lock, LockGuard};
 use swos_timers::TimerId;
 use swos_units::Instant;
 
-use crate::{Machine, endpoint::Ipc, process::Process, ranks, unborn::Unborn};
+use crate::{
+    Machine,
+    calls::{Passed, Which},
+    endpoint::Ipc,
+    process::Process,
+    ranks,
+    unborn::Unborn,
+};
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
 pub struct Thread<M: Machine> {
@@ -111,6 +118,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) leases: Vec<Lease>,
     /// What will be told of the call, if its process is traced.
     pub(crate) traced: Option<TraceRecord>,
+    /// How far the resolution of its paths is, if that takes slices.
+    passed: [Option<Passed>; 2],
     /// What the next slice finds of what its thread registered for.
     registered: Registered,
 }
@@ -163,6 +172,7 @@ impl<M: Machine> Kept<M> {
             unborn: None,
             leases: Vec::new(),
             traced: None,
+            passed: [None, None],
             registered: Registered::TakenBack,
         };
         Self {
@@ -216,6 +226,17 @@ impl<M: Machine> Kept<M> {
         (progress.done, progress.found, progress.registered) = (done, found, registered);
     }
 
+    /// How far earlier tries are with one of the call's paths.
+    #[inline]
+    pub(crate) fn passed(&self, which: Which) -> Option<Passed> {
+        if self.is_used() { self.progress.lock().passed[which as usize].clone() } else { None }
+    }
+
+    /// Keeps how far this try is with one of the call's paths.
+    pub(crate) fn pass(&self, which: Which, passed: Passed) {
+        self.lock().passed[which as usize] = Some(passed);
+    }
+
     /// Whether all that an earlier try waited for has happened.
     #[inline]
     pub(crate) fn fired(&self) -> bool {
@@ -259,6 +280,7 @@ impl<M: Machine> Kept<M> {
         progress.fired = false;
         progress.brief = false;
         progress.leases.clear();
+        progress.passed = [None, None];
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
         (progress.ipc.take(), progress.unborn.take())

@@ -100,16 +100,6 @@ impl<M: Machine> Kernel<M> {
         Ok(bytes)
     }
 
-    /// Reads a path and calls `with` with its bytes.
-    pub(crate) fn with_path<R>(
-        &self,
-        from: u64,
-        len: u64,
-        with: impl FnOnce(&[u8]) -> Result<R, Stop>,
-    ) -> Result<R, Stop> {
-        with(self.read_path((from, len))?.bytes())
-    }
-
     /// Reads a path.
     pub(crate) fn read_path(&self, (from, len): (u64, u64)) -> Result<PathBytes, Stop> {
         match usize::try_from(len) {

@@ -40,6 +40,9 @@ impl<'a> Path<'a> {
         if bytes.len() <= NAME_MAX && !swar::contains(bytes, 0) {
             return Ok(Self(bytes));
         }
+        if !swar::contains(bytes, 0) && names_fit(bytes) {
+            return Ok(Self(bytes));
+        }
         let mut start = 0;
         for (offset, &byte) in bytes.iter().enumerate() {
             // One comparison for the common byte: NUL and '/' are the only special ones and both are small.
@@ -81,6 +84,17 @@ impl<'a> Path<'a> {
     }
 }
 
+/// Whether no component is too long. Looks at few bytes: behind a name that fits it goes on as far as a name reaches.
+fn names_fit(mut bytes: &[u8]) -> bool {
+    while let Some(reach) = bytes.get(..=NAME_MAX) {
+        match reach.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => bytes = &bytes[slash + 1..],
+            None => return false,
+        }
+    }
+    true
+}
+
 impl fmt::Debug for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
@@ -100,6 +114,13 @@ pub struct Components<'a> {
 }
 
 impl<'a> Components<'a> {
+    /// The steps in what [`as_bytes`](Self::as_bytes) gave, of one walk or of several, one after another: what follows another
+    /// must start with `/`.
+    #[must_use]
+    pub const fn resume(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     /// Whether no step is left. A `/` may be: see [`requires_directory`](Self::requires_directory).
     #[must_use]
     pub fn is_empty(&self) -> bool {

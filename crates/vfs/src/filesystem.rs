@@ -63,6 +63,24 @@ pub trait FileSystem: Send {
     /// [`Error::NotFound`], [`Error::NotDirectory`].
     fn parent(&self, directory: NodeId) -> Result<NodeId, Error>;
 
+    /// Goes up from `directory`, at least one level and at most `left`, to the first of `ends` or the topmost directory,
+    /// which leads to itself. Takes the levels off `left`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parent`](Self::parent).
+    fn climb(&self, directory: NodeId, ends: [Option<NodeId>; 2], left: &mut u32) -> Result<NodeId, Error> {
+        let mut at = directory;
+        loop {
+            let above = self.parent(at)?;
+            *left = left.saturating_sub(1);
+            if *left == 0 || above == at || ends.contains(&Some(above)) {
+                return Ok(above);
+            }
+            at = above;
+        }
+    }
+
     /// The path in a symbolic link.
     ///
     /// # Errors

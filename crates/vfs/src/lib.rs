@@ -9,6 +9,9 @@
 //! **Invariant:** one resolution does bounded work: at most [`LINKS_MAX`] links, at most [`WALK_BYTES_MAX`] bytes of path
 //! and link targets together.
 //!
+//! **Invariant:** the same holds for a resolution that is done a few steps at a time ([`Vfs::resolve_some`]), whatever is
+//! moved or removed in between.
+//!
 //! Deliberately absent: locks (the caller holds one), hard links to directories, time, waiting.
 //!
 //! Source: POSIX.1-2024 §4.16 (pathname resolution).
@@ -33,4 +36,4 @@ pub use node::{
     Times, Usage, VnodeId, WriteAt, Written,
 };
 pub use open_file::{OpenFile, Whence};
-pub use resolve::{EntryAt, LINKS_MAX, LastLink, Resolved, Scope, WALK_BYTES_MAX};
+pub use resolve::{EntryAt, Halt, LINKS_MAX, LastLink, Resolved, Route, Scope, Unfinished, WALK_BYTES_MAX};

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Attributes, Cursor, DirectoryEntry, Error, FileSystem, Kind, MountId, VnodeId};
+use crate::{Attributes, Cursor, DirectoryEntry, Error, FileSystem, Kind, MountId, NodeId, VnodeId};
 
 /// Every attached file system. One per kernel.
 #[derive(Default)]
@@ -202,6 +202,14 @@ impl Namespace {
             self.mounts.iter().position(|mounted| mounted.top.mount == mount).ok_or(Error::NotFound)?;
         self.mounts.remove(index);
         Ok(())
+    }
+
+    /// The topmost directory of `mount` that is seen here.
+    pub(crate) fn end_of(&self, mount: MountId) -> Option<NodeId> {
+        if self.root.mount == mount {
+            return Some(self.root.node);
+        }
+        self.mounts.iter().find(|mounted| mounted.top.mount == mount).map(|mounted| mounted.top.node)
     }
 
     /// What is to be seen in place of `directory`. Mounts can lie on each other.

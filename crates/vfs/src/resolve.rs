@@ -1,5 +1,7 @@
 //! From a path to a vnode.
 
+use alloc::vec::Vec;
+
 use arrayvec::ArrayVec;
 use swos_path::{Component, Components, Name, Path};
 
@@ -10,6 +12,10 @@ pub const LINKS_MAX: usize = 40;
 
 /// Most bytes of path and link targets in one resolution: bounds its work.
 pub const WALK_BYTES_MAX: usize = 2 * swos_path::PATH_MAX;
+
+/// Most levels that a directory lies below a root: no path is as deep.
+const LEVELS_MAX: u32 = 8192;
+const _: () = assert!(LEVELS_MAX as usize == WALK_BYTES_MAX);
 
 /// Where a process may look, and who it is.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +62,56 @@ pub struct EntryAt<'a> {
     pub directory_wanted: bool,
 }
 
+/// A resolution that stopped half way: the directory that it reached, and what is still to go.
+///
+/// It holds nothing, so it may be forgotten, and what it names may change: the directory is looked up in anew, and whether
+/// it lies below the root is found out anew before a `..` leads out of it. So whoever goes on finds what somebody
+/// would who had that directory as the current one. Only the root and who asks must be as before.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unfinished {
+    at: VnodeId,
+    /// Remainders of checked paths, one after another. At least one component.
+    rest: Vec<u8>,
+    links: usize,
+    bytes: usize,
+    directory_wanted: bool,
+}
+
+/// What a resolution starts with.
+#[derive(Clone, Copy, Debug)]
+pub enum Route<'a> {
+    /// A path.
+    Whole(Path<'a>),
+    /// What an earlier one left.
+    Rest(&'a Unfinished),
+}
+
+/// Why a resolution has no result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Halt {
+    /// It failed.
+    Failed(Error),
+    /// The steps that it was allowed are done: this is left.
+    Unfinished(Unfinished),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a step costs of the steps that a resolution is allowed: one is some forty instructions.
+mod cost {
+    pub(super) const CURRENT: u32 = 1;
+    pub(super) const PARENT: u32 = 3;
+    pub(super) const NAME: u32 = 6;
+    /// A link, with its target.
+    pub(super) const LINK: u32 = 12;
+    /// As many levels that are climbed, or bytes of a name that are compared, are one step.
+    pub(super) const PER_STEP: u32 = 4;
+}
+
 struct Walked<'a> {
     /// The last name, and the directory that it was looked up in; `None` if the path ended in `.`, `..` or `/` alone.
     entry: Option<(VnodeId, Name<'a>)>,
@@ -63,8 +119,15 @@ struct Walked<'a> {
     directory_wanted: bool,
 }
 
+impl<'a> Walked<'a> {
+    fn into_entry(self) -> Result<EntryAt<'a>, Error> {
+        let (directory, name) = self.entry.ok_or(Error::Invalid)?;
+        Ok(EntryAt { directory, name, existing: self.found, directory_wanted: self.directory_wanted })
+    }
+}
+
 impl Vfs {
-    /// Finds what `path` names.
+    /// Finds what `path` names, however long it takes.
     ///
     /// # Errors
     ///
@@ -72,7 +135,24 @@ impl Vfs {
     /// [`Error::NameTooLong`] if links make the path too long, [`Error::Unmounted`], [`Error::Corrupt`] if a link holds no
     /// path.
     pub fn resolve(&self, scope: &Scope<'_>, path: Path<'_>, last: LastLink) -> Result<Resolved, Error> {
-        self.walk(scope, path, last)?.found.ok_or(Error::NotFound)
+        self.walk(scope, Route::Whole(path), last, None).map_err(whole)?.found.ok_or(Error::NotFound)
+    }
+
+    /// Finds what a route leads to, in at most so many steps of some forty instructions. It takes more only to get on at
+    /// all: for one component, and for finding out whether the directory before a `..` lies below the root.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve`](Self::resolve), [`Error::OutOfMemory`] if what is left can't be noted, and
+    /// [`Halt::Unfinished`].
+    pub fn resolve_some(
+        &self,
+        scope: &Scope<'_>,
+        route: Route<'_>,
+        last: LastLink,
+        steps: u32,
+    ) -> Result<Resolved, Halt> {
+        Ok(self.walk(scope, route, last, Some(steps.max(1)))?.found.ok_or(Error::NotFound)?)
     }
 
     /// Finds the directory and the name that `path` ends with, whether the name is taken or not.
@@ -87,44 +167,83 @@ impl Vfs {
         path: Path<'a>,
         last: LastLink,
     ) -> Result<EntryAt<'a>, Error> {
-        let walked = self.walk(scope, path, last)?;
-        let (directory, name) = walked.entry.ok_or(Error::Invalid)?;
-        Ok(EntryAt { directory, name, existing: walked.found, directory_wanted: walked.directory_wanted })
+        self.walk(scope, Route::Whole(path), last, None).map_err(whole)?.into_entry()
     }
 
-    fn walk<'a>(&'a self, scope: &Scope<'_>, path: Path<'a>, last: LastLink) -> Result<Walked<'a>, Error> {
+    /// The same for a route, as [`resolve_some`](Self::resolve_some).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve_entry`](Self::resolve_entry), [`Error::OutOfMemory`], [`Halt::Unfinished`].
+    pub fn resolve_entry_some<'a>(
+        &'a self,
+        scope: &Scope<'_>,
+        route: Route<'a>,
+        last: LastLink,
+        steps: u32,
+    ) -> Result<EntryAt<'a>, Halt> {
+        Ok(self.walk(scope, route, last, Some(steps.max(1)))?.into_entry()?)
+    }
+
+    fn walk<'a>(
+        &'a self,
+        scope: &Scope<'_>,
+        route: Route<'a>,
+        last: LastLink,
+        steps: Option<u32>,
+    ) -> Result<Walked<'a>, Halt> {
         // Remainders of the paths that links interrupted, innermost last. Empty ones are not kept.
         let mut pending: ArrayVec<Components<'a>, LINKS_MAX> = ArrayVec::new();
-        let mut links = 0;
-        let mut bytes = path.as_bytes().len();
-        let mut rest = path.components();
-        let mut directory_wanted = false;
-        let mut at = if path.is_absolute() { scope.root } else { scope.start };
+        let (mut at, mut rest, mut links, mut bytes, mut directory_wanted) = match route {
+            Route::Whole(path) => {
+                let at = if path.is_absolute() { scope.root } else { scope.start };
+                (at, path.components(), 0, path.as_bytes().len(), false)
+            }
+            Route::Rest(left) => {
+                (left.at, Components::resume(&left.rest), left.links, left.bytes, left.directory_wanted)
+            }
+        };
         let mut kind = Kind::Directory;
         let mut entry = None;
         // Whether `at` is known to lie below the root. Checked at the first `..` only: most paths have none.
         let mut confined = at == scope.root;
+        let mut left = steps.unwrap_or(u32::MAX);
 
         loop {
+            let before = rest;
             let Some(step) = rest.next() else {
                 let Some(interrupted) = pending.pop() else { break };
                 rest = interrupted;
                 continue;
             };
             if kind != Kind::Directory {
-                return Err(Error::NotDirectory);
+                return Err(Error::NotDirectory.into());
+            }
+            let mut pause = steps.is_some_and(|_| left == 0);
+            if step == Component::Parent && !confined && !pause {
+                // That may take long: then it is done first, or not now.
+                let first = steps.is_none_or(|steps| left == steps);
+                let levels = if first { LEVELS_MAX } else { left.saturating_mul(cost::PER_STEP) };
+                match self.climb_to(scope.namespace, at, scope.root, levels) {
+                    Climbed::There { levels } => left = left.saturating_sub(levels / cost::PER_STEP),
+                    Climbed::NotYet if !first => pause = true,
+                    Climbed::NotYet | Climbed::Elsewhere => return Err(Error::NotFound.into()),
+                }
+                confined = !pause;
+            }
+            if pause {
+                let rest = joined(before, &pending)?;
+                return Err(Halt::Unfinished(Unfinished { at, rest, links, bytes, directory_wanted }));
             }
             let is_last = pending.is_empty() && rest.is_empty();
             let name = match step {
                 Component::Current => {
+                    left = left.saturating_sub(cost::CURRENT);
                     entry = None;
                     continue;
                 }
                 Component::Parent => {
-                    if !confined {
-                        self.check_confined(scope, at)?;
-                        confined = true;
-                    }
+                    left = left.saturating_sub(cost::PARENT);
                     if at != scope.root {
                         at = self.above(scope.namespace, at)?.ok_or(Error::NotFound)?;
                     }
@@ -133,6 +252,8 @@ impl Vfs {
                 }
                 Component::Name(name) => name,
             };
+            let length = u32::try_from(name.as_bytes().len()).unwrap_or(u32::MAX);
+            left = left.saturating_sub(cost::NAME + length / cost::PER_STEP);
             directory_wanted |= is_last && rest.requires_directory();
             entry = Some((at, name));
             let file_system = self.file_system(at.mount)?;
@@ -144,14 +265,15 @@ impl Vfs {
             };
             let follow = !is_last || last == LastLink::Follow || directory_wanted;
             if child.kind == Kind::Symlink && follow {
+                left = left.saturating_sub(cost::LINK);
                 let target = Path::new(file_system.read_link(child.node)?).map_err(|_| Error::Corrupt)?;
                 links += 1;
                 bytes += target.as_bytes().len();
                 if links > LINKS_MAX {
-                    return Err(Error::TooManyLinks);
+                    return Err(Error::TooManyLinks.into());
                 }
                 if bytes > WALK_BYTES_MAX {
-                    return Err(Error::NameTooLong);
+                    return Err(Error::NameTooLong.into());
                 }
                 if !rest.is_empty() {
                     pending.try_push(rest).map_err(|_| Error::TooManyLinks)?;
@@ -171,7 +293,7 @@ impl Vfs {
             }
         }
         if directory_wanted && kind != Kind::Directory {
-            return Err(Error::NotDirectory);
+            return Err(Error::NotDirectory.into());
         }
         Ok(Walked { entry, found: Some(Resolved { vnode: at, kind }), directory_wanted })
     }
@@ -223,22 +345,63 @@ impl Vfs {
         Ok(start)
     }
 
-    fn check_confined(&self, scope: &Scope<'_>, at: VnodeId) -> Result<(), Error> {
-        if self.is_within(scope.namespace, at, scope.root) { Ok(()) } else { Err(Error::NotFound) }
-    }
-
     /// Whether the directory `at` is `root` or lies below it. A directory deeper than any path could name does not.
     #[must_use]
-    pub fn is_within(&self, namespace: &Namespace, mut at: VnodeId, root: VnodeId) -> bool {
-        for _ in 0..WALK_BYTES_MAX {
-            if at == root {
-                return true;
+    pub fn is_within(&self, namespace: &Namespace, at: VnodeId, root: VnodeId) -> bool {
+        matches!(self.climb_to(namespace, at, root, LEVELS_MAX), Climbed::There { .. })
+    }
+
+    /// Goes up from `at` to `root`, at most so many levels.
+    fn climb_to(&self, namespace: &Namespace, mut at: VnodeId, root: VnodeId, most: u32) -> Climbed {
+        let mut left = most;
+        while at != root {
+            while let Some(covered) = namespace.beneath(at) {
+                at = covered;
             }
-            match self.above(namespace, at) {
-                Ok(Some(above)) => at = above,
-                Ok(None) | Err(_) => return false,
+            let end = namespace.end_of(at.mount);
+            if end == Some(at.node) {
+                return Climbed::Elsewhere;
+            }
+            if left == 0 {
+                return Climbed::NotYet;
+            }
+            let ends = [end, (at.mount == root.mount).then_some(root.node)];
+            let reached = self
+                .file_system(at.mount)
+                .and_then(|file_system| file_system.climb(at.node, ends, &mut left));
+            match reached {
+                Ok(node) if node != at.node => at.node = node,
+                Ok(_) | Err(_) => return Climbed::Elsewhere,
             }
         }
-        false
+        Climbed::There { levels: most - left }
+    }
+}
+
+/// Where the way up from a directory led.
+enum Climbed {
+    /// To the root of who asks, which is so many levels above.
+    There { levels: u32 },
+    /// To no root yet.
+    NotYet,
+    /// To the top of everything.
+    Elsewhere,
+}
+
+/// What is still to go, in one piece. Each remainder but the first starts with `/`.
+#[cold]
+fn joined(first: Components<'_>, pending: &[Components<'_>]) -> Result<Vec<u8>, Error> {
+    let parts = || [first].into_iter().chain(pending.iter().rev().copied()).map(|part| part.as_bytes());
+    let mut rest = Vec::new();
+    rest.try_reserve_exact(parts().map(<[u8]>::len).sum()).map_err(|_| Error::OutOfMemory)?;
+    parts().for_each(|part| rest.extend_from_slice(part));
+    Ok(rest)
+}
+
+/// Of a resolution whose steps are not counted.
+fn whole(halt: Halt) -> Error {
+    match halt {
+        Halt::Failed(error) => error,
+        Halt::Unfinished(_) => unreachable!("no path takes so many steps"),
     }
 }

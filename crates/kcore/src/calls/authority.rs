@@ -112,7 +112,7 @@ impl<M: Machine> Kernel<M> {
         path_len: u64,
     ) -> Result<(VnodeId, View), Stop> {
         let (found, (from, lease)) =
-            self.look_up_path(thread, directory, path, path_len, LastLink::Follow)?;
+            self.look_up_path(thread, directory, (path, path_len), LastLink::Follow)?;
         if found.kind != Kind::Directory {
             return Err(Errno::NOTDIR.into());
         }

@@ -3,13 +3,10 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use swos_abi::{
-    Capabilities, DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat,
-};
-use swos_handles::Lease;
+use swos_abi::{DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat};
 use swos_sysfs::Entry;
 use swos_units::PAGE_SIZE;
-use swos_vfs::{Access, Child, Cursor, Kind, LastLink, Resolved, VnodeId, Whence};
+use swos_vfs::{Access, Child, Cursor, Kind, LastLink, VnodeId, Whence};
 use zerocopy::IntoBytes as _;
 
 use super::handle_errno;
@@ -17,7 +14,6 @@ use crate::{
     Kernel, Machine,
     files::PageWanted,
     object::{Console, File, Object, OpenCount},
-    process::View,
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop, WaitKey},
@@ -29,50 +25,6 @@ pub(super) const TRANSFER_MAX: u64 = 1 << 20;
 const READ_AT_ONCE: u64 = 5 * PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
-    /// Resolves a path for a process.
-    fn resolve_path(
-        &self,
-        thread: &Thread<M>,
-        start: View,
-        path: &[u8],
-        last: LastLink,
-    ) -> Result<Resolved, Stop> {
-        let path = super::names::path(path)?;
-        let found = {
-            let names = self.files.names.lock();
-            let names = names.as_ref().ok_or(Errno::NOENT)?;
-            let scope = Self::scope(names, thread, start);
-            names.vfs.resolve(&scope, path, last).map_err(Errno::from)?
-        };
-        self.check_visible(thread, found.vnode)?;
-        Ok(found)
-    }
-
-    /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
-    /// the process has that handle.
-    #[inline(never)]
-    pub(super) fn start_of(thread: &Thread<M>, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
-        let view = *thread.process.view.lock();
-        if directory == Handle::CWD {
-            return Ok((view, None));
-        }
-        let (object, lease) = Self::leased_object(thread, directory, Rights::READ)?;
-        match object {
-            Object::File(file) => {
-                let directory = file.open.lock().open.vnode;
-                Ok((View { directory, ..view }, lease))
-            }
-            _ => Err(Errno::NOTDIR.into()),
-        }
-    }
-
-    /// The file of a program that is named by path.
-    pub(super) fn resolve_program(&self, thread: &Thread<M>, path: &[u8]) -> Result<VnodeId, Stop> {
-        let start = *thread.process.view.lock();
-        let found = self.resolve_path(thread, start, path, LastLink::Follow)?;
-        if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
-    }
-
     /// Whether the process's principal may use a node in this way.
     pub(super) fn check_access(
         &self,
@@ -341,26 +293,9 @@ impl<M: Machine> Kernel<M> {
         let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
         let flags = flags.ok_or(Errno::INVAL)?;
         let last = if flags.is_empty() { LastLink::Follow } else { LastLink::Keep };
-        let (found, _) = self.look_up_path(thread, directory, path, path_len, last)?;
+        let (found, _) = self.look_up_path(thread, directory, (path, path_len), last)?;
         let stat = self.attributes(found.vnode)?.to_stat(found.vnode);
         self.write_record(record, size, &stat)
-    }
-
-    /// Finds what a path names; and from where, and by which loan.
-    pub(super) fn look_up_path(
-        &self,
-        thread: &Thread<M>,
-        directory: Handle,
-        path: u64,
-        path_len: u64,
-        last: LastLink,
-    ) -> Result<(Resolved, (View, Option<Lease>)), Stop> {
-        if !thread.process.has(Capabilities::FS_READ) {
-            return Err(Errno::ACCES.into());
-        }
-        let start = Self::start_of(thread, directory)?;
-        let found = self.with_path(path, path_len, |path| self.resolve_path(thread, start.0, path, last))?;
-        Ok((found, start))
     }
 
     pub(super) fn readlink(
@@ -372,7 +307,7 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         length: u64,
     ) -> CallResult {
-        let (found, _) = self.look_up_path(thread, directory, path, path_len, LastLink::Keep)?;
+        let (found, _) = self.look_up_path(thread, directory, (path, path_len), LastLink::Keep)?;
         if found.kind != Kind::Symlink {
             return Err(Errno::INVAL.into());
         }

@@ -12,6 +12,7 @@ mod memory;
 mod names;
 mod objects;
 mod open;
+mod paths;
 mod pipes;
 mod poll;
 mod process;
@@ -24,6 +25,7 @@ mod writes;
 
 pub(crate) use files::push_entry;
 pub(crate) use memory::{Over, area_errno};
+pub(crate) use paths::{Passed, Which};
 pub(crate) use process::limits_of;
 pub(crate) use signals::refused_errno;
 

@@ -1,18 +1,16 @@
 //! Calls that make, move and remove names, and change what is known of a file.
 
-use arrayvec::ArrayVec;
 use swos_abi::{
     Capabilities, Errno, FileSystemInfo, FileTimes, Handle, OpenFlags, Rights, TIME_NOW, TIME_OMIT,
     UNLINK_DIRECTORY,
 };
-use swos_path::{NAME_MAX, Name, PATH_MAX, Path};
-use swos_vfs::{FileSystem, Kind, LastLink, NewNode, NodeId, Principal, Resolved, Scope, Times, VnodeId};
+use swos_path::PATH_MAX;
+use swos_vfs::{FileSystem, Kind, LastLink, NewNode, NodeId, Principal, Scope, Times};
 
+use super::paths::{Which, check};
 use crate::{
     Kernel, Machine,
-    files::Names,
     object::Object,
-    process::View,
     thread::Thread,
     wait::{CallResult, Stop},
 };
@@ -23,59 +21,7 @@ const MODE_BITS: u32 = 0o1777;
 /// What is changed of a node, by whom and when.
 type Change<'a> = &'a dyn Fn(&mut dyn FileSystem, Principal, NodeId, u64) -> Result<(), swos_vfs::Error>;
 
-/// A directory and a name in it, out of the lock's reach.
-pub(super) struct Spot {
-    pub(super) directory: VnodeId,
-    name: ArrayVec<u8, NAME_MAX>,
-    pub(super) existing: Option<Resolved>,
-    pub(super) directory_wanted: bool,
-}
-
-impl Spot {
-    pub(super) fn name(&self) -> Result<Name<'_>, Errno> {
-        Name::new(&self.name).map_err(|_| Errno::INVAL)
-    }
-
-    /// Refuses a name at which something is mounted.
-    fn unmounted(&self) -> Result<&Self, Errno> {
-        match self.existing {
-            Some(found) if found.vnode.mount != self.directory.mount => Err(Errno::BUSY),
-            _ => Ok(self),
-        }
-    }
-}
-
-pub(super) fn path(bytes: &[u8]) -> Result<Path<'_>, Errno> {
-    Path::new(bytes).map_err(|error| swos_vfs::Error::from(error).errno())
-}
-
 impl<M: Machine> Kernel<M> {
-    pub(super) fn who(thread: &Thread<M>) -> Principal {
-        Principal(thread.process.identity().principal)
-    }
-
-    pub(super) fn scope<'a>(names: &'a Names, thread: &Thread<M>, start: View) -> Scope<'a> {
-        let (root, start, who) = (start.root, start.directory, Self::who(thread));
-        Scope { namespace: &names.namespace, root, start, who }
-    }
-
-    /// Where a path ends: the directory, and the name in it.
-    pub(super) fn spot(
-        names: &Names,
-        thread: &Thread<M>,
-        start: View,
-        bytes: &[u8],
-        last: LastLink,
-    ) -> Result<Spot, swos_vfs::Error> {
-        let scope = Self::scope(names, thread, start);
-        let found = names.vfs.resolve_entry(&scope, Path::new(bytes)?, last)?;
-        let mut name = ArrayVec::new();
-        // A name fits.
-        let _ = name.try_extend_from_slice(found.name.as_bytes());
-        let (existing, directory_wanted) = (found.existing, found.directory_wanted);
-        Ok(Spot { directory: found.directory, name, existing, directory_wanted })
-    }
-
     fn may_write(thread: &Thread<M>) -> Result<(), Stop> {
         if thread.process.has(Capabilities::TMP_WRITE) { Ok(()) } else { Err(Errno::ACCES.into()) }
     }
@@ -90,12 +36,11 @@ impl<M: Machine> Kernel<M> {
         mode: u32,
     ) -> CallResult {
         Self::may_write(thread)?;
-        let bytes = self.read_path(path)?;
-        self::path(bytes.bytes())?;
-        let (start, _) = Self::start_of(thread, directory)?;
+        let route = self.route(thread, Which::First, directory, path)?;
+        route.check()?;
         let mut names = self.files.names.lock();
         let names = names.as_mut().ok_or(Errno::NOENT)?;
-        let spot = Self::spot(names, thread, start, bytes.bytes(), LastLink::Keep).map_err(Self::taken)?;
+        let spot = Self::spot(names, thread, &route, LastLink::Keep)?.map_err(Self::taken)?;
         if spot.existing.is_some() {
             return Err(Errno::EXIST.into());
         }
@@ -152,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         link: (u64, u64),
     ) -> CallResult {
         let target = self.read_path(target)?;
-        path(target.bytes())?;
+        check(&target)?;
         self.make(thread, directory, link, NewNode::Symlink(target.bytes()), 0o777)
     }
 
@@ -163,16 +108,13 @@ impl<M: Machine> Kernel<M> {
         (to, to_path): (Handle, (u64, u64)),
     ) -> CallResult {
         Self::may_write(thread)?;
-        let (old, new) = (self.read_path(from_path)?, self.read_path(to_path)?);
-        path(new.bytes())?;
-        let (from, to) = (Self::start_of(thread, from)?.0, Self::start_of(thread, to)?.0);
+        let from = self.route(thread, Which::First, from, from_path)?;
+        let to = self.route(thread, Which::Second, to, to_path)?;
+        to.check()?;
         let mut names = self.files.names.lock();
         let names = names.as_mut().ok_or(Errno::NOENT)?;
-        let found = {
-            let scope = Self::scope(names, thread, from);
-            names.vfs.resolve(&scope, path(old.bytes())?, LastLink::Keep).map_err(Errno::from)?
-        };
-        let spot = Self::spot(names, thread, to, new.bytes(), LastLink::Keep).map_err(Self::taken)?;
+        let found = Self::follow(names, thread, &from, LastLink::Keep)?.map_err(Errno::from)?;
+        let spot = Self::spot(names, thread, &to, LastLink::Keep)?.map_err(Self::taken)?;
         if spot.existing.is_some() {
             return Err(Errno::EXIST.into());
         }
@@ -205,12 +147,11 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Errno::INVAL.into()),
         };
         Self::may_write(thread)?;
-        let path = self.read_path(path)?;
-        let (start, _) = Self::start_of(thread, directory)?;
+        let route = self.route(thread, Which::First, directory, path)?;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            let spot = Self::spot(names, thread, start, path.bytes(), LastLink::Keep).map_err(Errno::from)?;
+            let spot = Self::spot(names, thread, &route, LastLink::Keep)?.map_err(Errno::from)?;
             if spot.unmounted()?.existing.is_none() {
                 return Err(Errno::NOENT.into());
             }
@@ -236,13 +177,13 @@ impl<M: Machine> Kernel<M> {
             return self.settle(thread);
         }
         Self::may_write(thread)?;
-        let (old, new) = (self.read_path(from_path)?, self.read_path(to_path)?);
-        let (from, to) = (Self::start_of(thread, from)?.0, Self::start_of(thread, to)?.0);
+        let from = self.route(thread, Which::First, from, from_path)?;
+        let to = self.route(thread, Which::Second, to, to_path)?;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            let from = Self::spot(names, thread, from, old.bytes(), LastLink::Keep).map_err(Errno::from)?;
-            let to = Self::spot(names, thread, to, new.bytes(), LastLink::Keep).map_err(Errno::from)?;
+            let from = Self::spot(names, thread, &from, LastLink::Keep)?.map_err(Errno::from)?;
+            let to = Self::spot(names, thread, &to, LastLink::Keep)?.map_err(Errno::from)?;
             let moved = from.unmounted()?.existing.ok_or(Errno::NOENT)?;
             to.unmounted()?;
             if (from.directory_wanted || to.directory_wanted) && moved.kind != Kind::Directory {
@@ -272,25 +213,21 @@ impl<M: Machine> Kernel<M> {
         let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
         let last = if flags.ok_or(Errno::INVAL)?.is_empty() { LastLink::Follow } else { LastLink::Keep };
         Self::may_write(thread)?;
-        let named = if path.1 == 0 { None } else { Some(self.read_path(path)?) };
-        let at = match (&named, handle) {
-            (Some(_), _) | (None, Handle::CWD) => Self::start_of(thread, handle)?.0,
+        let named = if path.1 == 0 { None } else { Some(self.route(thread, Which::First, handle, path)?) };
+        let open = match (&named, handle) {
+            (Some(_), _) => None,
+            (None, Handle::CWD) => Some(thread.process.view.lock().directory),
             (None, _) => match Self::object(thread, handle, Rights::SETATTR)? {
-                Object::File(file) => {
-                    let vnode = file.open.lock().open.vnode;
-                    View { root: vnode, directory: vnode }
-                }
+                Object::File(file) => Some(file.open.lock().open.vnode),
                 _ => return Err(Errno::NOTTY.into()),
             },
         };
         let mut names = self.files.names.lock();
         let names = names.as_mut().ok_or(Errno::NOENT)?;
-        let vnode = match &named {
-            Some(bytes) => {
-                let scope = Self::scope(names, thread, at);
-                names.vfs.resolve(&scope, self::path(bytes.bytes())?, last).map_err(Errno::from)?.vnode
-            }
-            None => at.directory,
+        let vnode = match (&named, open) {
+            (Some(route), _) => Self::follow(names, thread, route, last)?.map_err(Errno::from)?.vnode,
+            (None, Some(vnode)) => vnode,
+            (None, None) => return Err(Errno::NOENT.into()),
         };
         let who = Self::who(thread);
         self.change(names, vnode.mount, &mut |file_system, _, now| deed(file_system, who, vnode.node, now))?;
@@ -360,7 +297,8 @@ impl<M: Machine> Kernel<M> {
         let start = {
             let names = self.files.names.lock();
             let names = names.as_ref().ok_or(Errno::NOENT)?;
-            let scope = Self::scope(names, thread, view);
+            let (root, start, who) = (view.root, view.directory, Self::who(thread));
+            let scope = Scope { namespace: &names.namespace, root, start, who };
             names.vfs.path_of(&scope, view.directory, &mut bytes).map_err(Errno::from)?
         };
         let path = bytes.get(start..).unwrap_or(&[]);
@@ -379,7 +317,7 @@ impl<M: Machine> Kernel<M> {
         record: u64,
         size: u64,
     ) -> CallResult {
-        let (found, _) = self.look_up_path(thread, directory, path.0, path.1, LastLink::Follow)?;
+        let (found, _) = self.look_up_path(thread, directory, path, LastLink::Follow)?;
         let usage = {
             let names = self.files.names.lock();
             let names = names.as_ref().ok_or(Errno::NOENT)?;

@@ -10,12 +10,14 @@ use swos_pipe::End;
 use swos_sync::Lock;
 use swos_vfs::{Access, Error, Garbage, Kind, LastLink, NewNode, OpenFile, Resolved, VnodeId};
 
-use super::{names::path, on_exec};
+use super::{
+    on_exec,
+    paths::{Route, Which},
+};
 use crate::{
     Kernel, Machine,
     files::Names,
     object::{Console, File, Object, OpenCount, OpenDevice, OpenState},
-    process::View,
     ranks,
     thread::Thread,
     wait::{CallResult, Stop},
@@ -48,12 +50,11 @@ impl<M: Machine> Kernel<M> {
         if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
             return Err(Errno::ACCES.into());
         }
-        let bytes = self.read_path(at)?;
-        let (start, lease) = Self::start_of(thread, directory)?;
+        let route = self.route(thread, Which::First, directory, at)?;
         let found = {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            let found = self.find_or_make(names, thread, start, bytes.bytes(), flags, mode)?;
+            let found = self.find_or_make(names, thread, &route, flags, mode)?;
             // It stays from here on, also when its name goes.
             names.vfs.file_system_mut(found.vnode.mount).map_err(Errno::from)?.retain(found.vnode.node);
             found
@@ -63,7 +64,7 @@ impl<M: Machine> Kernel<M> {
         rights.set(Rights::READ | Rights::MAP, flags.contains(OpenFlags::READ));
         rights.set(Rights::WRITE | Rights::SETATTR, flags.contains(OpenFlags::WRITE));
         rights.set(Rights::EXECUTE, flags.contains(OpenFlags::EXECUTE));
-        self.install_as(thread, object, rights, lease, on_exec(flags))
+        self.install_as(thread, object, rights, route.lease, on_exec(flags))
     }
 
     /// What the path names, opened in these ways by its permissions; made, if that is asked for and nothing is there.
@@ -71,8 +72,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         names: &mut Names,
         thread: &Thread<M>,
-        start: View,
-        bytes: &[u8],
+        route: &Route,
         flags: OpenFlags,
         mode: u32,
     ) -> Result<Resolved, Stop> {
@@ -80,13 +80,10 @@ impl<M: Machine> Kernel<M> {
         let exclusive = flags.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
         let keep = exclusive || flags.contains(OpenFlags::NO_FOLLOW);
         let last = if keep { LastLink::Keep } else { LastLink::Follow };
-        let found = {
-            let scope = Self::scope(names, thread, start);
-            names.vfs.resolve(&scope, path(bytes)?, last)
-        };
+        let found = Self::follow(names, thread, route, last)?;
         if found == Err(Error::NotFound) && flags.contains(OpenFlags::CREATE) {
             // A name in a directory that is there, or nothing.
-            let spot = Self::spot(names, thread, start, bytes, last).map_err(Errno::from)?;
+            let spot = Self::spot(names, thread, route, last)?.map_err(Errno::from)?;
             if spot.directory_wanted {
                 return Err(Errno::ISDIR.into());
             }

@@ -38,23 +38,22 @@ impl<M: Machine> Kernel<M> {
         args: &SpawnArgs,
     ) -> Result<(VnodeId, [u8; NAME_LEN]), Stop> {
         let mut name = [0; NAME_LEN];
-        let vnode = self.with_path(args.path, args.path_len, |path| {
-            let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-            for (to, from) in name.iter_mut().zip(last.iter().take(NAME_LEN - 1)) {
-                *to = *from;
+        let path = self.read_path((args.path, args.path_len))?;
+        let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(path.bytes());
+        for (to, from) in name.iter_mut().zip(last.iter().take(NAME_LEN - 1)) {
+            *to = *from;
+        }
+        let vnode = if args.program == Handle::NONE {
+            if !thread.process.has(Capabilities::FS_READ) {
+                return Err(Errno::ACCES.into());
             }
-            if args.program == Handle::NONE {
-                if !thread.process.has(Capabilities::FS_READ) {
-                    return Err(Errno::ACCES.into());
-                }
-                return self.resolve_program(thread, path);
-            }
+            self.resolve_program(thread, path)?
+        } else {
             let Object::File(file) = Self::object(thread, args.program, Rights::EXECUTE)? else {
                 return Err(Errno::ACCES.into());
             };
-            let vnode = file.open.lock().open.vnode;
-            Ok(vnode)
-        })?;
+            file.open.lock().open.vnode
+        };
         self.check_access(thread, vnode, Access::Execute)?;
         Ok((vnode, name))
     }

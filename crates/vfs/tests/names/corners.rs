@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use swos_path::{Name, Path};
 use swos_units::Frame;
 use swos_vfs::{
-    Error, FrameStore, Garbage, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Scope, Times, Usage,
-    Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
+    Error, FrameStore, Garbage, Halt, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Route, Scope,
+    Times, Usage, Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -114,6 +114,41 @@ fn a_start_outside_of_the_root_leads_down_only() {
     }
     assert_eq!(resolve(b"/../../..").unwrap().vnode, at(jail));
     assert_eq!(resolve(b"/outside"), Err(Error::NotFound));
+}
+
+/// What was inside when a slice ended may be outside when the next one begins.
+#[test]
+fn a_directory_that_is_moved_out_between_two_slices_leads_nowhere() {
+    let mut tree = MemFs::new();
+    let jail = tree.add(0, b"jail", directory()).unwrap();
+    let a = tree.add(jail, b"a", directory()).unwrap();
+    tree.add(a, b"b", directory()).unwrap();
+    tree.add(0, b"secret", Node::File).unwrap();
+    let mut moved = tree.clone();
+    let Node::Directory(children) = &mut moved.nodes[jail].1 else { unreachable!() };
+    children.clear();
+    let Node::Directory(children) = &mut moved.nodes[0].1 else { unreachable!() };
+    children.insert(b"a".to_vec(), a);
+    moved.nodes[a].0 = 0;
+    let ((before, namespace), (after, _)) = (alone(tree), alone(moved));
+    let at = |node: usize| VnodeId { mount: namespace.root().mount, node: NodeId(node as u64) };
+    let scope = Scope { namespace: &namespace, root: at(jail), start: at(jail), who: WHO };
+    let path = Route::Whole(Path::new(b"/a/b/../../secret").unwrap());
+    for steps in 1..40 {
+        let left = match before.resolve_some(&scope, path, LastLink::Follow, steps) {
+            Err(Halt::Unfinished(left)) => left,
+            other => {
+                assert_eq!(other, Err(Halt::Failed(Error::NotFound)));
+                assert!(steps > 10);
+                return;
+            }
+        };
+        let mut found = after.resolve_some(&scope, Route::Rest(&left), LastLink::Follow, 20);
+        while let Err(Halt::Unfinished(left)) = found {
+            found = after.resolve_some(&scope, Route::Rest(&left), LastLink::Follow, 20);
+        }
+        assert_eq!(found, Err(Halt::Failed(Error::NotFound)), "{steps} steps before the move");
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use swos_path::Path;
 use swos_vfs::{
-    Error, Kind, LINKS_MAX, LastLink, MountId, Namespace, NodeId, Scope, Vfs, VnodeId, WALK_BYTES_MAX,
+    EntryAt, Error, Halt, Kind, LINKS_MAX, LastLink, MountId, Namespace, NodeId, Route, Scope, Vfs, VnodeId,
+    WALK_BYTES_MAX,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -111,6 +112,25 @@ impl Model {
             Node::Link(_) => Kind::Symlink,
         };
         Ok((*vnode, kind))
+    }
+}
+
+/// Resolves a few steps at a time; what is left between two slices is all that the next one knows.
+fn in_slices<T>(path: Path<'_>, mut slice: impl FnMut(Route<'_>) -> Result<T, Halt>) -> Result<T, Error> {
+    let mut left = match slice(Route::Whole(path)) {
+        Ok(found) => return Ok(found),
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Unfinished(left)) => left,
+    };
+    loop {
+        match slice(Route::Rest(&left)) {
+            Ok(found) => return Ok(found),
+            Err(Halt::Failed(error)) => return Err(error),
+            Err(Halt::Unfinished(next)) => {
+                assert_ne!(next, left, "each slice gets on");
+                left = next;
+            }
+        }
     }
 }
 
@@ -227,6 +247,11 @@ proptest! {
                 let found = world.vfs.resolve(&scope, parsed, last).map(|found| (found.vnode, found.kind));
                 let expected = world.model.resolve(root_path, start_path, &path, last);
                 prop_assert_eq!(found, expected, "{:?} {:?} from {:?} in {:?}", parsed, last, start_path, root_path);
+                for steps in [0, 7, 20] {
+                    let sliced = in_slices(parsed, |route| world.vfs.resolve_some(&scope, route, last, steps));
+                    let sliced = sliced.map(|found| (found.vnode, found.kind));
+                    prop_assert_eq!(sliced, expected, "{:?} {:?} {} steps at a time", parsed, last, steps);
+                }
                 // What is found by a path that starts inside lies inside.
                 if let (Ok((vnode, _)), true) = (found, start_path.starts_with(root_path)) {
                     let inside = world.model.nodes.iter().any(|(path, (at, _))| path.starts_with(root_path) && *at == vnode);
@@ -248,7 +273,17 @@ proptest! {
         let scope = Scope { namespace: &world.namespace, root: world.namespace.root(), start: *start, who: WHO };
         let parsed = Path::new(&path).unwrap();
         let resolved = world.vfs.resolve(&scope, parsed, LastLink::Keep);
-        match world.vfs.resolve_entry(&scope, parsed, LastLink::Keep) {
+        let at_once = world.vfs.resolve_entry(&scope, parsed, LastLink::Keep);
+        let sliced = in_slices(parsed, |route| {
+            let found = world.vfs.resolve_entry_some(&scope, route, LastLink::Keep, 1)?;
+            let name = found.name.as_bytes().to_vec();
+            Ok((found.directory, name, found.existing, found.directory_wanted))
+        });
+        let name = |entry: EntryAt<'_>| {
+            (entry.directory, entry.name.as_bytes().to_vec(), entry.existing, entry.directory_wanted)
+        };
+        prop_assert_eq!(sliced, at_once.map(name));
+        match at_once {
             Ok(entry) => {
                 prop_assert_eq!(entry.existing.ok_or(Error::NotFound), resolved);
                 let again = Scope { start: entry.directory, ..scope };

@@ -1,0 +1,237 @@
+//! Paths: from what a call gives to what they name, a slice at a time.
+//!
+//! Between two slices no lock is held and nothing is kept alive: the thread's progress has the directory that was reached and
+//! what is still to go. The slices belong together only as long as the process has the same root, starts at the same
+//! directory and acts for the same principal; otherwise the path is looked at from its beginning.
+
+use alloc::sync::Arc;
+
+use arrayvec::ArrayVec;
+use swos_abi::{Capabilities, Errno, Handle, Rights};
+use swos_handles::Lease;
+use swos_path::{NAME_MAX, Name, Path};
+use swos_vfs::{Error, Halt, Kind, LastLink, Principal, Resolved, Scope, Unfinished, VnodeId};
+
+use crate::{
+    Kernel, Machine, files::Names, object::Object, process::View, thread::Thread, user::PathBytes, wait::Stop,
+};
+
+/// Steps of one resolution before interrupts get their turn. A call makes two at most.
+const STEPS_AT_ONCE: u32 = 250;
+
+/// Which of the paths of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Which {
+    /// The only one, or the one from which something is renamed or linked.
+    First,
+    /// The one to which it is.
+    Second,
+}
+
+/// What the slices of a path's resolution have done.
+#[derive(Clone, Debug)]
+pub(crate) struct Passed {
+    start: View,
+    who: Principal,
+    left: Arc<Unfinished>,
+}
+
+/// A path, and where it starts.
+pub(super) struct Route {
+    pub(super) start: View,
+    /// The loan by which the process has the handle where it starts.
+    pub(super) lease: Option<Lease>,
+    who: Principal,
+    which: Which,
+    steps: Steps,
+}
+
+/// What is to be gone of a path.
+enum Steps {
+    All(PathBytes),
+    Left(Arc<Unfinished>),
+}
+
+impl Route {
+    /// Refuses one that is no path.
+    pub(super) fn check(&self) -> Result<(), Errno> {
+        self.steps().map(drop).map_err(Error::errno)
+    }
+
+    fn steps(&self) -> Result<swos_vfs::Route<'_>, Error> {
+        Ok(match &self.steps {
+            Steps::All(bytes) => swos_vfs::Route::Whole(Path::new(bytes.bytes())?),
+            Steps::Left(left) => swos_vfs::Route::Rest(left),
+        })
+    }
+
+    fn scope<'a>(&self, names: &'a Names) -> Scope<'a> {
+        let View { root, directory } = self.start;
+        Scope { namespace: &names.namespace, root, start: directory, who: self.who }
+    }
+}
+
+/// A directory and a name in it, out of the lock's reach.
+pub(super) struct Spot {
+    pub(super) directory: VnodeId,
+    name: ArrayVec<u8, NAME_MAX>,
+    pub(super) existing: Option<Resolved>,
+    pub(super) directory_wanted: bool,
+}
+
+impl Spot {
+    pub(super) fn name(&self) -> Result<Name<'_>, Errno> {
+        Name::new(&self.name).map_err(|_| Errno::INVAL)
+    }
+
+    /// Refuses a name at which something is mounted.
+    pub(super) fn unmounted(&self) -> Result<&Self, Errno> {
+        match self.existing {
+            Some(found) if found.vnode.mount != self.directory.mount => Err(Errno::BUSY),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Refuses bytes that are no path.
+pub(super) fn check(bytes: &PathBytes) -> Result<(), Errno> {
+    Path::new(bytes.bytes()).map(drop).map_err(|error| Error::from(error).errno())
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(super) fn who(thread: &Thread<M>) -> Principal {
+        Principal(thread.process.identity().principal)
+    }
+
+    /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
+    /// the process has that handle.
+    #[inline(never)]
+    pub(super) fn start_of(thread: &Thread<M>, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
+        let view = *thread.process.view.lock();
+        if directory == Handle::CWD {
+            return Ok((view, None));
+        }
+        let (object, lease) = Self::leased_object(thread, directory, Rights::READ)?;
+        match object {
+            Object::File(file) => {
+                let directory = file.open.lock().open.vnode;
+                Ok((View { directory, ..view }, lease))
+            }
+            _ => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// A path of a call: as the program has it, or what earlier slices left of it.
+    pub(super) fn route(
+        &self,
+        thread: &Thread<M>,
+        which: Which,
+        directory: Handle,
+        path: (u64, u64),
+    ) -> Result<Route, Stop> {
+        let who = Self::who(thread);
+        if let Some(passed) = thread.progress.passed(which) {
+            let (start, lease) = Self::start_of(thread, directory)?;
+            if (passed.start, passed.who) == (start, who) {
+                return Ok(Route { start, lease, who, which, steps: Steps::Left(passed.left) });
+            }
+        }
+        let bytes = self.read_path(path)?;
+        let (start, lease) = Self::start_of(thread, directory)?;
+        Ok(Route { start, lease, who, which, steps: Steps::All(bytes) })
+    }
+
+    /// What a route leads to.
+    pub(super) fn follow(
+        names: &Names,
+        thread: &Thread<M>,
+        route: &Route,
+        last: LastLink,
+    ) -> Result<Result<Resolved, Error>, Stop> {
+        let steps = match route.steps() {
+            Ok(steps) => steps,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = names.vfs.resolve_some(&route.scope(names), steps, last, STEPS_AT_ONCE);
+        Self::unless_halted(thread, route, found)
+    }
+
+    /// Where a route ends: the directory, and the name in it.
+    pub(super) fn spot(
+        names: &Names,
+        thread: &Thread<M>,
+        route: &Route,
+        last: LastLink,
+    ) -> Result<Result<Spot, Error>, Stop> {
+        let steps = match route.steps() {
+            Ok(steps) => steps,
+            Err(error) => return Ok(Err(error)),
+        };
+        let found = names.vfs.resolve_entry_some(&route.scope(names), steps, last, STEPS_AT_ONCE);
+        let spot = found.map(|found| {
+            let mut name = ArrayVec::new();
+            // A name fits.
+            let _ = name.try_extend_from_slice(found.name.as_bytes());
+            let (existing, directory_wanted) = (found.existing, found.directory_wanted);
+            Spot { directory: found.directory, name, existing, directory_wanted }
+        });
+        Self::unless_halted(thread, route, spot)
+    }
+
+    /// Keeps what a slice left, and lets interrupts in before the next one.
+    #[inline]
+    fn unless_halted<T>(
+        thread: &Thread<M>,
+        route: &Route,
+        found: Result<T, Halt>,
+    ) -> Result<Result<T, Error>, Stop> {
+        match found {
+            Ok(found) => Ok(Ok(found)),
+            Err(Halt::Failed(error)) => Ok(Err(error)),
+            Err(Halt::Unfinished(left)) => {
+                let passed = Passed { start: route.start, who: route.who, left: Arc::new(left) };
+                thread.progress.pass(route.which, passed);
+                Err(Stop::Again)
+            }
+        }
+    }
+
+    /// What a route leads to, if the process may see that.
+    fn find(&self, thread: &Thread<M>, route: &Route, last: LastLink) -> Result<Resolved, Stop> {
+        let found = {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            Self::follow(names, thread, route, last)?.map_err(Errno::from)?
+        };
+        self.check_visible(thread, found.vnode)?;
+        Ok(found)
+    }
+
+    /// Finds what a path names; and from where, and by which loan.
+    pub(super) fn look_up_path(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: (u64, u64),
+        last: LastLink,
+    ) -> Result<(Resolved, (View, Option<Lease>)), Stop> {
+        if !thread.process.has(Capabilities::FS_READ) {
+            return Err(Errno::ACCES.into());
+        }
+        let route = self.route(thread, Which::First, directory, path)?;
+        let found = self.find(thread, &route, last)?;
+        Ok((found, (route.start, route.lease)))
+    }
+
+    /// The file of a program that is named by a path from the current directory.
+    pub(super) fn resolve_program(&self, thread: &Thread<M>, path: PathBytes) -> Result<VnodeId, Stop> {
+        let (start, who) = (*thread.process.view.lock(), Self::who(thread));
+        let steps = match thread.progress.passed(Which::First) {
+            Some(passed) if (passed.start, passed.who) == (start, who) => Steps::Left(passed.left),
+            _ => Steps::All(path),
+        };
+        let route = Route { start, lease: None, who, which: Which::First, steps };
+        let found = self.find(thread, &route, LastLink::Follow)?;
+        if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
+    }
+}
