@@ -529,9 +529,7 @@ impl<M: Machine> Kernel<M> {
             return Dispatch::Again;
         }
         self.select_space(cpu, &thread.process);
-        if !thread.progress.stays_registered() {
-            self.unregister(&thread);
-        }
+        self.unregister_unless_it_stays(&thread);
         if thread.process.is_stopped() {
             self.halt(cpu, &thread, pending);
             return Dispatch::Again;
@@ -545,6 +543,12 @@ impl<M: Machine> Kernel<M> {
                 }
             }
             Pending::Result(_) | Pending::Again => {}
+            // All that such a call waits for is a wake-up, and its waker took the registration away.
+            Pending::Call(Call::FutexWait { .. } | Call::FutexWaitUntil { .. })
+                if thread.progress.fired() =>
+            {
+                done = Pending::Result(self.complete(&thread, Ok(0)));
+            }
             Pending::Call(call) => {
                 let result = self.try_again(cpu, &thread, call);
                 match self.attempt(cpu, &thread, call, result) {

@@ -135,6 +135,12 @@ pub(crate) enum Registered {
 }
 
 impl<M: Machine> Progress<M> {
+    /// Whether the next slice goes on with the registrations.
+    #[inline]
+    pub(crate) fn stays_registered(&self) -> bool {
+        self.registered == Registered::Stays
+    }
+
     /// The call goes on to use what it has by `lease`.
     #[cold]
     pub(crate) fn uses(&mut self, lease: &Lease) -> Result<(), Errno> {
@@ -213,11 +219,6 @@ impl<M: Machine> Kept<M> {
         }
         let progress = self.progress.lock();
         (progress.done, progress.found)
-    }
-
-    /// Whether the next slice goes on with the registrations.
-    pub(crate) fn stays_registered(&self) -> bool {
-        self.is_used() && self.progress.lock().registered == Registered::Stays
     }
 
     /// Keeps how far a slice came.

@@ -164,6 +164,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// The same, but for a call whose next slice goes on with what it registered for.
+    #[inline]
+    pub(crate) fn unregister_unless_it_stays(&self, thread: &Thread<M>) {
+        if thread.progress.is_used() {
+            let mut progress = thread.progress.lock();
+            if !progress.stays_registered() {
+                self.take_back(&mut progress);
+            }
+        }
+    }
+
     #[inline(never)]
     fn take_back(&self, progress: &mut Progress<M>) {
         progress.leases.clear();

@@ -100,6 +100,8 @@ impl<M: Machine> Kernel<M> {
         let key = self.futex_key(thread, address);
         // How many are to be woken is settled at the first try, or those who come back meanwhile might keep this up for ever.
         let (limit, done) = match thread.progress.done() {
+            // One is one: who comes back can't prolong that, and the table is searched once.
+            0 if count == 1 => (1, 0),
             0 => (self.waits.lock().waiting(&key).min(count as usize) as u64, 0),
             kept => (kept >> 32, kept & u64::from(u32::MAX)),
         };
