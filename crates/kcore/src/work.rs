@@ -61,8 +61,11 @@ impl<M: Machine> Kernel<M> {
         queue.push_back(work);
         self.works.count.store(queue.len(), Ordering::SeqCst);
         drop(queue);
-        // This CPU comes by before it runs a program again.
-        self.shared(self.machine.cpu_index()).flags.reschedule.store(true, Ordering::SeqCst);
+        // This CPU comes by before it runs a program again; interrupts have their turn first, as the call or the interrupt that
+        // leaves the rest has done a slice already.
+        let flags = &self.shared(self.machine.cpu_index()).flags;
+        flags.breathe.store(true, Ordering::Relaxed);
+        flags.reschedule.store(true, Ordering::SeqCst);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use swos_units::Frame;
 
 use crate::descriptor::{Attributes, Entry, LAST_LEVEL, decode, summary_of};
 use crate::memory::TableMemory;
-use crate::walk::{ENTRIES, PageSize, next_used};
+use crate::walk::{EMPTY_PER_ENTRY, ENTRIES, PageSize, first_in_group, next_used};
 
 /// A table on the path from the root.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,14 +29,16 @@ impl Teardown {
         Self { path, depth: 1 }
     }
 
-    /// Reads up to `budget` entries and reports the leaves among them. Returns whether all is done; the root is freed then.
+    /// Reads up to `budget` entries, of which eight empty ones in a row count as one, and reports the leaves among them. Returns whether all is done; the root is freed then.
     pub fn step(
         &mut self,
         memory: &mut impl TableMemory,
         budget: usize,
         mut leaf: impl FnMut(Frame, Attributes, PageSize),
     ) -> bool {
-        for _ in 0..budget.max(1) {
+        let mut left = budget.max(1);
+        while left > 0 {
+            left -= 1;
             let Some(depth) = self.depth.checked_sub(1) else { return true };
             let level = &mut self.path[depth];
             level.index = next_used(level.summary, level.index);
@@ -45,8 +47,10 @@ impl Teardown {
                 self.depth = depth;
                 continue;
             }
-            let entry = memory.read(level.table, level.index);
-            level.index += 1;
+            let first = level.index;
+            let (index, entry) = first_in_group(memory, level.table, first, ENTRIES);
+            left = left.saturating_sub((index - first) / EMPTY_PER_ENTRY);
+            level.index = if entry == 0 { index } else { index + 1 };
             #[expect(clippy::cast_possible_truncation, reason = "at most 3")]
             let number = depth as u32;
             match decode(entry, number) {

@@ -13,6 +13,8 @@ pub(crate) const INDEX_BITS: u32 = 9;
 pub(crate) const ENTRIES: usize = 1 << INDEX_BITS;
 /// Entries that one summary bit stands for.
 const GROUP: usize = 64;
+/// Empty entries, passed over one after the other, that cost as much as one that is not.
+pub(crate) const EMPTY_PER_ENTRY: usize = 8;
 /// Bits of a page number that translation uses.
 const NUMBER_BITS: u32 = 36;
 const UPPER_HALF: u64 = 0xFFFF;
@@ -119,6 +121,25 @@ pub(crate) const fn next_used(summary: u64, index: usize) -> usize {
     }
 }
 
+/// Where the first entry at or after `index` is that is not empty, and what it holds; no further than the group of `index`
+/// reaches, and reading no more than `most`. With the place where the search ends and 0 if there is none.
+#[inline]
+pub(crate) fn first_in_group(
+    memory: &impl TableMemory,
+    table: Frame,
+    index: usize,
+    most: usize,
+) -> (usize, u64) {
+    let end = ((index / GROUP + 1) * GROUP).min(index.saturating_add(most));
+    for at in index..end {
+        let entry = memory.read(table, at);
+        if entry != 0 {
+            return (at, entry);
+        }
+    }
+    (end, 0)
+}
+
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -173,7 +194,7 @@ pub(crate) fn mapping_of(place: &Place, number: u64) -> Option<Mapping> {
 pub(crate) struct Cursor {
     pub(crate) next: u64,
     end: u64,
-    /// Entries still to be read before the search pauses.
+    /// Entries still to be read before the search pauses; [`EMPTY_PER_ENTRY`] empty ones in a row count as one.
     pub(crate) budget: usize,
     /// The table of pages that `next` lies in, once found.
     last: Option<(Frame, u64)>,
@@ -206,7 +227,7 @@ impl Cursor {
                 }
                 None => descend(memory, root, summary, number),
             };
-            self.advance(&place);
+            self.advance(memory, &place);
             if matches!(decode(place.entry, place.level), Entry::Leaf(..)) {
                 return Some((number, place));
             }
@@ -214,11 +235,22 @@ impl Cursor {
         None
     }
 
-    /// Moves behind `place`, over what its table never used.
-    fn advance(&mut self, place: &Place) {
-        let (next, leaves_table) = behind(place, self.next);
-        self.next = next;
-        self.last = (place.level == LAST_LEVEL && !leaves_table).then_some((place.table, place.summary));
+    /// Moves behind `place`, over what its table never used; and if it is empty, over what follows it and is empty, too: to go
+    /// down from the root for each of those costs much more.
+    fn advance(&mut self, memory: &impl TableMemory, place: &Place) {
+        let width = span(place.level);
+        let base = (self.next & !(width - 1)) - place.index as u64 * width;
+        let mut index = next_used(place.summary, place.index + 1);
+        if place.entry == 0 && index == place.index + 1 && !index.is_multiple_of(GROUP) {
+            let wanted = self.end.saturating_sub(base + index as u64 * width).div_ceil(width);
+            let most = usize::try_from(wanted).unwrap_or(usize::MAX);
+            let (found, _) = first_in_group(memory, place.table, index, most);
+            self.budget = self.budget.saturating_sub((found - index) / EMPTY_PER_ENTRY);
+            index = if found.is_multiple_of(GROUP) { next_used(place.summary, found) } else { found };
+        }
+        self.next = base + index as u64 * width;
+        let stays = place.level == LAST_LEVEL && index < ENTRIES;
+        self.last = stays.then_some((place.table, place.summary));
     }
 }
 

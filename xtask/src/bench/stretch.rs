@@ -17,7 +17,6 @@ const BOUND: u64 = 70_000;
 const KNOWN: &[(&str, u64)] = &[
     // 69 k to 73 k, by how its blocks arrive.
     ("read-file", 80_000),
-    ("end-with-4000-threads", 78_000),
 ];
 /// No case takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);
