@@ -228,8 +228,7 @@ impl<M: Machine> Kernel<M> {
                     return None;
                 }
                 Err(Stop::Again) => {
-                    self.put_back(cpu, Enter::Preempted, Pending::Call(call));
-                    self.shared(cpu.index()).flags.breathe.store(true, Ordering::Relaxed);
+                    self.go_on_later(cpu, call);
                     return None;
                 }
                 Err(Stop::GiveWay) => {
@@ -237,6 +236,11 @@ impl<M: Machine> Kernel<M> {
                     return None;
                 }
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
+                    // Its next part would begin without a pause: with a fault on each page the call would never have one.
+                    Resolution::Mapped if thread.progress.done() > 0 => {
+                        self.go_on_later(cpu, call);
+                        return None;
+                    }
                     Resolution::Mapped => false,
                     Resolution::Wait => true,
                     Resolution::Refused(_) if matches!(call, Call::SignalReturn { .. }) => {
@@ -276,6 +280,12 @@ impl<M: Machine> Kernel<M> {
             self.unregister(thread);
             result = self.try_again(cpu, thread, call);
         }
+    }
+
+    /// The call goes on after interrupts had their turn.
+    fn go_on_later(&self, cpu: &mut CpuToken, call: Call) {
+        self.put_back(cpu, Enter::Preempted, Pending::Call(call));
+        self.shared(cpu.index()).flags.breathe.store(true, Ordering::Relaxed);
     }
 
     /// The call is over: forget what it kept between its tries.

@@ -13,11 +13,6 @@ use swos_qemu_tests::{Gic, Guest, Machine};
 
 /// A thousand times an empty call.
 const BOUND: u64 = 70_000;
-/// What is known to take longer: in none of these may it become much more. Random addresses change a few parts in a hundred.
-const KNOWN: &[(&str, u64)] = &[
-    // 69 k to 73 k, by how its blocks arrive.
-    ("read-file", 80_000),
-];
 /// No case takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -48,15 +43,11 @@ pub(crate) fn check(workspace: &Workspace) -> Result<usize> {
     let cases = cases(workspace, &subject, "")?;
     let long: Vec<String> = cases
         .iter()
-        .filter(|(case, longest)| *longest > bound(case))
+        .filter(|(_, longest)| *longest > BOUND)
         .map(|(case, longest)| format!("{case}: {longest}"))
         .collect();
     ensure!(long.is_empty(), "too many instructions without a chance for an interrupt: {long:?}");
     Ok(cases.len())
-}
-
-fn bound(case: &str) -> u64 {
-    KNOWN.iter().find(|(known, _)| *known == case).map_or(BOUND, |(_, bound)| *bound)
 }
 
 /// What `/bin/stretch` did, and the longest piece of kernel work meanwhile.
