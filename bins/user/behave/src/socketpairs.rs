@@ -13,6 +13,7 @@ use swos_ulib::{
     net::Shutdown,
     pair::PairStream,
     ready::{ReadyEvent, ReadySet, poll},
+    sync::mpsc::channel,
     sys,
     testing::{equal, text},
     thread,
@@ -158,11 +159,13 @@ fn polled() -> Result<(), String> {
 
 fn poll_wakes() -> Result<(), String> {
     let (mut one, mut other) = pair()?;
+    let (full, filled) = channel();
     let writer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(1));
         let done = other.write_all(b"x");
+        // Room only when there is none, or what is read may be what was written meanwhile.
+        let _told = filled.recv();
         thread::sleep(Duration::from_millis(1));
-        // Then room.
         let mut bytes = vec![0; 1 << 16];
         (done, other.read_exact(&mut bytes), other)
     })
@@ -170,6 +173,7 @@ fn poll_wakes() -> Result<(), String> {
     equal(ready_for(&one, POLL_IN, LONG)?, POLL_IN)?;
     one.set_blocking(Blocking::Never).map_err(text)?;
     while one.write(&[1; 4096]).is_ok() {}
+    full.send(()).map_err(text)?;
     equal(ready_for(&one, POLL_OUT, LONG)?, POLL_OUT)?;
     let (wrote, read, _other) = writer.join();
     equal((wrote, read), (Ok(()), Ok(())))
