@@ -10,21 +10,11 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn_with, wait};
+use common::{all_well, figures, map, power_off, spawn_with, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Plan, Program, Simulation, User};
+use swos_kernel_sim::User;
 
 const CWD: u64 = Handle::CWD.0;
-
-fn all_well(programs: &[(&'static str, Program)]) {
-    for cpus in [1, 2, 4] {
-        let plan = Plan { cpus, frames: 8192, seed: cpus as u64, programs, files: &[] };
-        let mut simulation = Simulation::new(&plan);
-        simulation.run(6_000_000);
-        let text = simulation.machine().console_text();
-        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
-    }
-}
 
 /// `path` in almost as many bytes as a path may have, by ways that lead back.
 fn long(back: &str, path: &str) -> String {
@@ -88,7 +78,7 @@ fn long_paths_lead_where_short_ones_do() {
         assert_eq!(inode(user, at, &long("e/../", "../x/moved/..")), Err(Errno::NOTDIR));
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
 
 /// What must be as before.
@@ -129,7 +119,7 @@ fn who_is_ended_on_the_way_leaves_nothing() {
             assert!(inode(user, at, &path).is_ok());
         }
     }
-    all_well(&[("init", init), ("walker", walker)]);
+    all_well(&[("init", init), ("walker", walker)], 2);
 }
 
 /// A thread walks to and fro across a directory that another one moves out of the root of both, and back.
@@ -164,5 +154,5 @@ fn nobody_is_led_out_of_the_root() {
             assert_eq!(inode(user, at, &path), Err(Errno::NOENT));
         }
     }
-    all_well(&[("init", init), ("walker", walker)]);
+    all_well(&[("init", init), ("walker", walker)], 2);
 }

@@ -10,22 +10,12 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn, spawn_with, wait};
+use common::{all_well, figures, map, power_off, spawn, spawn_with, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Plan, Program, Simulation, User};
+use swos_kernel_sim::User;
 
 /// More than three slices of wake-ups.
 const THREADS: u64 = 200;
-
-fn all_well(programs: &[(&'static str, Program)]) {
-    for cpus in [1, 2, 4] {
-        let plan = Plan { cpus, frames: 8192, seed: cpus as u64, programs, files: &[] };
-        let mut simulation = Simulation::new(&plan);
-        simulation.run(4_000_000);
-        let text = simulation.machine().console_text();
-        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
-    }
-}
 
 /// Whether this is one of the threads that `crowd` started, and what they share.
 fn is_thread(user: &User) -> Option<u64> {
@@ -74,7 +64,7 @@ fn a_wake_of_many_is_counted_exactly_and_misses_nobody() {
         until(user, before);
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
 
 #[test]
@@ -105,7 +95,7 @@ fn all_that_poll_one_pipe_hear_of_a_byte() {
         until(user, before);
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
 
 #[test]
@@ -120,7 +110,7 @@ fn time_outs_that_come_together_all_come() {
         until(user, before);
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
 
 #[test]
@@ -152,7 +142,7 @@ fn a_process_of_many_threads_ends_by_itself_and_by_another() {
         }
         user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
     }
-    all_well(&[("init", init), ("crowd", program)]);
+    all_well(&[("init", init), ("crowd", program)], 2);
 }
 
 #[test]
@@ -211,7 +201,7 @@ fn a_poll_of_many_hears_of_one_whenever_it_comes() {
         user.store(at, b"x");
         user.call(NR_WRITE, &[0, at, 1]).unwrap();
     }
-    all_well(&[("init", init), ("writer", writer)]);
+    all_well(&[("init", init), ("writer", writer)], 2);
 }
 
 const PAGE: u64 = 4096;
@@ -265,7 +255,7 @@ fn who_touches_what_is_mapped_over_finds_the_old_page_or_the_new_one() {
         user.call(NR_MUNMAP, &[at - PAGE, (PAGES + 1) * PAGE]).unwrap();
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
 
 #[test]
@@ -327,5 +317,5 @@ fn many_areas_change_as_one_though_others_map_meanwhile() {
         }
         power_off(user);
     }
-    all_well(&[("init", init)]);
+    all_well(&[("init", init)], 2);
 }
