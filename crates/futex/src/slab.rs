@@ -33,7 +33,8 @@ impl<T> Slab<T> {
         if self.free.is_some() {
             return Ok(());
         }
-        if u32::try_from(self.places.len()).is_err() {
+        // The last number is no place's: it stands for none.
+        if self.places.len() >= u32::MAX as usize {
             return Err(NoMemory);
         }
         self.places.try_reserve(1).map_err(|_| NoMemory)

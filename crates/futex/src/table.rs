@@ -1,13 +1,17 @@
-//! The table of waiters: a hash table of queues, a queue is a list of nodes.
+//! The table of waiters: buckets by hash, in each a chain of the first waiters of their keys, behind each first the others.
 
+use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
-
-use hashbrown::HashTable;
 
 use crate::{NoMemory, slab::Slab};
 
 /// Matches every waiter.
 pub const ANY: u32 = u32::MAX;
+
+/// No node. A slab never has as many places.
+const NONE: u32 = u32::MAX;
+/// Buckets of a table that was never full. A power of two.
+const BUCKETS: usize = if cfg!(test) { 2 } else { 16 };
 
 /// Names one waiter until it leaves; after that it names nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -16,55 +20,41 @@ pub struct WaitId {
     generation: u32,
 }
 
-/// Queues without waiters that stay in the table. Two threads that wait for each other empty a queue with every turn; making
-/// and removing it would cost more than the rest.
-const IDLE_MAX: usize = if cfg!(test) { 2 } else { 8 };
-
-/// The waiters of one key, oldest first. Exists as long as it has any, and for a while after.
+/// A waiter. The first of its key also stands for the key: two threads that wait for each other, and so come and go all the time,
+/// make and remove nothing beside their nodes.
 #[derive(Debug)]
-struct Queue<K> {
+struct Node<K, W> {
     key: K,
     hash: u64,
-    ends: Option<(u32, u32)>,
-    waiters: usize,
-    /// It is in the table's list of those that became empty; perhaps it no longer is.
-    listed: bool,
-}
-
-#[derive(Debug)]
-struct Node<W> {
     waiter: W,
     bits: u32,
-    queue: u32,
-    previous: Option<u32>,
-    next: Option<u32>,
+    /// The one that came before and the one that came after it, of the same key.
+    previous: u32,
+    next: u32,
+    /// Of the first: the last of its key.
+    last: u32,
+    /// Of the first: how many the key has.
+    waiters: u32,
+    /// Of the first: the first of the next key in the bucket.
+    chain: u32,
 }
 
 /// Waiters by key. `S` is the hash; where keys come from programs, one with a secret ([`crate::SeededHash`]).
 #[derive(Debug)]
 pub struct FutexTable<K, W, S> {
     hash: S,
-    /// Places in `queues`.
-    keys: HashTable<u32>,
-    queues: Slab<Queue<K>>,
-    nodes: Slab<Node<W>>,
+    /// The first of each chain. They become more one by one, each by what one older bucket gives away, so that no step moves all.
+    buckets: Vec<u32>,
+    nodes: Slab<Node<K, W>>,
+    keys: usize,
     waiters: usize,
-    /// Those that became empty last, each once, and which place is overwritten next.
-    idle: ([Option<u32>; IDLE_MAX], usize),
 }
 
 impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Nobody waits.
     #[must_use]
     pub const fn new(hash: S) -> Self {
-        Self {
-            hash,
-            keys: HashTable::new(),
-            queues: Slab::new(),
-            nodes: Slab::new(),
-            waiters: 0,
-            idle: ([None; IDLE_MAX], 0),
-        }
+        Self { hash, buckets: Vec::new(), nodes: Slab::new(), keys: 0, waiters: 0 }
     }
 
     /// Number of waiters.
@@ -83,7 +73,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// the woken may wait again at once, and would be woken for ever. O(1).
     #[must_use]
     pub fn waiting(&self, key: &K) -> usize {
-        self.find(key).and_then(|queue| self.queues.get(queue)).map_or(0, |queue| queue.waiters)
+        self.first(key).and_then(|first| self.nodes.get(first)).map_or(0, |first| first.waiters as usize)
     }
 
     /// Adds a waiter behind those of the same key; it is woken by wakes of which a bit is in `bits`. O(1).
@@ -91,11 +81,17 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// # Errors
     ///
     /// [`NoMemory`].
+    #[inline]
     pub fn wait(&mut self, key: K, waiter: W, bits: u32) -> Result<WaitId, NoMemory> {
-        self.nodes.reserve_one()?;
-        let queue = self.queue_for(key)?;
-        let node = self.nodes.insert(Node { waiter, bits, queue, previous: None, next: None })?;
-        self.link(node, queue);
+        if self.buckets.is_empty() {
+            self.buckets.try_reserve(BUCKETS).map_err(|_| NoMemory)?;
+            self.buckets.resize(BUCKETS, NONE);
+        }
+        let hash = self.hash.hash_one(&key);
+        let node =
+            Node { key, hash, waiter, bits, previous: NONE, next: NONE, last: NONE, waiters: 0, chain: NONE };
+        let node = self.nodes.insert(node)?;
+        self.link(node, hash);
         self.waiters += 1;
         Ok(WaitId { node, generation: self.nodes.generation(node) })
     }
@@ -103,55 +99,50 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Takes up to `count` waiters of `key` whose bits meet `bits`, oldest first, one at each turn of the iterator; those
     /// not drawn stay. O(1) each, plus the waiters passed over for their bits.
     pub fn wake(&mut self, key: &K, count: usize, bits: u32) -> Wake<'_, K, W, S> {
-        let cursor = self.find(key).and_then(|queue| self.queues.get(queue)?.ends).map(|(head, _)| head);
+        let cursor = self.first(key);
         Wake { table: self, cursor, left: count, bits }
     }
 
     /// Wakes the first waiter of `key` that has one of `bits`; returns it, and how many the key has left.
+    #[inline]
     pub fn wake_one(&mut self, key: &K, bits: u32) -> Option<(W, usize)> {
-        let queue = self.find(key)?;
-        let mut cursor = self.queues.get(queue)?.ends.map(|(head, _)| head);
-        while let Some(node) = cursor {
-            let entry = self.nodes.get(node)?;
+        let first = self.first(key)?;
+        let left = self.nodes.get(first)?.waiters as usize - 1;
+        let mut cursor = first;
+        loop {
+            let entry = self.nodes.get(cursor)?;
             if entry.bits & bits != 0 {
-                let waiter = self.take(node)?;
-                return Some((waiter, self.queues.get(queue).map_or(0, |queue| queue.waiters)));
+                return Some((self.take(cursor)?, left));
             }
             cursor = entry.next;
         }
-        None
     }
 
     /// Moves up to `count` waiters of `from` behind those of `to`, oldest first, whatever their bits, and returns how many.
     /// Their ids stay valid. O(1) each.
-    ///
-    /// # Errors
-    ///
-    /// [`NoMemory`].
-    pub fn requeue(&mut self, from: &K, to: K, count: usize) -> Result<usize, NoMemory> {
-        if *from == to || count == 0 {
-            return Ok(0);
+    pub fn requeue(&mut self, from: &K, to: &K, count: usize) -> usize
+    where
+        K: Clone,
+    {
+        if from == to {
+            return 0;
         }
-        let Some(source) = self.find(from).filter(|&at| self.queues.get(at).is_some_and(|q| q.waiters > 0))
-        else {
-            return Ok(0);
-        };
-        let target = self.queue_for(to)?;
+        let hash = self.hash.hash_one(to);
         let mut moved = 0;
         while moved < count {
-            let Some((head, _)) = self.queues.get(source).and_then(|queue| queue.ends) else {
-                break;
-            };
-            self.detach(head);
-            self.link(head, target);
+            let Some(first) = self.first(from) else { break };
+            self.unlink(first);
+            if let Some(entry) = self.nodes.get_mut(first) {
+                (entry.key, entry.hash) = (to.clone(), hash);
+            }
+            self.link(first, hash);
             moved += 1;
         }
-        // Not before: room for it may be made by removing the target, as long as that is empty.
-        self.list_if_empty(source);
-        Ok(moved)
+        moved
     }
 
     /// Takes out one waiter: its time is over, or its thread ends. `None` if it left before. O(1).
+    #[inline]
     pub fn remove(&mut self, id: WaitId) -> Option<W> {
         if self.nodes.generation(id.node) != id.generation {
             return None;
@@ -159,98 +150,146 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         self.take(id.node)
     }
 
-    fn find(&self, key: &K) -> Option<u32> {
-        self.find_hashed(key, self.hash.hash_one(key))
+    /// The first waiter of a key.
+    #[inline]
+    fn first(&self, key: &K) -> Option<u32> {
+        self.first_hashed(key, self.hash.hash_one(key))
     }
 
-    fn find_hashed(&self, key: &K, hash: u64) -> Option<u32> {
-        let same = |&queue: &u32| self.queues.get(queue).is_some_and(|queue| queue.key == *key);
-        self.keys.find(hash, same).copied()
-    }
-
-    /// The queue of `key`, made if there is none. A new one is empty: the caller links a node next.
-    fn queue_for(&mut self, key: K) -> Result<u32, NoMemory> {
-        let hash = self.hash.hash_one(&key);
-        if let Some(queue) = self.find_hashed(&key, hash) {
-            return Ok(queue);
+    #[inline]
+    fn first_hashed(&self, key: &K, hash: u64) -> Option<u32> {
+        let mut at = *self.buckets.get(self.bucket(hash))?;
+        loop {
+            let entry = self.nodes.get(at)?;
+            if entry.hash == hash && entry.key == *key {
+                return Some(at);
+            }
+            at = entry.chain;
         }
-        let Self { keys, queues, .. } = self;
-        keys.try_reserve(1, |&queue| queues.get(queue).map_or(0, |queue| queue.hash))
-            .map_err(|_| NoMemory)?;
-        let queue = queues.insert(Queue { key, hash, ends: None, waiters: 0, listed: false })?;
-        keys.insert_unique(hash, queue, |&queue| queues.get(queue).map_or(0, |queue| queue.hash));
-        Ok(queue)
     }
 
-    /// Appends a node to a queue.
-    fn link(&mut self, node: u32, queue: u32) {
-        let Some(list) = self.queues.get_mut(queue) else {
-            return;
-        };
-        let last = list.ends.map(|(_, tail)| tail);
-        list.ends = Some((list.ends.map_or(node, |(head, _)| head), node));
-        list.waiters += 1;
-        if let Some(before) = last.and_then(|last| self.nodes.get_mut(last)) {
-            before.next = Some(node);
+    /// The bucket of a hash. Those beyond the last power of two have taken their share of the ones before; the others have not yet.
+    #[inline]
+    fn bucket(&self, hash: u64) -> usize {
+        let mask = self.buckets.len().next_power_of_two() - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "its low bits are meant")]
+        let bucket = hash as usize & mask;
+        if bucket < self.buckets.len() { bucket } else { bucket & (mask >> 1) }
+    }
+
+    /// Puts a node that is in no list behind those of its key.
+    #[inline]
+    fn link(&mut self, node: u32, hash: u64) {
+        let first = self.nodes.get(node).and_then(|entry| self.first_hashed(&entry.key, hash));
+        if let Some(first) = first {
+            return self.link_behind(node, first);
+        }
+        let bucket = self.bucket(hash);
+        let Some(chain) = self.buckets.get_mut(bucket) else { return };
+        let next = core::mem::replace(chain, node);
+        if let Some(entry) = self.nodes.get_mut(node) {
+            (entry.previous, entry.next) = (NONE, NONE);
+            (entry.last, entry.waiters, entry.chain) = (node, 1, next);
+        }
+        self.keys += 1;
+        if self.keys > self.buckets.len() {
+            self.split();
+        }
+    }
+
+    #[inline(never)]
+    fn link_behind(&mut self, node: u32, first: u32) {
+        let Some(entry) = self.nodes.get_mut(first) else { return };
+        let last = core::mem::replace(&mut entry.last, node);
+        entry.waiters += 1;
+        if let Some(entry) = self.nodes.get_mut(last) {
+            entry.next = node;
         }
         if let Some(entry) = self.nodes.get_mut(node) {
-            entry.queue = queue;
-            entry.previous = last;
-            entry.next = None;
+            (entry.previous, entry.next) = (last, NONE);
         }
     }
 
-    /// Takes a node out of its queue, and the queue out of the table when it was the last.
-    /// Takes a node out of its queue, which may be empty then; returns the queue.
-    fn detach(&mut self, node: u32) -> Option<u32> {
-        let (queue, previous, next) = self.nodes.get(node).map(|n| (n.queue, n.previous, n.next))?;
-        if let Some(before) = previous.and_then(|at| self.nodes.get_mut(at)) {
+    /// Makes one more bucket, which gets its share of the one that had it so far. Without memory chains become longer.
+    #[cold]
+    fn split(&mut self) {
+        if self.buckets.try_reserve(1).is_err() {
+            return;
+        }
+        let (new, mask) = (self.buckets.len(), (self.buckets.len() + 1).next_power_of_two() - 1);
+        let Some(old) = self.buckets.get_mut(new & (mask >> 1)) else { return };
+        let mut at = core::mem::replace(old, NONE);
+        self.buckets.push(NONE);
+        while let Some(entry) = self.nodes.get(at) {
+            let (hash, next) = (entry.hash, entry.chain);
+            let bucket = self.bucket(hash);
+            let chain = self.buckets.get_mut(bucket).map_or(NONE, |first| core::mem::replace(first, at));
+            if let Some(entry) = self.nodes.get_mut(at) {
+                entry.chain = chain;
+            }
+            at = next;
+        }
+    }
+
+    /// Takes a node out of its list. It stays in the slab.
+    #[inline]
+    fn unlink(&mut self, node: u32) {
+        let Some(entry) = self.nodes.get(node) else { return };
+        if entry.previous != NONE {
+            return self.unlink_behind(node);
+        }
+        let (hash, next, chain) = (entry.hash, entry.next, entry.chain);
+        let (last, waiters) = (entry.last, entry.waiters);
+        let successor = match self.nodes.get_mut(next) {
+            Some(second) => {
+                second.previous = NONE;
+                (second.last, second.waiters, second.chain) = (last, waiters - 1, chain);
+                next
+            }
+            None => {
+                self.keys -= 1;
+                chain
+            }
+        };
+        let bucket = self.bucket(hash);
+        let Some(first) = self.buckets.get_mut(bucket) else { return };
+        if *first == node {
+            *first = successor;
+            return;
+        }
+        let mut at = *first;
+        while let Some(entry) = self.nodes.get_mut(at) {
+            if entry.chain == node {
+                entry.chain = successor;
+                return;
+            }
+            at = entry.chain;
+        }
+    }
+
+    /// The same for one that is not the first of its key.
+    #[inline(never)]
+    fn unlink_behind(&mut self, node: u32) {
+        let Some(entry) = self.nodes.get(node) else { return };
+        let (previous, next) = (entry.previous, entry.next);
+        let first = self.first_hashed(&entry.key, entry.hash);
+        if let Some(before) = self.nodes.get_mut(previous) {
             before.next = next;
         }
-        if let Some(after) = next.and_then(|at| self.nodes.get_mut(at)) {
+        if let Some(after) = self.nodes.get_mut(next) {
             after.previous = previous;
         }
-        let list = self.queues.get_mut(queue)?;
-        list.ends = list.ends.and_then(|(head, tail)| {
-            let head = if head == node { next } else { Some(head) };
-            let tail = if tail == node { previous } else { Some(tail) };
-            head.zip(tail)
-        });
-        list.waiters -= 1;
-        Some(queue)
-    }
-
-    fn list_if_empty(&mut self, queue: u32) {
-        if let Some(list) = self.queues.get_mut(queue)
-            && list.ends.is_none()
-            && !list.listed
-        {
-            list.listed = true;
-            self.list_idle(queue);
-        }
-    }
-
-    /// Keeps an empty queue for the next who waits there, in place of the one that was listed longest ago.
-    fn list_idle(&mut self, queue: u32) {
-        let (listed, next) = &mut self.idle;
-        let place = listed.get_mut(*next);
-        *next = (*next + 1) % IDLE_MAX;
-        let Some(oldest) = place.and_then(|place| place.replace(queue)) else { return };
-        let Some(list) = self.queues.get_mut(oldest) else { return };
-        list.listed = false;
-        if list.ends.is_none() {
-            let hash = list.hash;
-            if let Ok(entry) = self.keys.find_entry(hash, |&other| other == oldest) {
-                entry.remove();
+        if let Some(first) = first.and_then(|first| self.nodes.get_mut(first)) {
+            first.waiters -= 1;
+            if first.last == node {
+                first.last = previous;
             }
-            self.queues.remove(oldest);
         }
     }
 
+    #[inline]
     fn take(&mut self, node: u32) -> Option<W> {
-        if let Some(queue) = self.detach(node) {
-            self.list_if_empty(queue);
-        }
+        self.unlink(node);
         let node = self.nodes.remove(node)?;
         self.waiters -= 1;
         Some(node.waiter)
@@ -278,7 +317,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> Iterator for Wake<'_, K, W, S> {
         loop {
             let node = self.cursor?;
             let (bits, next) = self.table.nodes.get(node).map(|n| (n.bits, n.next))?;
-            self.cursor = next;
+            self.cursor = Some(next);
             if bits & self.bits != 0 {
                 self.left -= 1;
                 return self.table.take(node);

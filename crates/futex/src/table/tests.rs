@@ -11,29 +11,30 @@ fn table() -> Table {
     FutexTable::new(SeededHash::new([11, 13]))
 }
 
-/// Lists are linked both ways, a queue that is empty is among the last that became so, and every node is in one list.
+/// Lists are linked both ways, every first is in the chain of its bucket and nowhere else, and every node is in one list.
 fn check(table: &Table) {
-    let mut seen = 0;
-    for &index in &table.keys {
-        let queue = table.queues.get(index).unwrap();
-        let before = seen;
-        let listings = table.idle.0.iter().filter(|&&idle| idle == Some(index)).count();
-        assert_eq!(listings, usize::from(queue.listed), "a queue is listed once, and knows it");
-        let Some((head, tail)) = queue.ends else {
-            assert!(queue.listed && queue.waiters == 0, "an empty queue is listed or removed");
-            continue;
-        };
-        let (mut previous, mut at) = (None, Some(head));
-        while let Some(node) = at {
-            let entry = table.nodes.get(node).unwrap();
-            assert_eq!((entry.previous, entry.queue), (previous, index));
-            (previous, at) = (Some(node), entry.next);
-            seen += 1;
+    let (mut seen, mut keys) = (0, 0);
+    for (bucket, &first) in table.buckets.iter().enumerate() {
+        let mut chained = first;
+        while let Some(first) = table.nodes.get(chained) {
+            assert_eq!((first.previous, table.bucket(first.hash)), (NONE, bucket));
+            assert_eq!(table.first(&first.key), Some(chained), "a key has one first");
+            let before = seen;
+            let (mut previous, mut at) = (NONE, chained);
+            while let Some(entry) = table.nodes.get(at) {
+                assert_eq!((entry.previous, entry.key, entry.hash), (previous, first.key, first.hash));
+                (previous, at) = (at, entry.next);
+                seen += 1;
+            }
+            assert_eq!((previous, at), (first.last, NONE));
+            assert_eq!(first.waiters as usize, seen - before);
+            keys += 1;
+            chained = first.chain;
         }
-        assert_eq!(previous, Some(tail));
-        assert_eq!(queue.waiters, seen - before);
+        assert_eq!(chained, NONE);
     }
-    assert_eq!(seen, table.len());
+    assert_eq!((seen, keys), (table.len(), table.keys));
+    assert!(table.keys <= table.buckets.len());
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ proptest! {
                     let moved = if from == to { 0 } else { count.min(model.entry(from).or_default().len()) };
                     let waiters: Vec<_> = model.entry(from).or_default().drain(..moved).collect();
                     model.entry(to).or_default().extend(waiters);
-                    prop_assert_eq!(table.requeue(&from, to, count), Ok(moved));
+                    prop_assert_eq!(table.requeue(&from, &to, count), moved);
                 }
                 Step::Remove(which) if !ids.is_empty() => {
                     let waiter = which.index(ids.len());
@@ -126,7 +127,7 @@ proptest! {
             expected.sort_unstable();
             prop_assert_eq!(woken, expected);
         }
-        prop_assert!(table.is_empty() && table.keys.len() <= IDLE_MAX);
+        prop_assert!(table.is_empty() && table.keys == 0);
     }
 }
 
@@ -141,11 +142,10 @@ fn a_steady_number_of_waiters_does_not_grow_the_table() {
             assert!(table.wake(&(key - 64), 1, ANY).eq([key - 64]));
             assert!(table.wait(key, key, ANY).is_ok());
         }
-        (table.keys.capacity(), table.nodes.places(), table.queues.places())
+        (table.buckets.capacity(), table.nodes.places())
     };
-    // At first the hash table may double once: only when at most half full does it clean up in place.
     let room = turn_over(64..5_000);
-    assert_eq!((room.1, room.2.0), ((64, 64), 64 + IDLE_MAX));
+    assert_eq!(room, (64, (64, 64)));
     assert_eq!(turn_over(5_000..50_000), room);
 }
 
@@ -162,12 +162,25 @@ fn an_id_that_left_names_nobody_else() {
 #[test]
 fn requeue_to_the_same_key_or_from_nobody_changes_nothing() {
     let mut table = table();
-    assert_eq!(table.requeue(&1, 2, 9), Ok(0));
-    assert!(table.keys.is_empty());
+    assert_eq!(table.requeue(&1, &2, 9), 0);
     table.wait(1, 10, ANY).unwrap();
-    assert_eq!((table.requeue(&1, 1, 9), table.requeue(&1, 2, 0)), (Ok(0), Ok(0)));
-    // The empty queue stays a while.
-    assert_eq!((table.requeue(&1, 2, 9), table.keys.len()), (Ok(1), 2));
+    assert_eq!((table.requeue(&1, &1, 9), table.requeue(&1, &2, 0)), (0, 0));
+    assert_eq!((table.requeue(&1, &2, 9), table.keys), (1, 1));
     assert_eq!((table.waiting(&1), table.waiting(&2)), (0, 1));
     assert!(table.wake(&2, 1, ANY).eq([10]));
+}
+
+#[test]
+fn buckets_become_more_one_by_one_and_all_keys_are_found() {
+    let mut table = FutexTable::new(SeededHash::new([1, 2]));
+    for key in 0..300_u64 {
+        table.wait(key, key, ANY).unwrap();
+        table.wait(key, 1000 + key, ANY).unwrap();
+        assert_eq!(table.buckets.len(), table.keys.max(BUCKETS));
+    }
+    for key in 0..300 {
+        assert_eq!(table.waiting(&key), 2);
+        assert!(table.wake(&key, 2, ANY).eq([key, 1000 + key]));
+    }
+    assert!(table.is_empty() && table.buckets.iter().all(|&first| first == NONE));
 }

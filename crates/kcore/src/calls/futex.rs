@@ -154,7 +154,7 @@ impl<M: Machine> Kernel<M> {
         }
         let step = (limit - done).min(MOVED_PER_STEP);
         let count = usize::try_from(step).unwrap_or(0);
-        let moved = self.waits.lock().requeue(&from, to, count).map_err(|_| Errno::NOMEM)? as u64;
+        let moved = self.waits.lock().requeue(&from, &to, count) as u64;
         done += moved;
         if moved == step && done < limit { more(done) } else { Ok(done) }
     }
