@@ -4,7 +4,6 @@
 
 use alloc::vec::Vec;
 
-use arrayvec::ArrayVec;
 use swos_abi::{Errno, PATH_MAX};
 use swos_units::VirtAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -100,33 +99,37 @@ impl<M: Machine> Kernel<M> {
         Ok(bytes)
     }
 
-    /// Reads a path.
-    pub(crate) fn read_path(&self, (from, len): (u64, u64)) -> Result<PathBytes, Stop> {
-        match usize::try_from(len) {
-            Ok(len) if len <= SHORT_PATH => {
-                let mut bytes = ArrayVec::from([0; SHORT_PATH]);
-                bytes.truncate(len);
-                self.copy_in(from, &mut bytes)?;
-                Ok(PathBytes::Short(bytes))
+    /// Reads a path into `room`.
+    pub(crate) fn read_path<'a>(
+        &self,
+        (from, len): (u64, u64),
+        room: &'a mut PathBytes,
+    ) -> Result<&'a [u8], Stop> {
+        let len = usize::try_from(len).ok().filter(|&len| len <= PATH_MAX).ok_or(Errno::NAMETOOLONG)?;
+        match room.short.get_mut(..len) {
+            Some(short) => {
+                self.copy_in(from, short)?;
+                Ok(short)
             }
-            Ok(len) if len <= PATH_MAX => Ok(PathBytes::Long(self.read_bytes(from, len as u64, PATH_MAX)?)),
-            _ => Err(Errno::NAMETOOLONG.into()),
+            None => {
+                room.long = self.read_bytes(from, len as u64, PATH_MAX)?;
+                Ok(&room.long)
+            }
         }
     }
 }
 
-/// A path out of a program's memory. Most are short: they need no allocation.
-pub(crate) enum PathBytes {
-    Short(ArrayVec<u8, SHORT_PATH>),
-    Long(Vec<u8>),
+/// Room for a path out of a program's memory. Most are short: they need no allocation. It stays where it was made: a path is
+/// copied once.
+pub(crate) struct PathBytes {
+    short: [u8; SHORT_PATH],
+    long: Vec<u8>,
 }
 
 impl PathBytes {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes) => bytes,
-            Self::Long(bytes) => bytes,
-        }
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self { short: [0; SHORT_PATH], long: Vec::new() }
     }
 }
 

@@ -293,8 +293,7 @@ impl<M: Machine> Kernel<M> {
         let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
         let flags = flags.ok_or(Errno::INVAL)?;
         let last = if flags.is_empty() { LastLink::Follow } else { LastLink::Keep };
-        let (found, _) = self.look_up_path(thread, directory, (path, path_len), last)?;
-        let stat = self.attributes(found.vnode)?.to_stat(found.vnode);
+        let stat = self.stat_path(thread, directory, (path, path_len), last)?;
         self.write_record(record, size, &stat)
     }
 

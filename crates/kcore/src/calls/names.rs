@@ -7,11 +7,12 @@ use swos_abi::{
 use swos_path::PATH_MAX;
 use swos_vfs::{FileSystem, Kind, LastLink, NewNode, NodeId, Principal, Scope, Times};
 
-use super::paths::{Which, check};
+use super::paths::{PathRoom, Which, check};
 use crate::{
     Kernel, Machine,
     object::Object,
     thread::Thread,
+    user::PathBytes,
     wait::{CallResult, Stop},
 };
 
@@ -36,7 +37,8 @@ impl<M: Machine> Kernel<M> {
         mode: u32,
     ) -> CallResult {
         Self::may_write(thread)?;
-        let route = self.route(thread, Which::First, directory, path)?;
+        let mut room = PathRoom::new();
+        let route = self.route(thread, Which::First, directory, path, &mut room)?;
         route.check()?;
         let mut names = self.files.names.lock();
         let names = names.as_mut().ok_or(Errno::NOENT)?;
@@ -96,9 +98,10 @@ impl<M: Machine> Kernel<M> {
         directory: Handle,
         link: (u64, u64),
     ) -> CallResult {
-        let target = self.read_path(target)?;
-        check(&target)?;
-        self.make(thread, directory, link, NewNode::Symlink(target.bytes()), 0o777)
+        let mut room = PathBytes::new();
+        let target = self.read_path(target, &mut room)?;
+        check(target)?;
+        self.make(thread, directory, link, NewNode::Symlink(target), 0o777)
     }
 
     pub(super) fn link(
@@ -108,8 +111,9 @@ impl<M: Machine> Kernel<M> {
         (to, to_path): (Handle, (u64, u64)),
     ) -> CallResult {
         Self::may_write(thread)?;
-        let from = self.route(thread, Which::First, from, from_path)?;
-        let to = self.route(thread, Which::Second, to, to_path)?;
+        let (mut from_room, mut to_room) = (PathRoom::new(), PathRoom::new());
+        let from = self.route(thread, Which::First, from, from_path, &mut from_room)?;
+        let to = self.route(thread, Which::Second, to, to_path, &mut to_room)?;
         to.check()?;
         let mut names = self.files.names.lock();
         let names = names.as_mut().ok_or(Errno::NOENT)?;
@@ -147,7 +151,8 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Errno::INVAL.into()),
         };
         Self::may_write(thread)?;
-        let route = self.route(thread, Which::First, directory, path)?;
+        let mut room = PathRoom::new();
+        let route = self.route(thread, Which::First, directory, path, &mut room)?;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
@@ -177,8 +182,9 @@ impl<M: Machine> Kernel<M> {
             return self.settle(thread);
         }
         Self::may_write(thread)?;
-        let from = self.route(thread, Which::First, from, from_path)?;
-        let to = self.route(thread, Which::Second, to, to_path)?;
+        let (mut from_room, mut to_room) = (PathRoom::new(), PathRoom::new());
+        let from = self.route(thread, Which::First, from, from_path, &mut from_room)?;
+        let to = self.route(thread, Which::Second, to, to_path, &mut to_room)?;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
@@ -213,7 +219,11 @@ impl<M: Machine> Kernel<M> {
         let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
         let last = if flags.ok_or(Errno::INVAL)?.is_empty() { LastLink::Follow } else { LastLink::Keep };
         Self::may_write(thread)?;
-        let named = if path.1 == 0 { None } else { Some(self.route(thread, Which::First, handle, path)?) };
+        let mut room = PathRoom::new();
+        let named = match path.1 {
+            0 => None,
+            _ => Some(self.route(thread, Which::First, handle, path, &mut room)?),
+        };
         let open = match (&named, handle) {
             (Some(_), _) => None,
             (None, Handle::CWD) => Some(thread.process.view.lock().directory),

@@ -12,7 +12,7 @@ use swos_vfs::{Access, Error, Garbage, Kind, LastLink, NewNode, OpenFile, Resolv
 
 use super::{
     on_exec,
-    paths::{Route, Which},
+    paths::{PathRoom, Route, Which},
 };
 use crate::{
     Kernel, Machine,
@@ -50,7 +50,8 @@ impl<M: Machine> Kernel<M> {
         if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
             return Err(Errno::ACCES.into());
         }
-        let route = self.route(thread, Which::First, directory, at)?;
+        let mut room = PathRoom::new();
+        let route = self.route(thread, Which::First, directory, at, &mut room)?;
         let found = {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
@@ -72,7 +73,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         names: &mut Names,
         thread: &Thread<M>,
-        route: &Route,
+        route: &Route<'_>,
         flags: OpenFlags,
         mode: u32,
     ) -> Result<Resolved, Stop> {

@@ -7,7 +7,7 @@
 use alloc::sync::Arc;
 
 use arrayvec::ArrayVec;
-use swos_abi::{Capabilities, Errno, Handle, Rights};
+use swos_abi::{Capabilities, Errno, Handle, Rights, Stat};
 use swos_handles::Lease;
 use swos_path::{NAME_MAX, Name, Path};
 use swos_vfs::{Error, Halt, Kind, LastLink, Principal, Resolved, Scope, Unfinished, VnodeId};
@@ -36,33 +36,34 @@ pub(crate) struct Passed {
     left: Arc<Unfinished>,
 }
 
+/// Where a call keeps one of its paths, or what is left of it.
+pub(super) struct PathRoom {
+    bytes: PathBytes,
+    left: Option<Arc<Unfinished>>,
+}
+
+impl PathRoom {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self { bytes: PathBytes::new(), left: None }
+    }
+}
+
 /// A path, and where it starts.
-pub(super) struct Route {
+pub(super) struct Route<'a> {
     pub(super) start: View,
     /// The loan by which the process has the handle where it starts.
     pub(super) lease: Option<Lease>,
     who: Principal,
     which: Which,
-    steps: Steps,
+    /// What is to be gone; an error if it is no path.
+    steps: Result<swos_vfs::Route<'a>, Error>,
 }
 
-/// What is to be gone of a path.
-enum Steps {
-    All(PathBytes),
-    Left(Arc<Unfinished>),
-}
-
-impl Route {
+impl Route<'_> {
     /// Refuses one that is no path.
     pub(super) fn check(&self) -> Result<(), Errno> {
-        self.steps().map(drop).map_err(Error::errno)
-    }
-
-    fn steps(&self) -> Result<swos_vfs::Route<'_>, Error> {
-        Ok(match &self.steps {
-            Steps::All(bytes) => swos_vfs::Route::Whole(Path::new(bytes.bytes())?),
-            Steps::Left(left) => swos_vfs::Route::Rest(left),
-        })
+        self.steps.map(drop).map_err(Error::errno)
     }
 
     fn scope<'a>(&self, names: &'a Names) -> Scope<'a> {
@@ -94,8 +95,8 @@ impl Spot {
 }
 
 /// Refuses bytes that are no path.
-pub(super) fn check(bytes: &PathBytes) -> Result<(), Errno> {
-    Path::new(bytes.bytes()).map(drop).map_err(|error| Error::from(error).errno())
+pub(super) fn check(bytes: &[u8]) -> Result<(), Errno> {
+    Path::new(bytes).map(drop).map_err(|error| Error::from(error).errno())
 }
 
 impl<M: Machine> Kernel<M> {
@@ -105,12 +106,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Where paths start: the root of the process, and a directory handle or the current directory; and the loan by which
     /// the process has that handle.
-    #[inline(never)]
+    #[inline]
     pub(super) fn start_of(thread: &Thread<M>, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
         let view = *thread.process.view.lock();
-        if directory == Handle::CWD {
-            return Ok((view, None));
-        }
+        if directory == Handle::CWD { Ok((view, None)) } else { Self::start_at(thread, view, directory) }
+    }
+
+    #[inline(never)]
+    fn start_at(thread: &Thread<M>, view: View, directory: Handle) -> Result<(View, Option<Lease>), Stop> {
         let (object, lease) = Self::leased_object(thread, directory, Rights::READ)?;
         match object {
             Object::File(file) => {
@@ -122,33 +125,36 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A path of a call: as the program has it, or what earlier slices left of it.
-    pub(super) fn route(
+    #[inline(never)]
+    pub(super) fn route<'a>(
         &self,
         thread: &Thread<M>,
         which: Which,
         directory: Handle,
         path: (u64, u64),
-    ) -> Result<Route, Stop> {
+        room: &'a mut PathRoom,
+    ) -> Result<Route<'a>, Stop> {
         let who = Self::who(thread);
         if let Some(passed) = thread.progress.passed(which) {
             let (start, lease) = Self::start_of(thread, directory)?;
             if (passed.start, passed.who) == (start, who) {
-                return Ok(Route { start, lease, who, which, steps: Steps::Left(passed.left) });
+                let steps = Ok(swos_vfs::Route::Rest(room.left.insert(passed.left)));
+                return Ok(Route { start, lease, who, which, steps });
             }
         }
-        let bytes = self.read_path(path)?;
+        let steps = whole(self.read_path(path, &mut room.bytes)?);
         let (start, lease) = Self::start_of(thread, directory)?;
-        Ok(Route { start, lease, who, which, steps: Steps::All(bytes) })
+        Ok(Route { start, lease, who, which, steps })
     }
 
     /// What a route leads to.
     pub(super) fn follow(
         names: &Names,
         thread: &Thread<M>,
-        route: &Route,
+        route: &Route<'_>,
         last: LastLink,
     ) -> Result<Result<Resolved, Error>, Stop> {
-        let steps = match route.steps() {
+        let steps = match route.steps {
             Ok(steps) => steps,
             Err(error) => return Ok(Err(error)),
         };
@@ -160,10 +166,10 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn spot(
         names: &Names,
         thread: &Thread<M>,
-        route: &Route,
+        route: &Route<'_>,
         last: LastLink,
     ) -> Result<Result<Spot, Error>, Stop> {
-        let steps = match route.steps() {
+        let steps = match route.steps {
             Ok(steps) => steps,
             Err(error) => return Ok(Err(error)),
         };
@@ -182,7 +188,7 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     fn unless_halted<T>(
         thread: &Thread<M>,
-        route: &Route,
+        route: &Route<'_>,
         found: Result<T, Halt>,
     ) -> Result<Result<T, Error>, Stop> {
         match found {
@@ -196,15 +202,22 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// What a route leads to, if the process may see that.
-    fn find(&self, thread: &Thread<M>, route: &Route, last: LastLink) -> Result<Resolved, Stop> {
-        let found = {
+    /// What a route leads to, if the process may see that, and what `look` finds of it with the names still locked.
+    fn find<T>(
+        &self,
+        thread: &Thread<M>,
+        route: &Route<'_>,
+        last: LastLink,
+        look: impl FnOnce(&Names, VnodeId) -> Result<T, Error>,
+    ) -> Result<(Resolved, T), Stop> {
+        let (found, seen) = {
             let names = self.files.names.lock();
             let names = names.as_ref().ok_or(Errno::NOENT)?;
-            Self::follow(names, thread, route, last)?.map_err(Errno::from)?
+            let found = Self::follow(names, thread, route, last)?.map_err(Errno::from)?;
+            (found, look(names, found.vnode).map_err(Errno::from)?)
         };
         self.check_visible(thread, found.vnode)?;
-        Ok(found)
+        Ok((found, seen))
     }
 
     /// Finds what a path names; and from where, and by which loan.
@@ -218,20 +231,46 @@ impl<M: Machine> Kernel<M> {
         if !thread.process.has(Capabilities::FS_READ) {
             return Err(Errno::ACCES.into());
         }
-        let route = self.route(thread, Which::First, directory, path)?;
-        let found = self.find(thread, &route, last)?;
+        let mut room = PathRoom::new();
+        let route = self.route(thread, Which::First, directory, path, &mut room)?;
+        let (found, ()) = self.find(thread, &route, last, |_, _| Ok(()))?;
         Ok((found, (route.start, route.lease)))
     }
 
+    /// The record of what a path names.
+    pub(super) fn stat_path(
+        &self,
+        thread: &Thread<M>,
+        directory: Handle,
+        path: (u64, u64),
+        last: LastLink,
+    ) -> Result<Stat, Stop> {
+        if !thread.process.has(Capabilities::FS_READ) {
+            return Err(Errno::ACCES.into());
+        }
+        let mut room = PathRoom::new();
+        let route = self.route(thread, Which::First, directory, path, &mut room)?;
+        let stat = |names: &Names, vnode| Ok(names.vfs.attributes(vnode)?.to_stat(vnode));
+        Ok(self.find(thread, &route, last, stat)?.1)
+    }
+
     /// The file of a program that is named by a path from the current directory.
-    pub(super) fn resolve_program(&self, thread: &Thread<M>, path: PathBytes) -> Result<VnodeId, Stop> {
+    pub(super) fn resolve_program(&self, thread: &Thread<M>, path: &[u8]) -> Result<VnodeId, Stop> {
         let (start, who) = (*thread.process.view.lock(), Self::who(thread));
-        let steps = match thread.progress.passed(Which::First) {
-            Some(passed) if (passed.start, passed.who) == (start, who) => Steps::Left(passed.left),
-            _ => Steps::All(path),
+        let passed = thread.progress.passed(Which::First);
+        let steps = match &passed {
+            Some(passed) if (passed.start, passed.who) == (start, who) => {
+                Ok(swos_vfs::Route::Rest(&passed.left))
+            }
+            _ => whole(path),
         };
         let route = Route { start, lease: None, who, which: Which::First, steps };
-        let found = self.find(thread, &route, LastLink::Follow)?;
+        let (found, ()) = self.find(thread, &route, LastLink::Follow, |_, _| Ok(()))?;
         if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
     }
+}
+
+/// All of a path.
+fn whole(bytes: &[u8]) -> Result<swos_vfs::Route<'_>, Error> {
+    Ok(swos_vfs::Route::Whole(Path::new(bytes)?))
 }

@@ -20,7 +20,7 @@ use crate::{
     object::Object,
     process::{Limits, NAME_LEN, Process},
     thread::{Phase, Thread},
-    user::user_range,
+    user::{PathBytes, user_range},
     wait::{CallResult, Stop, WaitKey},
 };
 
@@ -38,8 +38,9 @@ impl<M: Machine> Kernel<M> {
         args: &SpawnArgs,
     ) -> Result<(VnodeId, [u8; NAME_LEN]), Stop> {
         let mut name = [0; NAME_LEN];
-        let path = self.read_path((args.path, args.path_len))?;
-        let last = path.bytes().rsplit(|&byte| byte == b'/').next().unwrap_or(path.bytes());
+        let mut room = PathBytes::new();
+        let path = self.read_path((args.path, args.path_len), &mut room)?;
+        let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
         for (to, from) in name.iter_mut().zip(last.iter().take(NAME_LEN - 1)) {
             *to = *from;
         }
