@@ -32,6 +32,7 @@ Names:
   getpid page_fault_anon             instructions for a call that does nothing, for the first touch of a page
   read1_zero pread4k_cached open_close stat pipe_pingpong pipe_bw_KiB ipc_call yield_2procs spawn_wait
   fork_exit_wait fork_exec_wait thread_create_join futex_handoff_rt epoll_wait_ready mmap_munmap
+  malloc_free_64 malloc_free_64_4threads
                                      instructions for other calls, two processes or two threads in some
   http1k http1k_close http64k http1m instructions for a request
   rps_1 rps_16 rps_64                requests per second over so many connections (wall time)

@@ -1,7 +1,8 @@
 //! The heap: constant-time segregated fits (`rlsf`) over memory from `mmap`.
 //!
-//! Small allocations come from a pool that grows by 256 KiB and keeps what it got; from 128 KiB on each
-//! allocation is a mapping of its own and goes back at once.
+//! Allocations of up to 512 bytes come from the calling thread's [`Cache`], which gets and gives them a batch at a time; others
+//! from a pool that grows by 256 KiB and keeps what it got; from 128 KiB on each allocation is a mapping of its own and
+//! goes back at once.
 
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -11,14 +12,21 @@ use core::{
 
 use rlsf::Tlsf;
 
-use crate::lock::RawLock;
+use crate::{
+    cache::{Cache, Class, Own},
+    lock::RawLock,
+};
 
 /// Where the heap gets its memory.
 ///
 /// # Safety
 ///
-/// `take` returns memory of `length` bytes, zeroed, aligned to a page, that nobody else uses until it is given back.
+/// `take` returns memory of `length` bytes, zeroed, aligned to a page, that nobody else uses until it is given back. `cache`
+/// returns the calling thread's, which lives as long as it and which no other thread uses.
 pub unsafe trait Pages {
+    /// The cache of the calling thread.
+    fn cache() -> NonNull<Own>;
+
     /// Gets memory; `length` is a multiple of a page.
     fn take(length: usize) -> Option<NonNull<u8>>;
 
@@ -34,8 +42,13 @@ pub unsafe trait Pages {
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel;
 
-// SAFETY: the kernel maps free, zeroed pages for this process alone.
+// SAFETY: the kernel maps free, zeroed pages for this process alone; `own_cache` is as it has to be.
 unsafe impl Pages for Kernel {
+    #[inline]
+    fn cache() -> NonNull<Own> {
+        crate::thread::own_cache()
+    }
+
     fn take(length: usize) -> Option<NonNull<u8>> {
         swos_sys::map_anonymous(length, swos_abi::Protection::READ | swos_abi::Protection::WRITE).ok()
     }
@@ -51,6 +64,9 @@ const PAGE: usize = 4096;
 const CHUNK: usize = 256 << 10;
 /// From so many bytes on an allocation gets its own mapping.
 const MAPPED: usize = 128 << 10;
+
+/// Blocks that go from the pool to a cache at once, and back.
+const BATCH: usize = 8;
 
 /// Blocks from 32 bytes to beyond [`MAPPED`]: 14 powers of two, each in 16 steps (at most 6 % lost to rounding).
 type Pool = Tlsf<'static, u16, u16, 14, 16>;
@@ -87,20 +103,102 @@ impl<P: Pages> Heap<P> {
     }
 
     /// The pool's next allocation of `layout`, grown if needed.
+    fn grown(pool: &mut Pool, layout: Layout) -> Option<NonNull<u8>> {
+        if let Some(block) = pool.allocate(layout) {
+            return Some(block);
+        }
+        // Room for the block's header, its alignment and the end marker of the chunk.
+        let needed = layout.size().checked_add(layout.align())?.checked_add(PAGE)?;
+        let length = needed.checked_next_multiple_of(PAGE)?.max(CHUNK);
+        let start = P::take(length)?;
+        let chunk = NonNull::new(slice_from_raw_parts_mut(start.as_ptr(), length))?;
+        // SAFETY: the chunk was just taken, so nobody else has it, and it is never given back.
+        unsafe { pool.insert_free_block_ptr(chunk) };
+        pool.allocate(layout)
+    }
+
     fn pooled(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.with_pool(|pool| Self::grown(pool, layout))
+    }
+
+    /// Calls `act` with the calling thread's cache, unless this is a signal handler that interrupted its use.
+    #[inline]
+    fn with_cache<R>(act: impl FnOnce(&mut Cache) -> R) -> Option<R> {
+        // SAFETY: the calling thread's own, which lives as long as it.
+        unsafe { P::cache().as_ref().with(act) }
+    }
+
+    /// A block of a class for the calling thread.
+    #[inline]
+    fn cached(&self, class: Class) -> Option<NonNull<u8>> {
+        Self::with_cache(|cache| cache.take(class).or_else(|| self.refill(cache, class)))
+            .unwrap_or_else(|| self.pooled(class.layout()?))
+    }
+
+    /// Gets a batch of blocks from the pool: one for the caller, the others for its cache.
+    #[cold]
+    fn refill(&self, cache: &mut Cache, class: Class) -> Option<NonNull<u8>> {
+        let layout = class.layout()?;
         self.with_pool(|pool| {
-            if let Some(block) = pool.allocate(layout) {
-                return Some(block);
+            let block = Self::grown(pool, layout)?;
+            // Without growing: nobody asked for these yet.
+            for _ in 1..BATCH.min(class.limit()) {
+                let Some(more) = (!cache.is_closed()).then(|| pool.allocate(layout)).flatten() else { break };
+                // SAFETY: just allocated with the layout of the class.
+                if !unsafe { cache.put(class, more) } {
+                    // SAFETY: as above.
+                    unsafe { pool.deallocate(more, layout.align()) };
+                    break;
+                }
             }
-            // Room for the block's header, its alignment and the end marker of the chunk.
-            let needed = layout.size().checked_add(layout.align())?.checked_add(PAGE)?;
-            let length = needed.checked_next_multiple_of(PAGE)?.max(CHUNK);
-            let start = P::take(length)?;
-            let chunk = NonNull::new(slice_from_raw_parts_mut(start.as_ptr(), length))?;
-            // SAFETY: the chunk was just taken, so nobody else has it, and it is never given back.
-            unsafe { pool.insert_free_block_ptr(chunk) };
-            pool.allocate(layout)
+            Some(block)
         })
+    }
+
+    /// Takes a block back that was allocated in this class, by whichever thread.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses it any more.
+    #[inline]
+    unsafe fn uncached(&self, class: Class, block: NonNull<u8>) {
+        let kept = Self::with_cache(|cache| {
+            // SAFETY: the caller's promise.
+            if !unsafe { cache.put(class, block) } {
+                self.spill(cache, class, block);
+            }
+        });
+        if kept.is_none() {
+            // SAFETY: the pool made this block with the alignment of all classes.
+            self.with_pool(|pool| unsafe { pool.deallocate(block, crate::cache::STEP) });
+        }
+    }
+
+    /// Gives a free block and a batch of those in the cache to the pool.
+    #[cold]
+    fn spill(&self, cache: &mut Cache, class: Class, block: NonNull<u8>) {
+        let Some(layout) = class.layout() else { return };
+        self.with_pool(|pool| {
+            let others = (1..BATCH).map_while(|_| cache.take(class));
+            for block in [block].into_iter().chain(others) {
+                // SAFETY: free blocks that the pool made with this alignment.
+                unsafe { pool.deallocate(block, layout.align()) };
+            }
+        });
+    }
+
+    /// The calling thread is at its end: its cache goes to the pool, and keeps nothing from here on.
+    pub fn close_cache(&self) {
+        let _closed = Self::with_cache(|cache| {
+            cache.close();
+            let Some(first) = cache.pop() else { return };
+            self.with_pool(|pool| {
+                for block in [first].into_iter().chain(core::iter::from_fn(|| cache.pop())) {
+                    // SAFETY: free blocks that the pool made; all classes have this alignment.
+                    unsafe { pool.deallocate(block, crate::cache::STEP) };
+                }
+            });
+        });
     }
 
     const fn mapped_length(layout: Layout) -> Option<usize> {
@@ -122,10 +220,10 @@ impl<P: Pages> Default for Heap<P> {
 // SAFETY: blocks are those of the pool or mappings of their own; both are disjoint, aligned and live until `dealloc`.
 unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = if Self::is_mapped(layout) {
-            Self::mapped_length(layout).and_then(P::take)
-        } else {
-            self.pooled(layout)
+        let block = match Class::of(layout) {
+            Some(class) => self.cached(class),
+            None if Self::is_mapped(layout) => Self::mapped_length(layout).and_then(P::take),
+            None => self.pooled(layout),
         };
         block.map_or(null_mut(), NonNull::as_ptr)
     }
@@ -140,9 +238,32 @@ unsafe impl<P: Pages> GlobalAlloc for Heap<P> {
         block
     }
 
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller says that `size`, rounded up to the alignment, is a length.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if let (Some(class), Some(other)) = (Class::of(layout), Class::of(new))
+            && class == other
+        {
+            return block;
+        }
+        // SAFETY: `size` is not 0, as the caller says.
+        let moved = unsafe { self.alloc(new) };
+        if !moved.is_null() {
+            // SAFETY: two blocks, each at least so long; the old one is the caller's to give.
+            unsafe {
+                moved.copy_from_nonoverlapping(block, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+        }
+        moved
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(start) = NonNull::new(block) else { return };
-        if Self::is_mapped(layout) {
+        if let Some(class) = Class::of(layout) {
+            // SAFETY: `alloc` decided in the same way, and the caller is done with the block.
+            unsafe { self.uncached(class, start) };
+        } else if Self::is_mapped(layout) {
             if let Some(length) = Self::mapped_length(layout) {
                 // SAFETY: `alloc` took exactly this for this layout.
                 unsafe { P::give_back(start, length) };
@@ -164,6 +285,12 @@ pub(crate) fn with_heap<R>(act: impl FnOnce() -> R) -> R {
     return HEAP.with_pool(|_| act());
     #[cfg(not(target_os = "none"))]
     act()
+}
+
+/// The calling thread is at its end.
+pub(crate) fn close_cache() {
+    #[cfg(target_os = "none")]
+    HEAP.close_cache();
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ extern crate alloc;
 
 mod atomics;
 #[cfg(not(loom))]
+pub mod cache;
+#[cfg(not(loom))]
 pub mod clock;
 pub mod end;
 #[cfg(not(loom))]

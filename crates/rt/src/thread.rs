@@ -9,7 +9,9 @@ use core::{
 use swos_abi::{Errno, Protection};
 
 use crate::{
+    cache::Own,
     end::{End, Giver},
+    heap,
     local::Locals,
     lock::Mutex,
 };
@@ -34,6 +36,8 @@ struct Block {
     length: usize,
     /// What [`LocalKey`](crate::local::LocalKey)s hold for this thread.
     locals: Locals,
+    /// Its free blocks. Only the thread itself uses them.
+    cache: Own,
 }
 
 /// Stacks whose threads have ended, or are at their very last instructions ([`End::has_left`]).
@@ -130,7 +134,8 @@ pub(crate) unsafe fn spawn_borrowing<'a>(
         None => map(length)?,
     };
     let (end, id) = (End::new(), AtomicU32::new(0));
-    let fresh = Block { end, id, run: Some(run), next: null_mut(), length, locals: Locals::new() };
+    let (locals, cache) = (Locals::new(), Own::new());
+    let fresh = Block { end, id, run: Some(run), next: null_mut(), length, locals, cache };
     // SAFETY: the block is ours (just mapped, or taken from the list), and plain old data or moved-out before.
     unsafe { block.as_ptr().write(fresh) };
     let address = block.as_ptr().expose_provenance();
@@ -191,6 +196,7 @@ unsafe extern "C" fn begin(argument: usize) -> ! {
     }
     // SAFETY: the block is this thread's, and `locals` is reached by this thread alone.
     unsafe { (*block).locals.end() };
+    heap::close_cache();
     if end.finish() == Giver::Us
         && let Some(block) = NonNull::new(block)
     {
@@ -277,6 +283,21 @@ pub(crate) fn own_locals() -> *mut Locals {
     let block = with_exposed_provenance_mut::<Block>(swos_sys::thread_pointer());
     // SAFETY: as in `own_id`.
     if block.is_null() { FIRST.0.get() } else { unsafe { &raw mut (*block).locals } }
+}
+
+/// The free blocks of the calling thread.
+#[inline]
+pub(crate) fn own_cache() -> NonNull<Own> {
+    /// The first thread's.
+    struct First(Own);
+    // SAFETY: only the first thread, the one whose thread pointer is 0, uses it.
+    unsafe impl Sync for First {}
+    static FIRST: First = First(Own::new());
+    match NonNull::new(with_exposed_provenance_mut::<Block>(swos_sys::thread_pointer())) {
+        // SAFETY: what `spawn` set: the block of this very thread, which lives as long as it. Others use other fields of it.
+        Some(block) => unsafe { NonNull::new_unchecked(&raw mut (*block.as_ptr()).cache) },
+        None => NonNull::from(&FIRST.0),
+    }
 }
 
 /// After a fork the calling thread is another one.

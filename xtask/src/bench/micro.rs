@@ -27,6 +27,8 @@ pub(super) const NAMES: &[&str] = &[
     "futex_handoff_rt",
     "epoll_wait_ready",
     "mmap_munmap",
+    "malloc_free_64",
+    "malloc_free_64_4threads",
 ];
 
 pub(super) fn measure(workspace: &Workspace, subject: &Subject, names: &[&str]) -> Result<Vec<Figure>> {

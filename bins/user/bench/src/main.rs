@@ -37,7 +37,7 @@ const PAGE: usize = 4096;
 type Bench = (&'static str, &'static [&'static str], fn() -> Result<(), Errno>);
 
 /// In the order of the original.
-const BENCHES: [Bench; 17] = [
+const BENCHES: [Bench; 18] = [
     ("cpu", &["cpu_loop2"], cpu),
     ("memcpy", &["memcpy_KiB"], memcpy),
     ("getpid", &["getpid"], getpid),
@@ -51,6 +51,7 @@ const BENCHES: [Bench; 17] = [
     ("proc", &["spawn_wait"], processes::spawn),
     ("fork", &["fork_exit_wait", "fork_exec_wait"], processes::forks),
     ("thread", &["thread_create_join"], threads::create),
+    ("heap", &["malloc_free_64", "malloc_free_64_4threads"], threads::heap),
     ("futex", &["futex_handoff_rt", "futex_wake_empty"], threads::futex),
     ("epoll", &["epoll_wait_ready"], ready),
     (

@@ -1,6 +1,6 @@
 //! Benchmarks with several threads or processes.
 
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
     sync::atomic::{
@@ -13,10 +13,11 @@ use swos_ulib::{
     abi::{Errno, TIMEOUT_NEVER},
     process::Command,
     sys::{self, FUTEX_ANY},
-    system, thread,
+    system,
+    thread::{self, JoinHandle},
 };
 
-use crate::{report, time};
+use crate::{report, time, times};
 
 /// Two processes that only yield. On one CPU each call is two switches.
 pub(crate) fn yielding() -> Result<(), Errno> {
@@ -85,6 +86,23 @@ pub(crate) fn futex() -> Result<(), Errno> {
     time("futex_wake_empty", 20_000, |_| {
         let _ = black_box(sys::futex_wake(&nobody, 1, FUTEX_ANY));
     });
+    Ok(())
+}
+
+/// A block of 64 bytes that is made and freed at once.
+fn make_and_free() {
+    drop(black_box(Box::new([0_u64; 8])));
+}
+
+/// The heap: one thread alone, and four at once.
+pub(crate) fn heap() -> Result<(), Errno> {
+    const TURNS: u64 = 20_000;
+    time("malloc_free_64", TURNS, |_| make_and_free());
+    let start = sys::counter();
+    let threads: Result<Vec<_>, Errno> =
+        (0..4).map(|_| thread::spawn(|| (0..TURNS * times()).for_each(|_| make_and_free()))).collect();
+    threads?.into_iter().for_each(JoinHandle::join);
+    report("malloc_free_64_4threads", 4 * TURNS * times(), 0, sys::counter() - start);
     Ok(())
 }
 
