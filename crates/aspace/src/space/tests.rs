@@ -512,7 +512,7 @@ fn apply(space: &mut AddressSpace, model: &mut Model, op: &Op) {
             let vacancy = space.vacancy(pages);
             // The same by parts of three areas, from above.
             let (mut rest, mut parts) = (pages, space.parts(pages).count());
-            while Model::in_user(*start, *count) && parts > 3 {
+            while parts > 3 {
                 let part = space.highest(rest, 3);
                 assert_eq!((space.parts(part).count(), part.end()), (3, rest.end()));
                 (rest, parts) = (range(*start, part.start().number() - start), parts - 3);
