@@ -314,8 +314,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// The token comes back if it can be used again: with [`Errno::MSGSIZE`] if the caller has less room. [`Errno::PIPE`] if the caller
-    /// gave up.
+    /// The token comes back if it can be used again: with [`Errno::MSGSIZE`] if the caller has less room, with [`Errno::INVAL`] if it
+    /// was received elsewhere. [`Errno::PIPE`] if the caller gave up: nobody needs it any more.
     pub fn reply(&self, token: ReplyToken, bytes: &[u8]) -> Result<(), (Errno, Option<ReplyToken>)> {
         self.reply_message(token, &mut Outgoing::new(bytes))
     }
@@ -335,7 +335,7 @@ impl Receiver {
                 message.sent();
                 Ok(())
             }
-            Err(errno @ (Errno::PIPE | Errno::INVAL)) => Err((errno, None)),
+            Err(Errno::PIPE) => Err((Errno::PIPE, None)),
             Err(errno) => Err((errno, Some(token))),
         }
     }

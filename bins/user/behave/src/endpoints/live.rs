@@ -172,6 +172,11 @@ fn answer_too_long() -> Result<(), String> {
     let Err((Errno::MSGSIZE, Some(token))) = receiver.reply(token, b"nine byte") else {
         return Err(String::from("it was not refused"));
     };
+    // Where it was not received nobody knows it; it stays good where it was.
+    let (_other, elsewhere) = endpoint().map_err(text)?;
+    let Err((Errno::INVAL, Some(token))) = elsewhere.reply(token, b"eight by") else {
+        return Err(String::from("another receiver took it"));
+    };
     receiver.reply(token, b"eight by").map_err(|(errno, _)| text(errno))?;
     equal(caller.join(), Ok(b"eight by".to_vec()))
 }
