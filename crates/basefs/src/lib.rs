@@ -94,6 +94,10 @@ impl FileSystem for BaseFs {
         NodeId(0)
     }
 
+    fn names_never_change(&self) -> bool {
+        true
+    }
+
     /// Everybody may search: the image is public, and what must not be seen is not mounted.
     fn lookup(&self, _who: Principal, directory: NodeId, name: Name<'_>) -> Result<Child, Error> {
         let at = u32::try_from(directory.0).map_err(|_| Error::NotFound)?;

@@ -16,7 +16,7 @@ use swos_swosbase::{
     v4::{Capacity, Mount, Progress},
 };
 use swos_units::Frame;
-use swos_vfs::{LastLink, Namespace, Principal, Scope, Vfs};
+use swos_vfs::{LastLink, Namespace, Principal, Remembered, Scope, Vfs};
 
 use crate::{
     Kernel, Level, Machine, Threshold,
@@ -281,7 +281,8 @@ impl<M: Machine> Kernel<M> {
         let id = vfs.attach(Box::new(image)).map_err(|error| alloc::format!("mount: {error}"))?;
         let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
         let namespace = Namespace::new(root);
-        *self.files.names.lock() = Some(Names { vfs, namespace, root, writable: [None; 3] });
+        *self.files.names.lock() =
+            Some(Names { vfs, namespace, root, remembered: Remembered::new(), writable: [None; 3] });
         self.mount_writable();
         Ok(())
     }

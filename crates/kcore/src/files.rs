@@ -15,7 +15,7 @@ use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError}
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
 use swos_units::Frame;
-use swos_vfs::{Attributes, MountId, Namespace, PageSource, Vfs, VnodeId};
+use swos_vfs::{Attributes, MountId, Namespace, PageSource, Remembered, Vfs, VnodeId};
 
 use crate::{
     Kernel, Machine,
@@ -55,6 +55,8 @@ pub(crate) struct Names {
     pub(crate) vfs: Vfs,
     pub(crate) namespace: Namespace,
     pub(crate) root: VnodeId,
+    /// Paths within the image.
+    pub(crate) remembered: Remembered,
     /// What can hold something that was removed: `/tmp`, `/run`, `/dev`.
     pub(crate) writable: [Option<MountId>; 3],
 }

@@ -49,6 +49,12 @@ pub trait FileSystem: Send {
     /// The topmost directory.
     fn root(&self) -> NodeId;
 
+    /// Whether [`lookup`](Self::lookup) and [`read_link`](Self::read_link) answer everybody the same, for ever. Then what paths lead to
+    /// may be remembered ([`crate::Remembered`]).
+    fn names_never_change(&self) -> bool {
+        false
+    }
+
     /// What `name` leads to in `directory`, if `who` may search there. Never called with `.` or `..`.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod filesystem;
 mod namespace;
 mod node;
 mod open_file;
+mod remembered;
 mod resolve;
 
 pub use error::Error;
@@ -36,4 +37,5 @@ pub use node::{
     Times, Usage, VnodeId, WriteAt, Written,
 };
 pub use open_file::{OpenFile, Whence};
+pub use remembered::Remembered;
 pub use resolve::{EntryAt, Halt, LINKS_MAX, LastLink, Resolved, Route, Scope, Unfinished, WALK_BYTES_MAX};

@@ -136,6 +136,8 @@ pub struct Namespace {
     root: VnodeId,
     /// Sorted by `covered`.
     mounts: Vec<Mounted>,
+    /// How often `mounts` changed.
+    version: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +150,7 @@ impl Namespace {
     /// Sees what lies below `root`.
     #[must_use]
     pub const fn new(root: VnodeId) -> Self {
-        Self { root, mounts: Vec::new() }
+        Self { root, mounts: Vec::new(), version: 0 }
     }
 
     /// Its topmost directory, as it is to be seen.
@@ -186,6 +188,7 @@ impl Namespace {
         };
         self.mounts.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         self.mounts.insert(index, Mounted { covered: at, top });
+        self.version += 1;
         Ok(())
     }
 
@@ -201,7 +204,14 @@ impl Namespace {
         let index =
             self.mounts.iter().position(|mounted| mounted.top.mount == mount).ok_or(Error::NotFound)?;
         self.mounts.remove(index);
+        self.version += 1;
         Ok(())
+    }
+
+    /// Differs whenever something else is mounted.
+    #[inline]
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
     }
 
     /// The topmost directory of `mount` that is seen here.

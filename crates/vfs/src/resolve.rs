@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use swos_path::{Component, Components, Name, Path};
 
-use crate::{Error, Kind, Namespace, Principal, Vfs, VnodeId};
+use crate::{Error, Kind, Namespace, Principal, Remembered, Vfs, VnodeId};
 
 /// Most symbolic links in one resolution.
 pub const LINKS_MAX: usize = 40;
@@ -117,6 +117,8 @@ struct Walked<'a> {
     entry: Option<(VnodeId, Name<'a>)>,
     found: Option<Resolved>,
     directory_wanted: bool,
+    /// All names on the way are of file systems in which none ever changes.
+    settled: bool,
 }
 
 impl<'a> Walked<'a> {
@@ -153,6 +155,45 @@ impl Vfs {
         steps: u32,
     ) -> Result<Resolved, Halt> {
         Ok(self.walk(scope, route, last, Some(steps.max(1)))?.found.ok_or(Error::NotFound)?)
+    }
+
+    /// The same for bytes that are to be a path, and by what is remembered of it, if that is so of all of the way. It is not
+    /// looked at more closely then: what is remembered was a path.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`resolve_some`](Self::resolve_some), and those of [`Path::new`].
+    #[inline]
+    pub fn resolve_remembered(
+        &self,
+        remembered: &mut Remembered,
+        scope: &Scope<'_>,
+        path: &[u8],
+        last: LastLink,
+        steps: u32,
+    ) -> Result<Resolved, Halt> {
+        match remembered.find(scope, path, last) {
+            Some(found) => Ok(found),
+            None => self.resolve_and_keep(remembered, scope, path, last, steps),
+        }
+    }
+
+    #[inline(never)]
+    fn resolve_and_keep(
+        &self,
+        remembered: &mut Remembered,
+        scope: &Scope<'_>,
+        path: &[u8],
+        last: LastLink,
+        steps: u32,
+    ) -> Result<Resolved, Halt> {
+        let route = Route::Whole(Path::new(path).map_err(Error::from)?);
+        let walked = self.walk(scope, route, last, Some(steps.max(1)))?;
+        let found = walked.found.ok_or(Error::NotFound)?;
+        if walked.settled {
+            remembered.keep(scope, path, last, found);
+        }
+        Ok(found)
     }
 
     /// Finds the directory and the name that `path` ends with, whether the name is taken or not.
@@ -208,6 +249,7 @@ impl Vfs {
         // Whether `at` is known to lie below the root. Checked at the first `..` only: most paths have none.
         let mut confined = at == scope.root;
         let mut left = steps.unwrap_or(u32::MAX);
+        let mut settled = true;
 
         loop {
             let before = rest;
@@ -244,6 +286,8 @@ impl Vfs {
                 }
                 Component::Parent => {
                     left = left.saturating_sub(cost::PARENT);
+                    // Where it leads may depend on what was moved where.
+                    settled = false;
                     if at != scope.root {
                         at = self.above(scope.namespace, at)?.ok_or(Error::NotFound)?;
                     }
@@ -257,9 +301,10 @@ impl Vfs {
             directory_wanted |= is_last && rest.requires_directory();
             entry = Some((at, name));
             let file_system = self.file_system(at.mount)?;
+            settled = settled && file_system.names_never_change();
             let child = match file_system.lookup(scope.who, at.node, name) {
                 Err(Error::NotFound) if is_last => {
-                    return Ok(Walked { entry, found: None, directory_wanted });
+                    return Ok(Walked { entry, found: None, directory_wanted, settled });
                 }
                 other => other?,
             };
@@ -295,7 +340,7 @@ impl Vfs {
         if directory_wanted && kind != Kind::Directory {
             return Err(Error::NotDirectory.into());
         }
-        Ok(Walked { entry, found: Some(Resolved { vnode: at, kind }), directory_wanted })
+        Ok(Walked { entry, found: Some(Resolved { vnode: at, kind }), directory_wanted, settled })
     }
 
     /// The directory above `at`, through mounts; `None` at the top of everything.

@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use swos_abi::{Capabilities, Errno, Handle, Rights, Stat};
 use swos_handles::Lease;
 use swos_path::{NAME_MAX, Name, Path};
-use swos_vfs::{Error, Halt, Kind, LastLink, Principal, Resolved, Scope, Unfinished, VnodeId};
+use swos_vfs::{Error, Halt, Kind, LastLink, Namespace, Principal, Resolved, Scope, Unfinished, VnodeId};
 
 use crate::{
     Kernel, Machine, files::Names, object::Object, process::View, thread::Thread, user::PathBytes, wait::Stop,
@@ -56,19 +56,29 @@ pub(super) struct Route<'a> {
     pub(super) lease: Option<Lease>,
     who: Principal,
     which: Which,
-    /// What is to be gone; an error if it is no path.
-    steps: Result<swos_vfs::Route<'a>, Error>,
+    steps: Steps<'a>,
+}
+
+/// What is to be gone of a path.
+#[derive(Clone, Copy)]
+enum Steps<'a> {
+    /// All of it, if it is one: that is found out when it is gone.
+    All(&'a [u8]),
+    Left(&'a Unfinished),
 }
 
 impl Route<'_> {
     /// Refuses one that is no path.
     pub(super) fn check(&self) -> Result<(), Errno> {
-        self.steps.map(drop).map_err(Error::errno)
+        match self.steps {
+            Steps::All(bytes) => check(bytes),
+            Steps::Left(_) => Ok(()),
+        }
     }
 
-    fn scope<'a>(&self, names: &'a Names) -> Scope<'a> {
+    fn scope<'a>(&self, namespace: &'a Namespace) -> Scope<'a> {
         let View { root, directory } = self.start;
-        Scope { namespace: &names.namespace, root, start: directory, who: self.who }
+        Scope { namespace, root, start: directory, who: self.who }
     }
 }
 
@@ -138,27 +148,28 @@ impl<M: Machine> Kernel<M> {
         if let Some(passed) = thread.progress.passed(which) {
             let (start, lease) = Self::start_of(thread, directory)?;
             if (passed.start, passed.who) == (start, who) {
-                let steps = Ok(swos_vfs::Route::Rest(room.left.insert(passed.left)));
+                let steps = Steps::Left(room.left.insert(passed.left));
                 return Ok(Route { start, lease, who, which, steps });
             }
         }
-        let steps = whole(self.read_path(path, &mut room.bytes)?);
+        let steps = Steps::All(self.read_path(path, &mut room.bytes)?);
         let (start, lease) = Self::start_of(thread, directory)?;
         Ok(Route { start, lease, who, which, steps })
     }
 
     /// What a route leads to.
     pub(super) fn follow(
-        names: &Names,
+        names: &mut Names,
         thread: &Thread<M>,
         route: &Route<'_>,
         last: LastLink,
     ) -> Result<Result<Resolved, Error>, Stop> {
-        let steps = match route.steps {
-            Ok(steps) => steps,
-            Err(error) => return Ok(Err(error)),
+        let Names { vfs, namespace, remembered, .. } = names;
+        let scope = route.scope(namespace);
+        let found = match route.steps {
+            Steps::All(path) => vfs.resolve_remembered(remembered, &scope, path, last, STEPS_AT_ONCE),
+            Steps::Left(left) => vfs.resolve_some(&scope, swos_vfs::Route::Rest(left), last, STEPS_AT_ONCE),
         };
-        let found = names.vfs.resolve_some(&route.scope(names), steps, last, STEPS_AT_ONCE);
         Self::unless_halted(thread, route, found)
     }
 
@@ -170,10 +181,13 @@ impl<M: Machine> Kernel<M> {
         last: LastLink,
     ) -> Result<Result<Spot, Error>, Stop> {
         let steps = match route.steps {
-            Ok(steps) => steps,
-            Err(error) => return Ok(Err(error)),
+            Steps::All(path) => match Path::new(path) {
+                Ok(path) => swos_vfs::Route::Whole(path),
+                Err(error) => return Ok(Err(error.into())),
+            },
+            Steps::Left(left) => swos_vfs::Route::Rest(left),
         };
-        let found = names.vfs.resolve_entry_some(&route.scope(names), steps, last, STEPS_AT_ONCE);
+        let found = names.vfs.resolve_entry_some(&route.scope(&names.namespace), steps, last, STEPS_AT_ONCE);
         let spot = found.map(|found| {
             let mut name = ArrayVec::new();
             // A name fits.
@@ -211,8 +225,8 @@ impl<M: Machine> Kernel<M> {
         look: impl FnOnce(&Names, VnodeId) -> Result<T, Error>,
     ) -> Result<(Resolved, T), Stop> {
         let (found, seen) = {
-            let names = self.files.names.lock();
-            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            let mut names = self.files.names.lock();
+            let names = names.as_mut().ok_or(Errno::NOENT)?;
             let found = Self::follow(names, thread, route, last)?.map_err(Errno::from)?;
             (found, look(names, found.vnode).map_err(Errno::from)?)
         };
@@ -259,18 +273,11 @@ impl<M: Machine> Kernel<M> {
         let (start, who) = (*thread.process.view.lock(), Self::who(thread));
         let passed = thread.progress.passed(Which::First);
         let steps = match &passed {
-            Some(passed) if (passed.start, passed.who) == (start, who) => {
-                Ok(swos_vfs::Route::Rest(&passed.left))
-            }
-            _ => whole(path),
+            Some(passed) if (passed.start, passed.who) == (start, who) => Steps::Left(&passed.left),
+            _ => Steps::All(path),
         };
         let route = Route { start, lease: None, who, which: Which::First, steps };
         let (found, ()) = self.find(thread, &route, LastLink::Follow, |_, _| Ok(()))?;
         if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
     }
-}
-
-/// All of a path.
-fn whole(bytes: &[u8]) -> Result<swos_vfs::Route<'_>, Error> {
-    Ok(swos_vfs::Route::Whole(Path::new(bytes)?))
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use swos_path::{Name, Path};
 use swos_units::Frame;
 use swos_vfs::{
-    Error, FrameStore, Garbage, Halt, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Route, Scope,
-    Times, Usage, Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
+    Error, FrameStore, Garbage, Halt, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Remembered,
+    Route, Scope, Times, Usage, Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -29,6 +29,38 @@ fn alone(tree: MemFs) -> (Vfs, Namespace) {
 
 fn scope(namespace: &Namespace) -> Scope<'_> {
     Scope { namespace, root: namespace.root(), start: namespace.root(), who: WHO }
+}
+
+#[test]
+fn only_names_that_never_change_are_remembered() {
+    for settled in [false, true] {
+        let mut tree = MemFs { settled, loses: true, ..MemFs::new() };
+        let long = [b'n'; 47];
+        for name in [b"name".as_slice(), &long, &[b'n'; 46]] {
+            tree.add(0, name, Node::File).unwrap();
+        }
+        let (mut vfs, namespace) = alone(tree);
+        let mut remembered = Remembered::new();
+        let mut ask = |vfs: &Vfs, path: &[u8]| {
+            vfs.resolve_remembered(&mut remembered, &scope(&namespace), path, LastLink::Keep, 9).is_ok()
+        };
+        let paths = [
+            b"/name".to_vec(),
+            [b"/".as_slice(), &long].concat(),
+            [b'/'; 1].iter().chain(&[b'n'; 46]).copied().collect(),
+        ];
+        for path in &paths {
+            assert!(ask(&vfs, path));
+        }
+        // What a file system promises it may not do: here it shows what was remembered.
+        let at = namespace.root();
+        for path in &paths {
+            let name = Name::new(&path[1..]).unwrap();
+            vfs.file_system_mut(at.mount).unwrap().unlink(WHO, at.node, name, Kind::File, 0).unwrap();
+        }
+        assert_eq!(paths.each_ref().map(|path| ask(&vfs, path)), [settled, false, settled]);
+        assert!(!ask(&vfs, b"") && !ask(&vfs, b"a\0b"));
+    }
 }
 
 #[test]

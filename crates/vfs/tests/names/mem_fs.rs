@@ -21,11 +21,15 @@ pub(crate) enum Node {
 #[derive(Clone, Debug)]
 pub(crate) struct MemFs {
     pub(crate) nodes: Vec<(usize, Node)>,
+    /// It says that its names never change.
+    pub(crate) settled: bool,
+    /// Names can be removed, whatever it says.
+    pub(crate) loses: bool,
 }
 
 impl MemFs {
     pub(crate) fn new() -> Self {
-        Self { nodes: vec![(0, Node::Directory(BTreeMap::new()))] }
+        Self { nodes: vec![(0, Node::Directory(BTreeMap::new()))], settled: false, loses: false }
     }
 
     pub(crate) fn add(&mut self, parent: usize, name: &[u8], node: Node) -> Option<usize> {
@@ -55,6 +59,18 @@ impl MemFs {
 impl FileSystem for MemFs {
     fn root(&self) -> NodeId {
         NodeId(0)
+    }
+
+    fn names_never_change(&self) -> bool {
+        self.settled
+    }
+
+    fn unlink(&mut self, _: Principal, at: NodeId, name: Name<'_>, _: Kind, _: u64) -> Result<(), Error> {
+        match &mut self.nodes[usize::try_from(at.0).unwrap()].1 {
+            _ if !self.loses => Err(Error::ReadOnly),
+            Node::Directory(children) => children.remove(name.as_bytes()).map(drop).ok_or(Error::NotFound),
+            Node::File | Node::Link(_) => Err(Error::NotDirectory),
+        }
     }
 
     fn lookup(&self, _: Principal, directory: NodeId, name: Name<'_>) -> Result<Child, Error> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use swos_path::Path;
 use swos_vfs::{
-    EntryAt, Error, Halt, Kind, LINKS_MAX, LastLink, MountId, Namespace, NodeId, Route, Scope, Vfs, VnodeId,
-    WALK_BYTES_MAX,
+    EntryAt, Error, Halt, Kind, LINKS_MAX, LastLink, MountId, Namespace, NodeId, Remembered, Route, Scope,
+    Vfs, VnodeId, WALK_BYTES_MAX,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -162,8 +162,9 @@ fn any_tree() -> impl Strategy<Value = MemFs> {
         2 => Just(Made::File),
         2 => any_path().prop_map(Made::Link),
     ];
-    prop::collection::vec((any::<prop::sample::Index>(), "[abc]", made), 0..14).prop_map(|steps| {
-        let mut tree = MemFs::new();
+    let steps = prop::collection::vec((any::<prop::sample::Index>(), "[abc]", made), 0..14);
+    (steps, any::<bool>()).prop_map(|(steps, settled)| {
+        let mut tree = MemFs { settled, ..MemFs::new() };
         for (parent, name, made) in steps {
             let directories: Vec<usize> =
                 (0..tree.nodes.len()).filter(|&at| tree.kind(at) == Kind::Directory).collect();
@@ -256,6 +257,34 @@ proptest! {
                 if let (Ok((vnode, _)), true) = (found, start_path.starts_with(root_path)) {
                     let inside = world.model.nodes.iter().any(|(path, (at, _))| path.starts_with(root_path) && *at == vnode);
                     prop_assert!(inside, "{:?} left the root", parsed);
+                }
+            }
+        }
+    }
+
+    /// Whoever asks, from wherever, once or again, also after something else is mounted.
+    #[test]
+    fn what_is_remembered_is_what_a_walk_finds(
+        trees in prop::collection::vec(any_tree(), 1..4),
+        places in prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 2),
+        asked in prop::collection::vec((any::<[prop::sample::Index; 2]>(), any_path()), 1..12),
+    ) {
+        let mut world = world(trees, &places);
+        let mut remembered = Remembered::new();
+        let mounts: Vec<MountId> = world.directories.iter().map(|(_, vnode)| vnode.mount).collect();
+        for round in 0..4 {
+            for ([root, start], path) in &asked {
+                let (root, start) = (root.get(&world.directories).1, start.get(&world.directories).1);
+                let scope = Scope { namespace: &world.namespace, root, start, who: WHO };
+                for last in [LastLink::Follow, LastLink::Keep] {
+                    let walked = world.vfs.resolve(&scope, Path::new(path).unwrap(), last);
+                    let found = world.vfs.resolve_remembered(&mut remembered, &scope, path, last, u32::MAX);
+                    prop_assert_eq!(found, walked.map_err(Halt::Failed), "{:?} {:?} in round {}", path, last, round);
+                }
+            }
+            if round == 1 {
+                for &mount in &mounts {
+                    let _ = world.namespace.unmount(mount);
                 }
             }
         }
