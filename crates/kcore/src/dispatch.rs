@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use swos_abi::{Call, Errno, result_to_raw};
-use swos_sched::{Enter, Load, place};
+use swos_sched::{Enter, Load, Mark, place};
 use swos_sync::{CpuToken, Lock, LockGuard};
 use swos_timers::TimerQueue;
 use swos_units::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::{
     ranks,
     signals::Interrupted,
     thread::{Pending, Phase, State, Thread},
-    wait::{CallResult, Stop},
+    wait::{CallResult, Stop, Until},
 };
 
 /// Time-outs handled in one interrupt.
@@ -117,6 +117,7 @@ impl<M: Machine> Shared<M> {
             flags: crate::Flags {
                 // Until it first calls `dispatch`.
                 idle: AtomicBool::new(true),
+                charged_at: AtomicU64::new(u64::MAX),
                 slice_end: AtomicU64::new(u64::MAX),
                 armed: AtomicU64::new(u64::MAX),
                 ..crate::Flags::default()
@@ -262,13 +263,13 @@ impl<M: Machine> Kernel<M> {
                 },
                 Err(Stop::Wait) => true,
             };
-            let waits = waits
-                && match self.register_leases(thread) {
-                    Ok(alive) => alive,
-                    Err(_) => return Some(self.complete(thread, Err(Errno::NOMEM))),
-                };
-            if waits {
-                match self.stop(cpu, thread, Pending::Call(call)) {
+            let until = match waits.then(|| self.register_leases(thread)) {
+                Some(Ok(until)) => until,
+                Some(Err(_)) => return Some(self.complete(thread, Err(Errno::NOMEM))),
+                None => None,
+            };
+            if let Some(Until(deadline)) = until {
+                match self.stop_until(cpu, thread, Pending::Call(call), deadline) {
                     Stopped::Waits => return None,
                     Stopped::Woken => {}
                     Stopped::NoMemory => {
@@ -296,10 +297,29 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn complete_raw(&self, thread: &Arc<Thread<M>>, raw: i64) {
+        if !self.forget_plain(thread) {
+            self.complete_rare(thread, raw);
+        }
+    }
+
+    #[inline(never)]
+    fn complete_rare(&self, thread: &Arc<Thread<M>>, raw: i64) {
         if let Some(record) = thread.progress.take_traced() {
             self.tell_call(thread, record, Some(raw));
         }
         self.forget(thread);
+    }
+
+    /// What the thread waited for is over. True = nothing else was noted of it, and all is forgotten.
+    fn forget_plain(&self, thread: &Thread<M>) -> bool {
+        let mut progress = thread.progress.lock();
+        self.take_back(&mut progress);
+        let plain = progress.forget_plain();
+        drop(progress);
+        if plain {
+            thread.progress.set_unused();
+        }
+        plain
     }
 
     /// Performs a call that was tried before.
@@ -353,6 +373,7 @@ impl<M: Machine> Kernel<M> {
         let own = self.own.get_mut(cpu);
         own.current = None;
         own.left_at = Some(now);
+        self.shared(cpu.index()).flags.set_none_running();
         Stopped::Waits
     }
 
@@ -373,6 +394,7 @@ impl<M: Machine> Kernel<M> {
         queue.insert(place, thread);
         shared.flags.queued.store(queue.len(), Ordering::Relaxed);
         drop(queue);
+        shared.flags.set_none_running();
         self.own.get_mut(cpu).left_at = Some(now);
     }
 
@@ -403,6 +425,11 @@ impl<M: Machine> Kernel<M> {
         let target = place(state.cpu, self.cpus.len(), |cpu| self.load_of(cpu)).unwrap_or(0);
         state.cpu = target;
         let shared = self.shared(target);
+        let here = target == self.machine.cpu_index();
+        if here && let Some((mark, since)) = shared.flags.running() {
+            self.enqueue_here(thread, &mut state, why, mark, since);
+            return;
+        }
         {
             let mut queue = shared.queue.lock();
             queue.enqueue(&mut state.entity, thread.clone(), why);
@@ -411,8 +438,41 @@ impl<M: Machine> Kernel<M> {
         // A CPU says that it is idle before it looks at this flag, so either it sees the flag or the kick reaches it.
         shared.flags.reschedule.store(true, Ordering::SeqCst);
         drop(state);
-        if target != self.machine.cpu_index() || shared.flags.idle.load(Ordering::SeqCst) {
+        if !here || shared.flags.idle.load(Ordering::SeqCst) {
             self.machine.kick(target);
+        }
+    }
+
+    /// Enters a thread into this CPU's run queue while another runs: whether that makes room is found out at once, by what is
+    /// published of it. So a wake-up after which it goes on costs no look at its end.
+    fn enqueue_here(
+        &self,
+        thread: &Arc<Thread<M>>,
+        state: &mut State,
+        why: Enter,
+        mark: Mark,
+        since: Instant,
+    ) {
+        let shared = self.shared(state.cpu);
+        let flags = &shared.flags;
+        let now = self.machine.now();
+        let ran = now.since(since);
+        let alone = flags.slice_end.load(Ordering::Relaxed) == u64::MAX;
+        let slice = {
+            let mut queue = shared.queue.lock();
+            queue.catch_up(mark, ran);
+            queue.enqueue(&mut state.entity, thread.clone(), why);
+            flags.queued.store(queue.len(), Ordering::Relaxed);
+            if queue.preempts_mark(mark, ran) {
+                flags.reschedule.store(true, Ordering::Relaxed);
+                return;
+            }
+            if alone { queue.slice_of_mark(mark) } else { None }
+        };
+        if let Some(slice) = slice {
+            let end = (now + slice).as_nanos();
+            flags.slice_end.store(end, Ordering::Relaxed);
+            self.set_timer_by(state.cpu, end);
         }
     }
 
@@ -494,6 +554,7 @@ impl<M: Machine> Kernel<M> {
             let preempted = queue.preempts(&state.entity) || (over && !queue.is_empty());
             (preempted, queue.slice(&state.entity))
         };
+        flags.set_running(state.entity.mark(), now);
         drop(state);
         if !preempted {
             self.start_slice(cpu, now, self.within_limit(thread, slice));
@@ -526,6 +587,7 @@ impl<M: Machine> Kernel<M> {
             state.phase = Phase::Running { cpu: cpu.index() };
             state.cpu = cpu.index();
             state.since = since;
+            flags.set_running(state.entity.mark(), since);
             let pending = state.pending;
             state.pending = Pending::Nothing;
             pending

@@ -66,8 +66,9 @@ use core::{
 };
 
 use swos_futex::{FutexTable, SeededHash};
+use swos_sched::{Mark, Weight};
 use swos_sync::{CpuSet, Lock, PerCpu};
-use swos_units::Frame;
+use swos_units::{Frame, Instant};
 use swos_vm::{AsidPool, Tag};
 use zerocopy::IntoBytes as _;
 
@@ -149,6 +150,10 @@ pub(crate) struct Flags {
     pub(crate) breathe: AtomicBool,
     /// Threads in its run queue; written only with the queue locked.
     pub(crate) queued: AtomicUsize,
+    /// When the running thread was last charged, in nanoseconds, and how far it was then; `u64::MAX` = none runs. Its own.
+    pub(crate) charged_at: AtomicU64,
+    pub(crate) vruntime: AtomicU64,
+    pub(crate) weight: AtomicU32,
     /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
     pub(crate) slice_end: AtomicU64,
     /// What its timer is set to, in nanoseconds; `u64::MAX` = off.
@@ -164,6 +169,29 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
+    /// Whose thread runs from `since` on.
+    #[inline]
+    pub(crate) fn set_running(&self, mark: Mark, since: Instant) {
+        self.vruntime.store(mark.vruntime, Ordering::Relaxed);
+        self.weight.store(mark.weight.get(), Ordering::Relaxed);
+        self.charged_at.store(since.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The running thread leaves.
+    #[inline]
+    pub(crate) fn set_none_running(&self) {
+        self.charged_at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// How far the running thread was when it was last charged, and when that was.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<(Mark, Instant)> {
+        let since = self.charged_at.load(Ordering::Relaxed);
+        let weight = Weight::from_raw(self.weight.load(Ordering::Relaxed));
+        let mark = Mark { vruntime: self.vruntime.load(Ordering::Relaxed), weight };
+        (since != u64::MAX).then_some((mark, Instant::from_nanos(since)))
+    }
+
     /// Time that the CPU was idle up to `now`, in nanoseconds; the stretch that it may be in is counted.
     pub(crate) fn idle_until(&self, now: u64) -> u64 {
         let since = self.idle_since.load(Ordering::Relaxed);

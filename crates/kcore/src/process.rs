@@ -349,6 +349,7 @@ impl<M: Machine> Kernel<M> {
         let own = self.own.get_mut(cpu);
         own.current = None;
         own.left_at = Some(now);
+        self.shared(cpu.index()).flags.set_none_running();
         self.threads_alive.fetch_sub(1, Ordering::Relaxed);
         if let Some(unborn) = thread.progress.take_unborn() {
             self.give_up(&thread.process, unborn);

@@ -141,6 +141,24 @@ impl<M: Machine> Progress<M> {
         self.registered == Registered::Stays
     }
 
+    /// Forgets all for the next call, if there is nothing in it but when and how far; false = there is, and nothing was done. The
+    /// registrations are taken back before.
+    #[inline]
+    pub(crate) fn forget_plain(&mut self) -> bool {
+        debug_assert!(self.waits.is_empty(), "registrations are taken back before the call is over");
+        let plain = self.ipc.is_none()
+            && self.unborn.is_none()
+            && self.traced.is_none()
+            && self.leases.is_empty()
+            && matches!(self.passed, [None, None]);
+        if plain {
+            self.deadline = None;
+            (self.done, self.found, self.earlier) = (0, 0, 0);
+            (self.fired, self.brief, self.registered) = (false, false, Registered::TakenBack);
+        }
+        plain
+    }
+
     /// The call goes on to use what it has by `lease`.
     #[cold]
     pub(crate) fn uses(&mut self, lease: &Lease) -> Result<(), Errno> {
@@ -193,6 +211,12 @@ impl<M: Machine> Kept<M> {
     pub(crate) fn lock(&self) -> LockGuard<'_, Progress<M>> {
         self.used.store(true, Ordering::Relaxed);
         self.progress.lock()
+    }
+
+    /// There is nothing in it any more.
+    #[inline]
+    pub(crate) fn set_unused(&self) {
+        self.used.store(false, Ordering::Relaxed);
     }
 
     /// Whether there may be anything in it.

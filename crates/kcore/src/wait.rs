@@ -72,6 +72,10 @@ pub(crate) enum Stop {
     Exit,
 }
 
+/// When a wait ends, if nothing ends it before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Until(pub(crate) Option<Instant>);
+
 /// What came of waking threads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Woken {
@@ -131,14 +135,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Registers a thread that is about to wait for the end of every loan by which its call has objects. False = one has
-    /// ended: then the call is to find that out.
+    /// Registers a thread that is about to wait for the end of every loan by which its call has objects; returns until when it
+    /// waits. `None` = a loan has ended: then the call is to find that out.
     #[inline]
-    pub(crate) fn register_leases(&self, thread: &Arc<Thread<M>>) -> Result<bool, Stop> {
-        if thread.progress.is_used() && !thread.progress.lock().leases.is_empty() {
-            return self.register_each(thread);
+    pub(crate) fn register_leases(&self, thread: &Arc<Thread<M>>) -> Result<Option<Until>, Stop> {
+        if !thread.progress.is_used() {
+            return Ok(Some(Until(None)));
         }
-        Ok(true)
+        let progress = thread.progress.lock();
+        let until = Until(progress.deadline);
+        if progress.leases.is_empty() {
+            return Ok(Some(until));
+        }
+        drop(progress);
+        Ok(self.register_each(thread)?.then_some(until))
     }
 
     #[cold]
@@ -175,15 +185,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    #[inline(never)]
-    fn take_back(&self, progress: &mut Progress<M>) {
+    #[inline]
+    pub(crate) fn take_back(&self, progress: &mut Progress<M>) {
         progress.leases.clear();
-        if progress.waits.is_empty() {
-            return;
+        if !progress.waits.is_empty() {
+            self.take_back_waits(progress);
         }
+    }
+
+    #[inline(never)]
+    fn take_back_waits(&self, progress: &mut Progress<M>) {
         let mut fired = true;
         let mut table = self.waits.lock();
-        for id in progress.waits.drain(..) {
+        while let Some(id) = progress.waits.pop() {
             fired &= table.remove(id).is_none();
         }
         progress.fired = fired;
@@ -212,17 +226,24 @@ impl<M: Machine> Kernel<M> {
         if now == 0 {
             return if count == 0 { Woken::All(0) } else { Woken::Some(0) };
         }
-        // The table's lock is free while they enter their run queues, and those with other bits are passed over once.
-        let mut others = ArrayVec::<_, WAKES_PER_SLICE>::new();
-        let mut table = self.waits.lock();
-        let Some((first, left)) = table.wake_one(&key, bits) else { return Woken::All(0) };
-        if now > 1 && left > 0 {
-            others.extend(table.wake(&key, now - 1, bits));
-        }
-        drop(table);
-        let woken = 1 + others.len();
-        self.count_wakes(woken);
+        // The table's lock is free while they enter their run queues.
+        let Some((first, left)) = self.waits.lock().wake_one(&key, bits) else { return Woken::All(0) };
+        self.count_wakes(1);
         self.make_ready(&first);
+        if left == 0 || now == 1 {
+            return if left == 0 || count == 1 { Woken::All(1) } else { Woken::Some(1) };
+        }
+        self.wake_others(key, (count, now), bits)
+    }
+
+    /// The first of `count` is woken; wakes others, up to `now` in all.
+    #[inline(never)]
+    fn wake_others(&self, key: WaitKey, (count, now): (usize, usize), bits: u32) -> Woken {
+        // Those with other bits are passed over once.
+        let mut others = ArrayVec::<_, WAKES_PER_SLICE>::new();
+        others.extend(self.waits.lock().wake(&key, now - 1, bits));
+        let woken = 1 + others.len();
+        self.count_wakes(others.len());
         for thread in &others {
             self.make_ready(thread);
         }

@@ -53,8 +53,16 @@ impl Weight {
         Self(WEIGHTS[(clamped + 20) as usize])
     }
 
+    /// The weight of this number, which [`get`](Self::get) gave; of none, the normal one.
+    #[must_use]
+    #[inline]
+    pub const fn from_raw(raw: u32) -> Self {
+        if raw == 0 { Self::NORMAL } else { Self(raw) }
+    }
+
     /// The bare number; 1024 is normal.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -74,7 +82,32 @@ pub struct Entity {
     pub(crate) left_at: u64,
 }
 
+/// How far a running thread was when it was last charged: enough to tell whether another goes before it, without the thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mark {
+    /// Its virtual run time, in nanoseconds.
+    pub vruntime: u64,
+    /// Its weight.
+    pub weight: Weight,
+}
+
+impl Mark {
+    /// Its virtual run time when it has run for so long since.
+    #[inline]
+    pub(crate) const fn after(self, ran: Duration) -> u64 {
+        let scaled = ran.as_nanos().saturating_mul(Weight::NORMAL.0 as u64) / self.weight.0 as u64;
+        self.vruntime.saturating_add(scaled)
+    }
+}
+
 impl Entity {
+    /// How far it is.
+    #[must_use]
+    #[inline]
+    pub const fn mark(&self) -> Mark {
+        Mark { vruntime: self.vruntime, weight: self.weight }
+    }
+
     /// A thread that never ran.
     #[must_use]
     pub const fn new(weight: Weight) -> Self {

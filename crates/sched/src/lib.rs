@@ -33,7 +33,7 @@ mod heap;
 mod place;
 mod run_queue;
 
-pub use entity::{Entity, Weight};
+pub use entity::{Entity, Mark, Weight};
 pub use heap::NoMemory;
 pub use place::{Load, place};
 pub use run_queue::{

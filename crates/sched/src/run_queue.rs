@@ -3,7 +3,7 @@
 use swos_units::Duration;
 
 use crate::{
-    Entity, NoMemory, Weight,
+    Entity, Mark, NoMemory, Weight,
     heap::{Heap, Waiting},
 };
 
@@ -196,6 +196,30 @@ impl<T> RunQueue<T> {
         self.heap.first().is_some_and(|first| {
             first.vruntime.saturating_add(WAKE_GRANULARITY.as_nanos()) < current.vruntime
         })
+    }
+
+    /// Lets the queue's time go on to where the thread is that runs here, which had this mark when it was last charged, and has
+    /// run for so long since. For before somebody enters who is measured by that time.
+    #[inline]
+    pub fn catch_up(&mut self, current: Mark, ran: Duration) {
+        let at = current.after(ran);
+        self.now = self.now.max(self.heap.first().map_or(at, |first| first.vruntime.min(at)));
+    }
+
+    /// The same as [`preempts`](Self::preempts) for a thread that is not at hand.
+    #[must_use]
+    #[inline]
+    pub fn preempts_mark(&self, current: Mark, ran: Duration) -> bool {
+        self.heap.first().is_some_and(|first| {
+            first.vruntime.saturating_add(WAKE_GRANULARITY.as_nanos()) < current.after(ran)
+        })
+    }
+
+    /// As [`slice`](Self::slice), by the mark.
+    #[must_use]
+    #[inline]
+    pub fn slice_of_mark(&self, current: Mark) -> Option<Duration> {
+        self.slice_of(current.weight.get())
     }
 
     /// Gives up a waiting thread for another CPU: of those furthest from their turn that `may_move` allows,

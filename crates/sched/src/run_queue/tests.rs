@@ -205,3 +205,29 @@ fn however_they_come_and_are_stolen_the_least_goes_first() {
         assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
     }
 }
+
+#[test]
+fn a_mark_says_what_the_thread_itself_would() {
+    for nice in [-20, -3, 0, 5, 19] {
+        for ran in [0, 1, 500_000, MS, 3 * MS, 40 * MS] {
+            let ran = Duration::from_nanos(ran);
+            let mut queue = RunQueue::new(0);
+            let mut current = Entity::new(Weight::from_nice(nice));
+            let mut sleeper = Entity::new(Weight::NORMAL);
+            for entity in [&mut current, &mut sleeper] {
+                queue.enqueue(entity, (), Enter::New);
+                assert_eq!(queue.pick(), Some(()));
+                queue.charge(entity, ms(2));
+            }
+            let mark = current.mark();
+            // The queue's time goes on with the thread that runs, so the credit of who slept is bounded by where it is now.
+            queue.catch_up(mark, ran);
+            queue.enqueue(&mut sleeper, (), Enter::Woken);
+            let told = (queue.preempts_mark(mark, ran), queue.slice_of_mark(mark));
+            queue.charge(&mut current, ran);
+            assert_eq!(told, (queue.preempts(&current), queue.slice(&current)), "nice {nice}, {ran:?}");
+            let lead = current.vruntime.saturating_sub(sleeper.vruntime);
+            assert!(lead <= WAKE_CREDIT.as_nanos() + 1, "{lead} at nice {nice}, {ran:?}");
+        }
+    }
+}
