@@ -45,6 +45,14 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         length: u64,
     ) -> CallResult {
+        let handles = thread.process.handles.lock();
+        // What never waits needs neither a count of its object nor the loan by which it is had.
+        if let Ok(Object::Device(open)) = handles.get_with(handle, Rights::READ) {
+            let device = open.device;
+            drop(handles);
+            return self.read_device(thread, device, buffer, length);
+        }
+        drop(handles);
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => {
                 let position = file.open.lock().open.position();
@@ -56,7 +64,7 @@ impl<M: Machine> Kernel<M> {
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
             Object::Pair(end) => self.read_pipe(thread, &end.incoming, buffer, length),
-            Object::Device(device) => self.read_device(thread, &device, buffer, length),
+            Object::Device(open) => self.read_device(thread, open.device, buffer, length),
             Object::Counter(_) | Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => {
                 Err(Errno::NOTTY.into())
             }

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use swos_abi::{Errno, Handle, MemoryPiece, PIECES_MAX, Rights};
-use swos_devfs::Effect;
+use swos_devfs::{Device, Effect};
 use swos_pipe::{End, Piece, Wake};
 use swos_units::PAGE_SIZE;
 use swos_vfs::{Kind, WriteAt, Written};
@@ -251,7 +251,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn read_device(
         &self,
         thread: &Thread<M>,
-        device: &OpenDevice,
+        device: Device,
         buffer: u64,
         length: u64,
     ) -> CallResult {
@@ -263,7 +263,7 @@ impl<M: Machine> Kernel<M> {
                 return Err(Stop::Again);
             }
             let (at, rest) = (buffer.saturating_add(done), length - done);
-            let count = match device.device.on_read() {
+            let count = match device.on_read() {
                 Effect::Zeros => self.copy_zeros(at, rest)?,
                 Effect::Random => self.random_bytes(at, rest)?,
                 Effect::End | Effect::Taken | Effect::NoSpace | Effect::Console => return Ok(0),
