@@ -352,6 +352,23 @@ impl Machine for Metal {
         user::copy_out(to, from).map_err(fault)
     }
 
+    fn copy_in_page(&self, from: VirtAddr, to: Frame) -> Result<(), UserFault> {
+        expect(to);
+        // SAFETY: a frame of RAM in the linear map that `kcore` alone has.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(memory::linear(to), PAGE_SIZE) };
+        user::copy_in(from, bytes).map_err(fault)
+    }
+
+    #[inline]
+    fn copy_out_frame(&self, to: VirtAddr, frame: Frame, offset: usize, len: usize) -> Result<(), UserFault> {
+        expect(frame);
+        let offset = offset.min(PAGE_SIZE);
+        let len = len.min(PAGE_SIZE - offset);
+        // SAFETY: RAM in the linear map, inside the frame; `kcore` promises that it stays allocated and nobody writes it meanwhile.
+        let bytes = unsafe { core::slice::from_raw_parts(memory::linear(frame).add(offset), len) };
+        user::copy_out(to, bytes).map_err(fault)
+    }
+
     #[inline]
     fn load_u32(&self, at: VirtAddr) -> Result<u32, UserFault> {
         user::load_u32(at).map_err(fault)

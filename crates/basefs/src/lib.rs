@@ -22,7 +22,8 @@ use swos_path::Name;
 use swos_swosbase::v4::{Content, Entry, Index};
 use swos_units::{Frame, PAGE_SIZE, page_count};
 use swos_vfs::{
-    Access, Attributes, Child, Cursor, DirectoryEntry, Error, FileSystem, Kind, NodeId, PageSource, Principal,
+    Access, Attributes, Child, Cursor, DirectoryEntry, Error, Extent, FileSystem, Kind, NodeId, PageSource,
+    Principal,
 };
 
 /// A base image.
@@ -180,6 +181,15 @@ impl FileSystem for BaseFs {
         let name = self.index.entry(at).ok_or(Error::Corrupt)?.name;
         let name = Name::new(name).map_err(|_| Error::Corrupt)?;
         Ok(Some(DirectoryEntry { name, child: self.child(at)?, next: Cursor(u64::from(passed) + 1) }))
+    }
+
+    fn extent(&self, file: NodeId) -> Option<Extent> {
+        match (&self.data, self.entry(file).ok()?.1.content) {
+            (Data::Cached(object), Content::File { size, first_block, .. }) => {
+                Some(Extent { first: Key { object: *object, page: first_block }, size })
+            }
+            _ => None,
+        }
     }
 
     fn page(&self, file: NodeId, index: u64) -> Result<Option<PageSource>, Error> {

@@ -15,17 +15,18 @@ use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError}
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
 use swos_units::Frame;
-use swos_vfs::{Attributes, MountId, Namespace, PageSource, Remembered, Vfs, VnodeId};
+use swos_vfs::{Attributes, Extent, MountId, Namespace, PageSource, Remembered, Vfs, VnodeId};
 
 use crate::{
     Kernel, Machine,
     log::Level,
     machine::DeviceError,
     memory::Mapped,
-    object::File,
+    object::{File, Lasting},
     ranks,
     thread::Thread,
-    wait::{ANY_BITS, WaitKey},
+    user::user_range,
+    wait::{ANY_BITS, Stop, WaitKey, write_fault},
 };
 
 /// Reads in flight, and blocks queued.
@@ -200,7 +201,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A verified block of the image.
-    fn block_page(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> PageWanted {
+    pub(crate) fn block_page(&self, thread: Option<&Arc<Thread<M>>>, block: u64) -> PageWanted {
         loop {
             let page = match self.look_up(thread, block) {
                 Found::Verified(frame) => return PageWanted::Ready(frame),
@@ -359,20 +360,78 @@ impl<M: Machine> Kernel<M> {
         for index in range.first..range.first.saturating_add(u64::from(range.count)) {
             let Ok(Some(PageSource::Cached(key))) = self.page_source(vnode, index) else { break };
             let mut pages = self.files.pages.lock();
-            if pages.cache.contains(key) {
-                continue;
-            }
-            // Read-ahead never takes the last memory.
-            if self.machine.frames().free < 64 {
-                break;
-            }
-            if let Lookup::Miss(ticket) = pages.cache.get(key)
-                && self.start_fill(&mut pages, ticket, key.page, Priority::ReadAhead).is_err()
-            {
+            if !pages.cache.contains(key) && !self.fetch(&mut pages, key) {
                 break;
             }
         }
         self.pump(&mut self.files.pages.lock());
+    }
+
+    /// The same for a file that never changes.
+    pub(crate) fn prefetch_extent(&self, extent: Extent, range: Range) {
+        let mut pages = self.files.pages.lock();
+        let mut any = false;
+        for index in range.first..range.first.saturating_add(u64::from(range.count)) {
+            let key = Key { page: extent.first.page + index, ..extent.first };
+            if pages.cache.contains(key) {
+                continue;
+            }
+            any = true;
+            if !self.fetch(&mut pages, key) {
+                break;
+            }
+        }
+        if any {
+            self.pump(&mut pages);
+        }
+    }
+
+    /// Starts to read a page that nobody waits for. False = no more of them.
+    #[cold]
+    fn fetch(&self, pages: &mut Pages, key: Key) -> bool {
+        // Read-ahead never takes the last memory.
+        if self.machine.frames().free < 64 {
+            return false;
+        }
+        match pages.cache.get(key) {
+            Lookup::Miss(ticket) => self.start_fill(pages, ticket, key.page, Priority::ReadAhead).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// Copies bytes of a page out that is verified and in memory; false = it is not. No reference to its frame is taken: that this CPU
+    /// copies from it is published instead.
+    pub(crate) fn copy_cached(&self, key: Key, to: u64, within: usize, count: usize) -> Result<bool, Stop> {
+        let at = user_range(to, count as u64)?;
+        let copying = &self.shared(self.machine.cpu_index()).flags.copying;
+        let frame = {
+            let mut pages = self.files.pages.lock();
+            let Some(frame) = pages.cache.ready(key) else { return Ok(false) };
+            copying.store(frame.number() + 1, Ordering::Relaxed);
+            frame
+        };
+        let copied = self.machine.copy_out_frame(at, frame, within, count);
+        // What was read is read before another CPU may give the frame away.
+        copying.store(0, Ordering::Release);
+        copied.map_err(write_fault)?;
+        Ok(true)
+    }
+
+    /// Where all bytes of an open file are, for ever.
+    pub(crate) fn lasting(&self, file: &File, vnode: VnodeId) -> Option<Extent> {
+        let asked = file.open.lock().lasting;
+        if let Lasting::Yes(extent) = asked {
+            return Some(extent);
+        }
+        if matches!(asked, Lasting::No) {
+            return None;
+        }
+        let extent = {
+            let names = self.files.names.lock();
+            names.as_ref().and_then(|names| names.vfs.file_system(vnode.mount).ok()?.extent(vnode.node))
+        };
+        file.open.lock().lasting = extent.map_or(Lasting::No, Lasting::Yes);
+        extent
     }
 
     /// A block as it is on the disk, for the mount, which checks it itself. True = it is there and was handed to `with`.
@@ -399,7 +458,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn shrink(&self, pages: &mut Pages, wanted: u32) {
-        let in_use = |frame| if self.machine.frame_references(frame) > 1 { Pinned::Yes } else { Pinned::No };
+        let copied = |frame: Frame| {
+            let number = frame.number() + 1;
+            self.cpus.iter().any(|cpu| cpu.flags.copying.load(Ordering::Acquire) == number)
+        };
+        let in_use = |frame| {
+            let used = self.machine.frame_references(frame) > 1 || copied(frame);
+            if used { Pinned::Yes } else { Pinned::No }
+        };
         // Twice round gives each page its second chance.
         let scan = u32::try_from(pages.cache.counts().pages)
             .unwrap_or(u32::MAX)

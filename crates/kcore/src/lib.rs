@@ -156,6 +156,9 @@ pub(crate) struct Flags {
     pub(crate) weight: AtomicU32,
     /// When the running thread's slice ends, in nanoseconds; `u64::MAX` = it is alone.
     pub(crate) slice_end: AtomicU64,
+    /// The frame of a file's page, plus one, that it copies from without a reference; 0 = none. Set with the page cache locked, so that who
+    /// takes pages out of it sees it.
+    pub(crate) copying: AtomicU64,
     /// What its timer is set to, in nanoseconds; `u64::MAX` = off.
     pub(crate) armed: AtomicU64,
     /// Threads that it made ready since interrupts had their turn. Its own.

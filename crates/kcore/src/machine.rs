@@ -206,6 +206,21 @@ pub trait Machine: Send + Sync + Sized + 'static {
     /// [`UserFault`] at the first address that EL0 could not write.
     fn copy_out(&self, to: VirtAddr, from: &[u8]) -> Result<(), UserFault>;
 
+    /// Copies a page's worth of user memory from any address into a frame that nobody else has.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_in`](Self::copy_in); the frame may have been written in part.
+    fn copy_in_page(&self, from: VirtAddr, to: Frame) -> Result<(), UserFault>;
+
+    /// Copies `len` bytes of a frame from `offset` on to user memory; they lie in the frame. Nobody writes the frame meanwhile, and
+    /// it stays allocated.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_out`](Self::copy_out).
+    fn copy_out_frame(&self, to: VirtAddr, frame: Frame, offset: usize, len: usize) -> Result<(), UserFault>;
+
     /// Reads an aligned u32 of user memory in one access.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use swos_abi::{Errno, POLL_IN, POLL_OUT};
 use swos_blockio::ReadAhead;
 use swos_devfs::Device;
 use swos_sync::Lock;
-use swos_vfs::{OpenFile, VnodeId};
+use swos_vfs::{Extent, OpenFile, VnodeId};
 
 use crate::{
     Kernel, Machine,
@@ -95,6 +95,15 @@ pub(crate) struct OpenState {
     pub(crate) read_ahead: ReadAhead,
     /// Its bytes are made on demand.
     pub(crate) made: Option<Made>,
+    pub(crate) lasting: Lasting,
+}
+
+/// Whether the bytes of an open file are in one place for ever. Asked for at the first read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lasting {
+    NotAsked,
+    No,
+    Yes(Extent),
 }
 
 /// An open device that never waits.

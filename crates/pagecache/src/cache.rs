@@ -214,6 +214,22 @@ impl Cache {
         self.miss(key, hash)
     }
 
+    /// The frame of a page that is ready, to be used at once: nothing is started if it is not.
+    #[inline]
+    pub fn ready(&mut self, key: Key) -> Option<Frame> {
+        let mut at = self.table.head(self.table.hash(key.object.0, key.page));
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.holds(key) {
+                let ready = slot.state == State::Ready;
+                slot.used |= ready;
+                self.counts.hits += u64::from(ready);
+                return ready.then_some(slot.frame);
+            }
+            at = slot.next;
+        }
+        None
+    }
+
     /// Looks for a page and starts nothing: whether read-ahead has to fetch it.
     #[must_use]
     pub fn contains(&self, key: Key) -> bool {

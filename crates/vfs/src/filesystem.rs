@@ -4,8 +4,8 @@ use swos_path::Name;
 use swos_units::Frame;
 
 use crate::{
-    Access, Attributes, Child, Cursor, DirectoryEntry, Error, Garbage, Kind, NodeId, PageSource, Principal,
-    Times, Usage, WriteAt, Written,
+    Access, Attributes, Child, Cursor, DirectoryEntry, Error, Extent, Garbage, Kind, NodeId, PageSource,
+    Principal, Times, Usage, WriteAt, Written,
 };
 
 /// What [`FileSystem::create`] makes.
@@ -122,6 +122,12 @@ pub trait FileSystem: Send {
     /// [`Error::NotFound`], [`Error::IsDirectory`], [`Error::NotSupported`] if its bytes are made by
     /// [`read`](Self::read).
     fn page(&self, file: NodeId, index: u64) -> Result<Option<PageSource>, Error>;
+
+    /// Where all bytes of a file are, if that is one place for ever: then nobody need ask for its pages, or its size, again.
+    fn extent(&self, file: NodeId) -> Option<Extent> {
+        let _ = file;
+        None
+    }
 
     /// Reads bytes of a file that are made on demand and have no pages.
     ///

@@ -33,8 +33,8 @@ pub use error::Error;
 pub use filesystem::{FileSystem, FrameStore, NewNode};
 pub use namespace::{Namespace, Vfs};
 pub use node::{
-    Access, Attributes, Child, Cursor, DirectoryEntry, Garbage, Kind, MountId, NodeId, PageSource, Principal,
-    Times, Usage, VnodeId, WriteAt, Written,
+    Access, Attributes, Child, Cursor, DirectoryEntry, Extent, Garbage, Kind, MountId, NodeId, PageSource,
+    Principal, Times, Usage, VnodeId, WriteAt, Written,
 };
 pub use open_file::{OpenFile, Whence};
 pub use remembered::Remembered;

@@ -163,6 +163,15 @@ pub enum PageSource {
     Hole,
 }
 
+/// All bytes of a file that never changes, in consecutive pages of the page cache.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Extent {
+    /// Its first page, if it has any.
+    pub first: Key,
+    /// Bytes.
+    pub size: u64,
+}
+
 /// Where a write starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WriteAt {

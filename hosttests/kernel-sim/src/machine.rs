@@ -470,6 +470,20 @@ impl Machine for SimMachine {
         self.state().user_copy(to, Copy::Out(from))
     }
 
+    fn copy_in_page(&self, from: VirtAddr, to: Frame) -> Result<(), UserFault> {
+        let mut state = self.state();
+        let mut bytes = [0; PAGE_SIZE];
+        let copied = state.user_copy(from, Copy::In(&mut bytes));
+        *state.frame(to).bytes = bytes;
+        copied
+    }
+
+    fn copy_out_frame(&self, to: VirtAddr, frame: Frame, offset: usize, len: usize) -> Result<(), UserFault> {
+        let mut state = self.state();
+        let bytes = *state.frame(frame).bytes;
+        state.user_copy(to, Copy::Out(&bytes[offset..offset + len]))
+    }
+
     fn load_u32(&self, at: VirtAddr) -> Result<u32, UserFault> {
         let mut bytes = [0; 4];
         self.copy_in(at, &mut bytes)?;

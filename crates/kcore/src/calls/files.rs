@@ -4,6 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat};
+use swos_pagecache::Key;
 use swos_sysfs::Entry;
 use swos_units::PAGE_SIZE;
 use swos_vfs::{Access, Child, Cursor, Kind, LastLink, VnodeId, Whence};
@@ -13,7 +14,7 @@ use super::handle_errno;
 use crate::{
     Kernel, Machine,
     files::PageWanted,
-    object::{Console, File, Object, OpenCount},
+    object::{Console, File, Lasting, Object, OpenCount},
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop, WaitKey},
@@ -79,11 +80,50 @@ impl<M: Machine> Kernel<M> {
         length: u64,
         offset: u64,
     ) -> CallResult {
+        if let Some(count) = self.pread_at_hand(thread, handle, buffer, length, offset)? {
+            return Ok(count);
+        }
         match Self::object(thread, handle, Rights::READ)? {
             Object::File(file) => self.read_file(thread, &file, buffer, length, offset),
             Object::Memory(memory) => self.read_memory(thread, &memory, buffer, length, offset),
             _ => Err(Errno::SPIPE.into()),
         }
+    }
+
+    /// Reads what lies in one page that is in memory, of a file that never changes: such a read never waits, so it needs neither a count
+    /// of the file nor the loan by which it is had. `None` = it is to be read as others are.
+    fn pread_at_hand(
+        &self,
+        thread: &Thread<M>,
+        handle: Handle,
+        buffer: u64,
+        length: u64,
+        offset: u64,
+    ) -> Result<Option<u64>, Stop> {
+        const PAGE: u64 = PAGE_SIZE as u64;
+        if thread.progress.is_used() {
+            return Ok(None);
+        }
+        let (index, within) = (offset / PAGE, offset % PAGE);
+        let (extent, length, range) = {
+            let handles = thread.process.handles.lock();
+            let Ok(Object::File(file)) = handles.get_with(handle, Rights::READ) else { return Ok(None) };
+            let mut state = file.open.lock();
+            let Lasting::Yes(extent) = state.lasting else { return Ok(None) };
+            let length = length.min(extent.size.saturating_sub(offset));
+            if length == 0 || within + length > PAGE {
+                return Ok(None);
+            }
+            (extent, length, state.read_ahead.on_read(index, 1, extent.size.div_ceil(PAGE)))
+        };
+        if let Some(range) = range {
+            self.prefetch_extent(extent, range);
+        }
+        let key = Key { page: extent.first.page + index, ..extent.first };
+        // Both are at most a page.
+        #[expect(clippy::cast_possible_truncation, reason = "a page at most")]
+        let copied = self.copy_cached(key, buffer, within as usize, length as usize)?;
+        Ok(copied.then_some(length))
     }
 
     /// Copies bytes of a file out, page by page. What was done before a wait is kept in the thread's progress.
@@ -99,17 +139,24 @@ impl<M: Machine> Kernel<M> {
             let state = file.open.lock();
             (state.open.vnode, state.made.is_some())
         };
-        let attributes = self.attributes(vnode)?;
-        if attributes.kind == Kind::Directory {
-            return Err(Errno::ISDIR.into());
-        }
+        let lasting = self.lasting(file, vnode);
+        let size = match lasting {
+            Some(extent) => extent.size,
+            None => {
+                let attributes = self.attributes(vnode)?;
+                if attributes.kind == Kind::Directory {
+                    return Err(Errno::ISDIR.into());
+                }
+                attributes.size
+            }
+        };
         if made {
             return self.read_made(file, buffer, length, offset);
         }
-        let length = length.min(TRANSFER_MAX).min(attributes.size.saturating_sub(offset));
+        let length = length.min(TRANSFER_MAX).min(size.saturating_sub(offset));
         let mut done = thread.progress.done();
         if done == 0 && length > 0 {
-            self.read_ahead(file, vnode, offset, length, attributes.size);
+            self.read_ahead(file, vnode, offset, length, size);
         }
         // Reading ahead was much already.
         let pause = done + if done == 0 { PAGE_SIZE as u64 } else { READ_AT_ONCE };
@@ -121,7 +168,21 @@ impl<M: Machine> Kernel<M> {
             let index = at / PAGE_SIZE as u64;
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
             let count = (PAGE_SIZE - within).min(usize::try_from(length - done).unwrap_or(PAGE_SIZE));
-            match self.node_page(Some(thread), vnode, index) {
+            let page = match lasting {
+                Some(extent) => {
+                    let key = Key { page: extent.first.page + index, ..extent.first };
+                    if self.copy_cached(key, buffer.saturating_add(done), within, count)? {
+                        done += count as u64;
+                        if done < length {
+                            thread.progress.lock().done = done;
+                        }
+                        continue;
+                    }
+                    self.block_page(Some(thread), key.page)
+                }
+                None => self.node_page(Some(thread), vnode, index),
+            };
+            match page {
                 PageWanted::Ready(frame) => {
                     let bytes = self.machine.adopt(frame);
                     let part = bytes.get(within..within + count).unwrap_or(&[]);
@@ -148,9 +209,14 @@ impl<M: Machine> Kernel<M> {
         let page = PAGE_SIZE as u64;
         let first = offset / page;
         let count = u32::try_from((offset + length).div_ceil(page) - first).unwrap_or(u32::MAX);
-        let range = file.open.lock().read_ahead.on_read(first, count, size.div_ceil(page));
-        if let Some(range) = range {
-            self.prefetch(vnode, range);
+        let (range, lasting) = {
+            let mut state = file.open.lock();
+            (state.read_ahead.on_read(first, count, size.div_ceil(page)), state.lasting)
+        };
+        match (range, lasting) {
+            (None, _) => {}
+            (Some(range), Lasting::Yes(extent)) => self.prefetch_extent(extent, range),
+            (Some(range), Lasting::No | Lasting::NotAsked) => self.prefetch(vnode, range),
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Kernel, Machine,
     files::Names,
-    object::{Console, File, Object, OpenCount, OpenDevice, OpenState},
+    object::{Console, File, Lasting, Object, OpenCount, OpenDevice, OpenState},
     ranks,
     thread::Thread,
     wait::{CallResult, Stop},
@@ -166,7 +166,8 @@ impl<M: Machine> Kernel<M> {
             Kind::File | Kind::Directory | Kind::Symlink => {
                 let open = OpenFile::new(vnode, flags);
                 let made = self.made(thread, vnode)?;
-                let state = OpenState { open, read_ahead: ReadAhead::new(READ_AHEAD_MAX), made };
+                let lasting = Lasting::NotAsked;
+                let state = OpenState { open, read_ahead: ReadAhead::new(READ_AHEAD_MAX), made, lasting };
                 Object::File(Arc::new(File { open: Lock::new(ranks::FILE, state), count: OpenCount::one() }))
             }
         };
