@@ -49,7 +49,7 @@ struct Audience<M: Machine> {
 
 /// What both ends share.
 pub(crate) struct SharedPipe<M: Machine> {
-    pub(crate) pipe: Lock<Pipe>,
+    pub(crate) pipe: Lock<Pipe<M::Pinned>>,
     /// One reader at a time, so that what was looked at is what is taken.
     pub(crate) reading: AtomicBool,
     readers: Arc<Audience<M>>,
@@ -157,7 +157,7 @@ impl<M: Machine> Kernel<M> {
 
     fn new_shared_pipe(readers: &Arc<Audience<M>>, writers: &Arc<Audience<M>>) -> Arc<SharedPipe<M>> {
         Arc::new(SharedPipe {
-            pipe: Lock::new(ranks::PIPE, Pipe::new(swos_pipe::CAPACITY)),
+            pipe: Lock::new(ranks::PIPE, Pipe::with_pages(swos_pipe::CAPACITY)),
             reading: AtomicBool::new(false),
             readers: readers.clone(),
             writers: writers.clone(),

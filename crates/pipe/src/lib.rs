@@ -1,7 +1,8 @@
 //! Byte pipes: what is written at one end is read at the other, once and in order.
 //!
 //! In go writes, reads and the end of either side; out comes how much was taken, and who else can go on now. A read is two
-//! steps, [`Pipe::peek`] and [`Pipe::consume`], so that bytes which could not be handed over are not lost.
+//! steps, [`Pipe::peek`] and [`Pipe::consume`], so that bytes which could not be handed over are not lost. Whoever writes much can
+//! write whole pages, which are moved and not copied ([`Pipe::write_page`], [`Pipe::take_page`]).
 //!
 //! **Invariant:** bytes leave in the order in which they came, each once. **Invariant:** a [`Piece::Whole`] of at most
 //! [`PIPE_BUF`] bytes goes in at once or not at all, so such records of several writers never mix.
@@ -34,5 +35,5 @@ extern crate alloc;
 
 mod pipe;
 
-pub use pipe::{CAPACITY, End, Error, Piece, Pipe, Taken, Wake};
+pub use pipe::{CAPACITY, End, Error, Part, Piece, Pipe, Taken, Wake};
 pub use swos_abi::PIPE_BUF;

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use arrayvec::ArrayVec;
 use swos_abi::{Errno, Handle, MemoryPiece, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
 use swos_pipe::{CAPACITY, End, Error, Piece, Wake};
+use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
 use super::Reading;
@@ -14,7 +15,8 @@ use crate::{
     object::Object,
     pipe::PipeEnd,
     thread::Thread,
-    wait::{CallResult, Stop},
+    user::user_range,
+    wait::{CallResult, Stop, read_fault},
 };
 
 /// Bytes that one step copies between a program and a pipe: a record, because it goes in at once.
@@ -66,8 +68,12 @@ impl<M: Machine> Kernel<M> {
             return Ok(0);
         }
         let _reading = Reading::start(&end.shared.reading)?;
-        let mut done = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
-        if done == SHORT_STEP as u64 {
+        let mut done = self.read_pipe_pages(end, buffer, length)?;
+        let pages = done > 0;
+        if !pages {
+            done = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
+        }
+        if pages || done == SHORT_STEP as u64 {
             while done < length {
                 match self.read_pipe_step::<STEP>(thread, end, buffer, (done, length)) {
                     Ok(0) | Err(_) => break,
@@ -77,6 +83,29 @@ impl<M: Machine> Kernel<M> {
         }
         if done > 0 {
             self.notify_pipe(&end.shared, End::Writer);
+        }
+        Ok(done)
+    }
+
+    /// Reads the pages that lie at hand, which came before all else; returns how many bytes.
+    fn read_pipe_pages(&self, end: &PipeEnd<M>, buffer: u64, length: u64) -> CallResult {
+        let mut done = 0;
+        while done < length {
+            let Some(part) = end.shared.pipe.lock().take_page() else { break };
+            let wanted = usize::try_from(length - done).unwrap_or(usize::MAX);
+            let bytes = part.page().get(part.start()..).unwrap_or(&[]);
+            let bytes = bytes.get(..wanted).unwrap_or(bytes);
+            let count = bytes.len();
+            if let Err(stop) = self.copy_out(buffer.saturating_add(done), bytes) {
+                end.shared.pipe.lock().give_back(part);
+                return if done > 0 { Ok(done) } else { Err(stop) };
+            }
+            let (wake, page) = end.shared.pipe.lock().consume_page(part, count);
+            drop(page);
+            if wake == Wake::OtherEnd {
+                self.wake_pipe(&end.shared, End::Writer);
+            }
+            done += count as u64;
         }
         Ok(done)
     }
@@ -139,7 +168,12 @@ impl<M: Machine> Kernel<M> {
             if done - before >= TURN {
                 break Some(Stop::Again);
             }
-            let step = if length - done <= TINY_STEP as u64 {
+            let step = if let [piece] = pieces
+                && length - done >= PIPE_BUF as u64
+                && end.shared.pipe.lock().takes_page()
+            {
+                self.write_pipe_page(thread, end, piece, (done, length))
+            } else if length - done <= TINY_STEP as u64 {
                 self.write_pipe_step::<TINY_STEP>(thread, end, pieces, (done, length))
             } else if length - done <= SHORT_STEP as u64 {
                 self.write_pipe_step::<SHORT_STEP>(thread, end, pieces, (done, length))
@@ -157,6 +191,41 @@ impl<M: Machine> Kernel<M> {
             self.notify_pipe(&end.shared, End::Reader);
         }
         stop.map_or(Ok(done), Err)
+    }
+
+    /// Writes the next page of a buffer, of which `done` of `length` were taken: it is copied into a frame, and that is moved.
+    #[inline(never)]
+    fn write_pipe_page(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        piece: &MemoryPiece,
+        (done, length): (u64, u64),
+    ) -> CallResult {
+        const { assert!(PIPE_BUF == PAGE_SIZE, "what goes in at once is a page") };
+        let from = user_range(piece.address.saturating_add(done), PIPE_BUF as u64)?;
+        let page = match self.machine.alloc_frame() {
+            None => None,
+            Some(frame) => {
+                let copied = self.machine.copy_in_page(from, frame);
+                let page = self.machine.adopt(frame);
+                copied.map_err(read_fault)?;
+                Some(page)
+            }
+        };
+        let written = page.map(|page| end.shared.pipe.lock().write_page(page));
+        let Some(Ok(wake)) = written else {
+            // No frame, or another writer was faster.
+            return self.write_pipe_step::<STEP>(thread, end, core::slice::from_ref(piece), (done, length));
+        };
+        let count = PIPE_BUF as u64;
+        if done + count < length {
+            thread.progress.lock().done = done + count;
+        }
+        if wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Reader);
+        }
+        Ok(count)
     }
 
     /// Writes the next bytes of a buffer, of which `done` of `length` were taken.

@@ -106,6 +106,26 @@ fn the_ends_end() {
 }
 
 #[test]
+fn what_a_reader_has_of_a_closed_pipe_does_not_come_back() {
+    for count in [0, 100, PIPE_BUF] {
+        let mut pipe = Pipe::with_pages(CAPACITY);
+        let Ok(Wake::OtherEnd) = pipe.write_page("old") else { panic!("it goes in") };
+        assert_eq!(pipe.write_page("behind"), Ok(Wake::Nobody));
+        let part = pipe.take_page().unwrap();
+        // Whoever looks meanwhile sees all that was not read.
+        assert_eq!((pipe.len(), pipe.readiness(End::Reader)), (2 * PIPE_BUF, POLL_IN));
+        pipe.close(End::Reader);
+        pipe.open(End::Reader);
+        match count {
+            0 => pipe.give_back(part),
+            count => assert_eq!(pipe.consume_page(part, count), (Wake::Nobody, Some("old"))),
+        }
+        assert_eq!((pipe.len(), pipe.allocated(), pipe.take_page().is_none()), (0, 0, true));
+        assert_eq!(pipe.write_page("new"), Ok(Wake::OtherEnd));
+    }
+}
+
+#[test]
 fn an_end_can_be_opened_again() {
     let mut pipe = Pipe::new(CAPACITY);
     let _ = pipe.write(b"lost", Piece::Whole).unwrap();
