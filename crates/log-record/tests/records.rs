@@ -208,7 +208,7 @@ proptest! {
 
     #[test]
     fn json_says_what_was_said(
-        source in ".{0,10}", words in ".{0,40}|[\u{0}-\u{1f}\u{7f}-\u{9f}\u{2028}\u{2029}\"\\\\]{0,40}",
+        source in ".{0,8}", words in ".{0,40}|[\u{0}-\u{1f}\u{7f}-\u{9f}\u{2028}\u{2029}\"\\\\]{0,40}",
         given in prop::collection::vec(values(), 0..8), level in 0..4_u32, at in any::<u64>(), pid in any::<u32>(),
     ) {
         let mut bytes = [0; FIELDS_BYTES_MAX];
