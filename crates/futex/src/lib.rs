@@ -25,7 +25,6 @@
 extern crate alloc;
 
 mod seeded;
-mod slab;
 mod table;
 
 pub use seeded::{SeededHash, SeededHasher};

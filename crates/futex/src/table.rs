@@ -3,7 +3,9 @@
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
 
-use crate::{NoMemory, slab::Slab};
+use swos_slab::{Slab, give_back};
+
+use crate::NoMemory;
 
 /// Matches every waiter.
 pub const ANY: u32 = u32::MAX;
@@ -12,12 +14,14 @@ pub const ANY: u32 = u32::MAX;
 const NONE: u32 = u32::MAX;
 /// Buckets of a table that was never full. A power of two.
 const BUCKETS: usize = if cfg!(test) { 2 } else { 16 };
+/// Room for buckets that stays.
+const ROOM: usize = 2 * BUCKETS;
 
 /// Names one waiter until it leaves; after that it names nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct WaitId {
     node: u32,
-    generation: u32,
+    stamp: u64,
 }
 
 /// A waiter. The first of its key also stands for the key: two threads that wait for each other, and so come and go all the time,
@@ -84,16 +88,16 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     #[inline]
     pub fn wait(&mut self, key: K, waiter: W, bits: u32) -> Result<WaitId, NoMemory> {
         if self.buckets.is_empty() {
-            self.buckets.try_reserve(BUCKETS).map_err(|_| NoMemory)?;
+            self.buckets.try_reserve_exact(ROOM).map_err(|_| NoMemory)?;
             self.buckets.resize(BUCKETS, NONE);
         }
         let hash = self.hash.hash_one(&key);
         let node =
             Node { key, hash, waiter, bits, previous: NONE, next: NONE, last: NONE, waiters: 0, chain: NONE };
-        let node = self.nodes.insert(node)?;
+        let node = self.nodes.insert(node).map_err(|_| NoMemory)?;
         self.link(node, hash);
         self.waiters += 1;
-        Ok(WaitId { node, generation: self.nodes.generation(node) })
+        Ok(WaitId { node, stamp: self.nodes.stamp(node).unwrap_or(u64::MAX) })
     }
 
     /// Takes up to `count` waiters of `key` whose bits meet `bits`, oldest first, one at each turn of the iterator; those
@@ -144,7 +148,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Takes out one waiter: its time is over, or its thread ends. `None` if it left before. O(1).
     #[inline]
     pub fn remove(&mut self, id: WaitId) -> Option<W> {
-        if self.nodes.generation(id.node) != id.generation {
+        if self.nodes.stamp(id.node) != Some(id.stamp) {
             return None;
         }
         self.take(id.node)
@@ -231,6 +235,19 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
         }
     }
 
+    /// Gives a bucket back that is one too many; what it has goes where it came from.
+    #[cold]
+    fn merge(&mut self) {
+        let Some(mut at) = self.buckets.pop() else { return };
+        while let Some(hash) = self.nodes.get(at).map(|entry| entry.hash) {
+            let bucket = self.bucket(hash);
+            let chain = self.buckets.get_mut(bucket).map_or(NONE, |first| core::mem::replace(first, at));
+            let Some(entry) = self.nodes.get_mut(at) else { return };
+            at = core::mem::replace(&mut entry.chain, chain);
+        }
+        give_back(&mut self.buckets, ROOM);
+    }
+
     /// Takes a node out of its list. It stays in the slab.
     #[inline]
     fn unlink(&mut self, node: u32) {
@@ -290,6 +307,12 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     #[inline]
     fn take(&mut self, node: u32) -> Option<W> {
         self.unlink(node);
+        // Two at a time keep pace with the keys.
+        for _ in 0..2 {
+            if self.buckets.len() > BUCKETS && 2 * self.keys < self.buckets.len() {
+                self.merge();
+            }
+        }
         let node = self.nodes.remove(node)?;
         self.waiters -= 1;
         Some(node.waiter)

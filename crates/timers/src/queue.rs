@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use swos_slab::{Slab, give_back};
 use swos_units::Instant;
 
 /// The kernel has no memory for another timer. Nothing changed.
@@ -12,8 +13,11 @@ pub struct NoMemory;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TimerId {
     slot: u32,
-    generation: u32,
+    stamp: u64,
 }
+
+/// Entries of the heap for which there always is memory, once there was a timer.
+const LEAST: usize = 32;
 
 /// An entry of the heap. The order is kept here and not in the slot, so that sifting stays within one array.
 #[derive(Clone, Copy, Debug)]
@@ -30,29 +34,19 @@ impl Due {
     }
 }
 
+/// An armed timer.
 #[derive(Debug)]
 struct Slot<K> {
-    generation: u32,
-    state: State<K>,
-}
-
-#[derive(Debug)]
-enum State<K> {
-    Armed {
-        /// Index of its entry in the heap.
-        at: usize,
-        key: K,
-    },
-    /// The next free slot, if any.
-    Free(Option<u32>),
+    /// Index of its entry in the heap.
+    at: usize,
+    key: K,
 }
 
 /// Armed timers by deadline.
 #[derive(Debug)]
 pub struct TimerQueue<K> {
     heap: Vec<Due>,
-    slots: Vec<Slot<K>>,
-    free: Option<u32>,
+    slots: Slab<Slot<K>>,
     armings: u64,
 }
 
@@ -70,7 +64,7 @@ impl<K> TimerQueue<K> {
     /// No timers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { heap: Vec::new(), slots: Vec::new(), free: None, armings: 0 }
+        Self { heap: Vec::new(), slots: Slab::new(), armings: 0 }
     }
 
     /// Number of armed timers.
@@ -97,26 +91,15 @@ impl<K> TimerQueue<K> {
     ///
     /// [`NoMemory`].
     pub fn arm(&mut self, deadline: Instant, key: K) -> Result<TimerId, NoMemory> {
-        self.heap.try_reserve(1).map_err(|_| NoMemory)?;
+        let more = if self.heap.capacity() == 0 { LEAST } else { 1 };
+        self.heap.try_reserve(more).map_err(|_| NoMemory)?;
         let at = self.heap.len();
-        let slot = if let Some(slot) = self.free {
-            slot
-        } else {
-            self.slots.try_reserve(1).map_err(|_| NoMemory)?;
-            let slot = u32::try_from(self.slots.len()).map_err(|_| NoMemory)?;
-            self.slots.push(Slot { generation: 0, state: State::Free(None) });
-            slot
-        };
-        let entry = &mut self.slots[slot as usize];
-        self.free = match core::mem::replace(&mut entry.state, State::Armed { at, key }) {
-            State::Free(next) => next,
-            State::Armed { .. } => None,
-        };
-        let generation = entry.generation;
+        let slot = self.slots.insert(Slot { at, key }).map_err(|_| NoMemory)?;
+        let stamp = self.slots.stamp(slot).unwrap_or(u64::MAX);
         self.heap.push(Due { deadline, arming: self.armings, slot });
         self.armings += 1;
         self.rise(at);
-        Ok(TimerId { slot, generation })
+        Ok(TimerId { slot, stamp })
     }
 
     /// Disarms a timer and returns its key; `None` if it expired or was cancelled before. O(log n).
@@ -146,11 +129,10 @@ impl<K> TimerQueue<K> {
     }
 
     fn place_of(&self, id: TimerId) -> Option<usize> {
-        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        match slot.state {
-            State::Armed { at, .. } => Some(at),
-            State::Free(_) => None,
+        if self.slots.stamp(id.slot) != Some(id.stamp) {
+            return None;
         }
+        self.slots.get(id.slot).map(|slot| slot.at)
     }
 
     /// Removes the heap entry `at`, which must exist, and frees its slot.
@@ -159,20 +141,8 @@ impl<K> TimerQueue<K> {
         if at < self.heap.len() {
             self.settle(at);
         }
-        let slot = &mut self.slots[due.slot as usize];
-        let state = core::mem::replace(&mut slot.state, State::Free(self.free));
-        match slot.generation.checked_add(1) {
-            Some(next) => {
-                slot.generation = next;
-                self.free = Some(due.slot);
-            }
-            // All generations are used: the slot is retired, or an old id would name a new timer.
-            None => slot.state = State::Free(None),
-        }
-        match state {
-            State::Armed { key, .. } => Some(key),
-            State::Free(_) => None,
-        }
+        give_back(&mut self.heap, LEAST);
+        self.slots.remove(due.slot).map(|slot| slot.key)
     }
 
     /// Moves the entry at `at` to where it belongs.
@@ -220,8 +190,8 @@ impl<K> TimerQueue<K> {
     /// Writes a heap entry and tells its slot.
     fn put(&mut self, at: usize, due: Due) {
         self.heap[at] = due;
-        if let State::Armed { at: place, .. } = &mut self.slots[due.slot as usize].state {
-            *place = at;
+        if let Some(slot) = self.slots.get_mut(due.slot) {
+            slot.at = at;
         }
     }
 }

@@ -142,10 +142,10 @@ fn a_steady_number_of_waiters_does_not_grow_the_table() {
             assert!(table.wake(&(key - 64), 1, ANY).eq([key - 64]));
             assert!(table.wait(key, key, ANY).is_ok());
         }
-        (table.buckets.capacity(), table.nodes.places())
+        (table.buckets.capacity(), table.nodes.room())
     };
     let room = turn_over(64..5_000);
-    assert_eq!(room, (64, (64, 64)));
+    assert_eq!(room, (64, 64));
     assert_eq!(turn_over(5_000..50_000), room);
 }
 
@@ -183,4 +183,32 @@ fn buckets_become_more_one_by_one_and_all_keys_are_found() {
         assert!(table.wake(&key, 2, ANY).eq([key, 1000 + key]));
     }
     assert!(table.is_empty() && table.buckets.iter().all(|&first| first == NONE));
+}
+
+#[test]
+fn room_is_the_same_again_when_a_crowd_has_gone() {
+    let mut table = FutexTable::new(SeededHash::new([1, 2]));
+    let room = |table: &FutexTable<u64, u64, SeededHash>| (table.buckets.capacity(), table.nodes.room());
+    let resting: Vec<WaitId> = (0..1).map(|key| table.wait(key, key, ANY).unwrap()).collect();
+    let before = room(&table);
+    for crowd in [100, 10_000] {
+        let ids: Vec<WaitId> = (10..10 + crowd).map(|key| table.wait(key, key, ANY).unwrap()).collect();
+        assert!(room(&table).0 >= ids.len() && room(&table).1 >= ids.len());
+        for (key, &id) in (10..).zip(&ids) {
+            if key % 2 == 0 {
+                assert_eq!(table.remove(id), Some(key));
+            } else {
+                assert!(table.wake(&key, 1, ANY).eq([key]));
+            }
+        }
+        // Whoever waits next finds a table that has become small.
+        for turn in 0..16 {
+            let id = table.wait(20_000 + turn, 0, ANY).unwrap();
+            table.remove(id);
+        }
+        assert_eq!((room(&table), table.len(), table.buckets.len()), (before, 1, BUCKETS));
+        assert!(resting.iter().all(|&id| table.nodes.stamp(id.node) == Some(id.stamp)));
+        assert!(ids.into_iter().all(|id| table.remove(id).is_none()), "an old id names nobody");
+    }
+    assert!(resting.into_iter().all(|id| table.remove(id).is_some()));
 }

@@ -8,12 +8,9 @@ use super::*;
 fn check<K>(timers: &TimerQueue<K>) {
     for (at, due) in timers.heap.iter().enumerate() {
         assert!(at == 0 || !due.before(&timers.heap[(at - 1) / 2]));
-        assert!(
-            matches!(timers.slots[due.slot as usize].state, State::Armed { at: place, .. } if place == at)
-        );
+        assert_eq!(timers.slots.get(due.slot).map(|slot| slot.at), Some(at));
     }
-    let armed = timers.slots.iter().filter(|slot| matches!(slot.state, State::Armed { .. })).count();
-    assert_eq!(armed, timers.len());
+    assert_eq!(timers.slots.len(), timers.len());
 }
 
 #[derive(Clone, Debug)]
@@ -100,24 +97,37 @@ fn a_steady_number_of_timers_does_not_grow_the_queue() {
     for key in 0..64_u64 {
         timers.arm(Instant::from_nanos(key), key).unwrap();
     }
-    let (heap, slots) = (timers.heap.capacity(), timers.slots.capacity());
+    let (heap, slots) = (timers.heap.capacity(), timers.slots.room());
     for round in 64..20_000 {
         assert_eq!(timers.expire(Instant::from_nanos(round)), Some(round - 64));
         timers.arm(Instant::from_nanos(round), round).unwrap();
     }
-    assert_eq!((timers.heap.capacity(), timers.slots.capacity(), timers.slots.len()), (heap, slots, 64));
+    assert_eq!((timers.heap.capacity(), timers.slots.room()), (heap, slots));
 }
 
 #[test]
-fn a_slot_whose_generations_are_used_up_is_retired() {
+fn room_is_the_same_again_when_a_crowd_has_gone() {
     let mut timers = TimerQueue::new();
-    let first = timers.arm(Instant::ZERO, 'a').unwrap();
-    timers.cancel(first);
-    timers.slots[0].generation = u32::MAX;
-    let last = timers.arm(Instant::ZERO, 'b').unwrap();
-    assert_eq!(last, TimerId { slot: 0, generation: u32::MAX });
-    assert_eq!(timers.cancel(last), Some('b'));
-    let next = timers.arm(Instant::ZERO, 'c').unwrap();
-    assert_eq!(next.slot, 1);
-    assert_eq!((timers.cancel(first), timers.cancel(last), timers.cancel(next)), (None, None, Some('c')));
+    let resting: Vec<TimerId> = (0..4).map(|key| timers.arm(Instant::FAR_FUTURE, key).unwrap()).collect();
+    let room = |timers: &TimerQueue<u64>| (timers.heap.capacity(), timers.slots.room());
+    let before = room(&timers);
+    assert_eq!(before.0, LEAST);
+    for crowd in [100, 10_000] {
+        let ids: Vec<TimerId> =
+            (0..crowd).map(|key| timers.arm(Instant::from_nanos(key), key).unwrap()).collect();
+        assert!(room(&timers).0 >= ids.len());
+        // Half are cancelled, the others expire.
+        for &id in ids.iter().step_by(2) {
+            assert!(timers.cancel(id).is_some());
+        }
+        while timers.expire(Instant::from_nanos(crowd)).is_some() {}
+        // Whoever waits next finds a table that has become small.
+        for _ in 0..16 {
+            let id = timers.arm(Instant::ZERO, 0).unwrap();
+            timers.cancel(id);
+        }
+        assert_eq!((room(&timers), timers.len()), (before, 4));
+        assert!(ids.into_iter().all(|id| timers.cancel(id).is_none()), "an old id names nothing");
+    }
+    assert!(resting.into_iter().all(|id| timers.cancel(id).is_some()));
 }
