@@ -36,6 +36,17 @@ const DEEDS: [&str; 25] = [
     "bystanders-are-unhurt",
 ];
 
+/// What it must at least say of random calls.
+const CALLS: [&str; 7] = [
+    "first-mmap",
+    "calls-of-any-kind-first",
+    "mmap",
+    "endpoint_reply_receive",
+    "calls-of-any-kind-10-of-10",
+    "as-many-calls-as-were-asked-for",
+    "bystanders-are-unhurt",
+];
+
 /// What `/bin/stress` must at least have done.
 const LOADS: [&str; 27] = [
     "processes-in-sequence",
@@ -155,6 +166,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         on("stress/program", 4, "/bin/stress 500", &LOADS),
         checked("hostile", "/bin/hostile".into(), &DEEDS),
         checked("stress", "/bin/stress 100".into(), &LOADS),
+        // A million calls with random arguments.
+        on("long/fuzz", 1, "/bin/hostile calls 1000000 1", &CALLS),
+        on("long/fuzz", 4, "/bin/hostile calls 1000000 2", &CALLS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
@@ -169,6 +183,9 @@ fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&s
     let machine = machine.network(&[]).append("swos.log=debug");
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
         guest.expect_tests(Plan::AtLeast(planned))?;
+        for line in guest.transcript().lines().filter(|line| line.starts_with("@calls ")) {
+            println!("        {line}");
+        }
         let status = guest.exit(Duration::from_secs(60))?;
         ensure!(status.success(), "the machine ended with {status}");
         // The kernel reads all translation tables when it starts the first program and before it switches off.

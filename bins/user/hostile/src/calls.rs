@@ -4,10 +4,7 @@ use alloc::{format, string::String};
 use core::arch::asm;
 
 use swos_ulib::{
-    abi::{
-        self, CALLS, Capabilities, Errno, Handle, MapFlags, NR_EXIT, NR_POWER, NR_SLEEP, NR_THREAD_EXIT,
-        OpenFlags, Protection, result_from_raw,
-    },
+    abi::{self, CALLS, Capabilities, Errno, Handle, MapFlags, OpenFlags, Protection, result_from_raw},
     fs::File,
     sys::{self, raw},
 };
@@ -21,7 +18,7 @@ const BAD: [u64; 7] =
 const SPAWN_SIZE: u64 = size_of::<abi::SpawnArgs>() as u64;
 
 /// Any call with any registers.
-fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
+pub(crate) fn call(number: u64, arguments: [u64; 6]) -> Result<u64, Errno> {
     let [a, b, c, d, e, f] = arguments;
     let result: i64;
     // SAFETY: none in general; the callers pass what the kernel must refuse, or run in processes that may die.
@@ -182,65 +179,4 @@ pub(crate) fn powerless() -> i32 {
     // What was dropped does not come back, and asking for more than one has gives nothing.
     let kept = sys::capabilities_drop(Capabilities::all());
     i32::from(wrong.is_some() || kept != Ok(Capabilities::empty()))
-}
-
-/// Whether random arguments for it can tell anything: not for those that only end or wait.
-pub(crate) const fn is_fuzzed(number: u64) -> bool {
-    !matches!(number, NR_EXIT | NR_THREAD_EXIT | NR_SLEEP | NR_POWER)
-}
-
-/// Makes one call many times with arguments at and beyond all borders. May die, may hang. The children of a fork go on with it
-/// like their parent: whoever started this ends all.
-pub(crate) fn fuzz(number: &str) -> i32 {
-    let Some(entry) =
-        number.parse().ok().and_then(|number: u64| CALLS.iter().find(|call| call.number == number))
-    else {
-        return 2;
-    };
-    let page = sys::map_anonymous(8192, Protection::READ | Protection::WRITE);
-    let page = page.map_or(0, |page| u64::try_from(page.as_ptr().expose_provenance()).unwrap_or(0));
-    let values = [
-        0,
-        1,
-        2,
-        3,
-        5,
-        8,
-        16,
-        64,
-        80,
-        96,
-        4095,
-        4096,
-        65_536,
-        1 << 20,
-        1 << 31,
-        (1 << 32) - 1,
-        1 << 32,
-        1 << 47,
-        1 << 63,
-        page,
-        page + 1,
-        page + 4090,
-        page + 8192,
-        0xffff_0000_0000_0000,
-        u64::MAX - 4095,
-        u64::MAX - 1,
-        u64::MAX,
-    ];
-    let mut seed = entry.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        usize::try_from(seed >> 20).unwrap_or(0)
-    };
-    for _ in 0..400 {
-        let mut arguments = [0; 6];
-        for argument in &mut arguments {
-            *argument = values.get(random() % values.len()).copied().unwrap_or(0);
-        }
-        let _ = call(entry.number, arguments);
-    }
-    0
 }
