@@ -160,12 +160,12 @@ calls! {
     17 NR_THREAD_NAME ThreadName thread_name(name: u64, length: u64) -> "0", "-", "Names the calling thread: at most 16 bytes (NAMETOOLONG).";
     18 NR_THREAD_INFO ThreadInfo thread_info(pid: u64, tid: u32, record: u64, size: u64) -> "tid, 0 = no more", "PROCESS_INSPECT, but for oneself", "Fills a `ThreadInfo` for the thread of that process with the lowest id that is at least `tid`.";
 
-    20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory or a file. Protection 0 reserves addresses.";
+    20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory, a memory object or a file. Protection 0 reserves addresses. Shared and writable needs `WRITE`.";
     21 NR_MUNMAP Munmap munmap(address: u64, length: u64) -> "0", "-", "Unmaps pages.";
     22 NR_MPROTECT Mprotect mprotect(address: u64, length: u64, protection: u32) -> "0", "-", "Changes how pages may be used; never writable and executable at once. Reserved addresses that get an access become zeroed memory.";
     23 NR_MEMORY_CREATE MemoryCreate memory_create(size: u64, flags: u32) -> "handle", "-", "Makes a memory object of `size` zeroed bytes, which processes that get the handle can map. `MEMORY_EXECUTE` lets it be mapped executable.";
     24 NR_MEMORY_RESIZE MemoryResize memory_resize(object: Handle, size: u64) -> "0", "SETATTR", "Grows or shrinks a memory object. Pages beyond the new end are gone, also where they are mapped.";
-    25 NR_MEMORY_ADVISE MemoryAdvise memory_advise(address: u64, length: u64, advice: u32) -> "0", "-", "Tells what pages are needed for. `ADVISE_DISCARD` gives back what they hold: private memory is zero when next touched.";
+    25 NR_MEMORY_ADVISE MemoryAdvise memory_advise(address: u64, length: u64, advice: u32) -> "0", "-", "Tells what pages are needed for. `ADVISE_DISCARD` gives back what they hold: private memory is zero when next touched, or the file's; what is shared stays.";
     26 NR_FUTEX_REQUEUE FutexRequeue futex_requeue(address: u64, expected: u32, wake: u32, target: u64, requeue: u32) -> "number woken and moved", "-", "Wakes up to `wake` waiters on `address`, and lets up to `requeue` more wait on `target` instead. AGAIN if the u32 at `address` is not `expected`.";
     27 NR_FUTEX_WAIT_UNTIL FutexWaitUntil futex_wait_until(address: u64, expected: u32, deadline_ns: u64, bitset: u32) -> "0", "-", "As `futex_wait`, until the monotonic clock shows `deadline_ns`.";
 
@@ -233,7 +233,7 @@ calls! {
     90 NR_LOG_FILTER LogFilter log_filter(level: u32, source: u64, length: u64) -> "0", "CONSOLE", "Chooses from which level on records of a source are kept, or of all sources that have no choice of their own (`length` 0); `LOG_OFF` keeps none, `LOG_INHERIT` takes a source's own choice away.";
     100 NR_HANDLE_FLAGS HandleFlags handle_flags(handle: Handle) -> "flags", "-", "Returns how the handle is open, as `OpenFlags`.";
     101 NR_HANDLE_SET_FLAGS HandleSetFlags handle_set_flags(handle: Handle, mask: u32, flags: u32) -> "0", "SETATTR to change APPEND", "Changes the flags in `mask`: APPEND, NONBLOCK, CLOSE_ON_EXEC.";
-    102 NR_SET_SIZE SetSize set_size(handle: Handle, size: u64) -> "0", "WRITE", "Cuts a file, or grows it with zeros that take no room.";
+    102 NR_SET_SIZE SetSize set_size(handle: Handle, size: u64) -> "0", "WRITE", "Cuts a file, or grows it with zeros that take no room. What is cut off is gone where it is mapped, too.";
     103 NR_SYNC Sync sync(handle: Handle) -> "0", "-", "Returns when what was written is as safe as it gets; in memory it is at once. INVAL for what is no file.";
     104 NR_SET_MODE SetMode set_mode(directory: Handle, path: u64, path_len: u64, flags: u32, mode: u32) -> "0", "TMP_WRITE, own the file; SETATTR on the handle without a path", "Changes permission bits. An empty path means what the handle is open on; flag `NO_FOLLOW` a link itself.";
     105 NR_SET_OWNER SetOwner set_owner(directory: Handle, path: u64, path_len: u64, flags: u32, owner: u32) -> "0", "TMP_WRITE, own the file, LOGIN to give it away; SETATTR on the handle without a path", "Gives a file to another principal, with what it counts in quotas.";

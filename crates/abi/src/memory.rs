@@ -17,7 +17,7 @@ bitflags! {
     /// How `mmap` maps. Exactly one of `PRIVATE` and `SHARED`.
     #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
     pub struct MapFlags: u32 {
-        /// Changes are seen by others who map the object.
+        /// Changes are seen by others who map the object or file, and by who reads it.
         const SHARED = 0x1;
         /// Changes stay private.
         const PRIVATE = 0x2;

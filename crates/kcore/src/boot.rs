@@ -3,7 +3,7 @@
 //! Booting is work like any other: a step is done when a CPU comes by, and what waits for the disk is done when the
 //! disk has answered.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, ExitRecord, Handle, NetworkConfig, Rights};
@@ -281,8 +281,9 @@ impl<M: Machine> Kernel<M> {
         let id = vfs.attach(Box::new(image)).map_err(|error| alloc::format!("mount: {error}"))?;
         let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
         let namespace = Namespace::new(root);
+        let (remembered, mapped) = (Remembered::new(), BTreeMap::new());
         *self.files.names.lock() =
-            Some(Names { vfs, namespace, root, remembered: Remembered::new(), writable: [None; 3] });
+            Some(Names { vfs, namespace, root, remembered, writable: [None; 3], mapped });
         self.mount_writable();
         Ok(())
     }

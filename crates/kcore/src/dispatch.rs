@@ -243,6 +243,10 @@ impl<M: Machine> Kernel<M> {
                         return None;
                     }
                     Resolution::Mapped => false,
+                    Resolution::Later => {
+                        self.go_on_later(cpu, call);
+                        return None;
+                    }
                     Resolution::Wait => true,
                     Resolution::Refused(_) if matches!(call, Call::SignalReturn { .. }) => {
                         self.bad_frame(thread);

@@ -69,6 +69,8 @@ pub(crate) enum Resolution {
     Mapped,
     /// The thread is registered for what it needs.
     Wait,
+    /// Something else had to be done first: try the access again after interrupts had their turn.
+    Later,
     /// The access can't be made good.
     Refused(Refusal),
 }
@@ -78,7 +80,7 @@ pub(crate) enum Resolution {
 pub(crate) enum Refusal {
     /// The program's fault.
     Denied(Denied),
-    /// The disk failed, or the page is beyond the end of its file.
+    /// The disk failed, the page is beyond the end of its file, or there is no room for a page where its file has none.
     NoPage,
     /// No memory is left.
     NoMemory,
@@ -91,7 +93,7 @@ impl<M: Machine> Kernel<M> {
         let (signal, code, address, what) = match exception.kind {
             ExceptionKind::Memory { address, access, cause } => {
                 match self.resolve_cause(&thread, address, access, cause) {
-                    Resolution::Mapped => return Trap::Resume,
+                    Resolution::Mapped | Resolution::Later => return Trap::Resume,
                     Resolution::Wait => return self.pause(cpu, &thread),
                     Resolution::Refused(Refusal::Denied(denied)) => {
                         (SIGSEGV, denied_code(denied), address, denied_text(denied, access))
@@ -192,7 +194,13 @@ impl<M: Machine> Kernel<M> {
                 self.map_found(process, &mut inner, page, wanted, access, Sharing::CopyOnWrite)
             }
             Decision::MapShared { object, page: index, access } => {
-                let wanted = self.object_page(thread, &inner, object, index);
+                let wanted = match inner.objects.get(object) {
+                    Some(Mapped::Held(file)) => match self.shared_page(file.vnode, index, access) {
+                        Ok(frame) => PageWanted::Ready(frame),
+                        Err(resolution) => return resolution,
+                    },
+                    _ => self.object_page(thread, &inner, object, index),
+                };
                 self.map_found(process, &mut inner, page, wanted, access, Sharing::Shared)
             }
             Decision::CopyFile { object, page: index, bytes, access } => {
@@ -231,6 +239,7 @@ impl<M: Machine> Kernel<M> {
     ) -> PageWanted {
         match inner.objects.get(object) {
             Some(Mapped::File(vnode)) => self.file_page(Some(thread), *vnode, index),
+            Some(Mapped::Held(file)) => self.node_page(Some(thread), file.vnode, index),
             Some(Mapped::Memory(memory)) => self.memory_page(memory, index),
             None => PageWanted::Failed,
         }
@@ -335,7 +344,7 @@ impl<M: Machine> Kernel<M> {
     /// A fork copies the space: what changes it waits for its end (see `fork`).
     #[cold]
     fn wait_for_copy(&self, thread: &Arc<Thread<M>>) -> Resolution {
-        match self.register(thread, WaitKey::Space { pid: thread.process.pid }, ANY_BITS) {
+        match self.register(thread, WaitKey::Space { space: thread.process.space.id }, ANY_BITS) {
             Ok(()) => Resolution::Wait,
             Err(_) => Resolution::Refused(Refusal::NoMemory),
         }

@@ -3,7 +3,7 @@
 //! A page goes through three hands: the disk queue reads it, the page cache keeps it, and the first thread that wants
 //! its bytes checks them against the image's hash tree, in its own time and outside all locks.
 
-use alloc::sync::Arc;
+use alloc::{collections::BTreeMap, sync::Arc};
 use core::{
     fmt,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -21,12 +21,14 @@ use crate::{
     Kernel, Machine,
     log::Level,
     machine::DeviceError,
+    mapped::{Cuts, MappedFile},
     memory::Mapped,
     object::{File, Lasting},
     ranks,
     thread::Thread,
     user::user_range,
     wait::{ANY_BITS, Stop, WaitKey, write_fault},
+    writable::Frames,
 };
 
 /// Reads in flight, and blocks queued.
@@ -49,6 +51,7 @@ pub(crate) struct Files {
     pub(crate) sys: AtomicU32,
     /// Something that was removed may still hold memory.
     pub(crate) garbage: AtomicBool,
+    pub(crate) cuts: Lock<Cuts>,
 }
 
 /// Names, and where they lead.
@@ -60,6 +63,8 @@ pub(crate) struct Names {
     pub(crate) remembered: Remembered,
     /// What can hold something that was removed: `/tmp`, `/run`, `/dev`.
     pub(crate) writable: [Option<MountId>; 3],
+    /// The files in memory that are mapped.
+    pub(crate) mapped: BTreeMap<VnodeId, Arc<MappedFile>>,
 }
 
 /// The page cache and the disk queue behind it.
@@ -119,6 +124,7 @@ impl Files {
             blocks: AtomicU64::new(blocks),
             sys: AtomicU32::new(0),
             garbage: AtomicBool::new(false),
+            cuts: Lock::new(ranks::CUTS, None),
         }
     }
 
@@ -142,7 +148,7 @@ impl<M: Machine> Kernel<M> {
         Ok(names.vfs.attributes(vnode)?)
     }
 
-    /// A file as an address space knows it that maps it.
+    /// A program's file as the address space knows it that runs it.
     pub(crate) fn mappable(&self, vnode: VnodeId) -> Result<Mapped, Errno> {
         let names = self.files.names.lock();
         let root = names.as_ref().ok_or(Errno::NOENT)?.root;
@@ -173,11 +179,20 @@ impl<M: Machine> Kernel<M> {
         index: u64,
     ) -> PageWanted {
         let source = {
-            let names = self.files.names.lock();
-            let source = names
+            let mut names = self.files.names.lock();
+            let mut source = names
                 .as_ref()
                 .and_then(|names| names.vfs.file_system(vnode.mount).ok()?.page(vnode.node, index).ok()?);
-            if let Some(PageSource::Frame(frame)) = source {
+            if let Some(PageSource::Open(frame)) = source
+                && self.machine.frame_references(frame) == 1
+                && let Some(Ok(file_system)) =
+                    names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount))
+            {
+                // Whoever mapped it is gone.
+                file_system.seal_page(vnode.node, index, &mut Frames(self));
+                source = Some(PageSource::Frame(frame));
+            }
+            if let Some(PageSource::Frame(frame) | PageSource::Open(frame)) = source {
                 // Before the lock goes, with which the file could be cut.
                 self.machine.share_frame(frame);
             }
@@ -186,12 +201,24 @@ impl<M: Machine> Kernel<M> {
         match source {
             Some(PageSource::Cached(key)) => self.block_page(thread, key.page),
             Some(PageSource::Frame(frame)) => PageWanted::Ready(frame),
+            Some(PageSource::Open(frame)) => self.copy_of(frame),
             Some(PageSource::Hole) => {
                 self.machine.share_frame(self.zero_page);
                 PageWanted::Ready(self.zero_page)
             }
             None => PageWanted::Failed,
         }
+    }
+
+    /// A page that programs write at any time, as it is at this moment.
+    #[cold]
+    fn copy_of(&self, open: Frame) -> PageWanted {
+        let copy = self.frame();
+        if let Some(copy) = copy {
+            self.machine.copy_frame(open, copy);
+        }
+        self.machine.release_frame(open);
+        copy.map_or(PageWanted::NoMemory, PageWanted::Ready)
     }
 
     fn page_source(&self, vnode: VnodeId, index: u64) -> Result<Option<PageSource>, Errno> {

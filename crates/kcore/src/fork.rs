@@ -79,7 +79,7 @@ impl<M: Machine> Kernel<M> {
         let mut inner = process.space.inner.lock();
         if inner.copying || inner.changing > 0 {
             inner.awaited = true;
-            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+            return Err(self.wait_for(thread, WaitKey::Space { space: process.space.id }));
         }
         let charge = account.charge()?;
         let areas = inner.areas.duplicate().map_err(|_| Errno::NOMEM)?;
@@ -238,7 +238,7 @@ impl<M: Machine> Kernel<M> {
     /// The space may change again.
     fn end_copy(&self, process: &Process<M>) {
         process.space.inner.lock().copying = false;
-        self.wake_all(WaitKey::Space { pid: process.pid });
+        self.wake_all(WaitKey::Space { space: process.space.id });
     }
 
     /// Ends the copy; what is there of the child, as something that can be taken apart.
@@ -258,7 +258,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(());
         }
         if inner.copying {
-            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+            return Err(self.wait_for(thread, WaitKey::Space { space: process.space.id }));
         }
         inner.changing += 1;
         thread.progress.changing.store(true, Ordering::Relaxed);
@@ -278,7 +278,7 @@ impl<M: Machine> Kernel<M> {
             // It doesn't count while it waits, or two would wait for each other.
             thread.progress.changing.store(false, Ordering::Relaxed);
             inner.awaited = true;
-            return Err(self.wait_for(thread, WaitKey::Space { pid: process.pid }));
+            return Err(self.wait_for(thread, WaitKey::Space { space: process.space.id }));
         }
         inner.copying = true;
         thread.progress.alone.store(true, Ordering::Relaxed);
@@ -304,7 +304,7 @@ impl<M: Machine> Kernel<M> {
             inner.changing == 0 && core::mem::take(&mut inner.awaited)
         };
         if awaited {
-            self.wake_all(WaitKey::Space { pid: process.pid });
+            self.wake_all(WaitKey::Space { space: process.space.id });
         }
         result
     }

@@ -36,6 +36,8 @@ mod fork;
 mod load;
 mod log;
 mod machine;
+mod mapped;
+mod mappers;
 mod memory;
 mod net;
 mod object;

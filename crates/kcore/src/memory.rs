@@ -4,10 +4,7 @@
 //! when it shrinks. Who maps it is known to it, so that pages beyond a new end leave the tables before they leave the
 //! object: no program keeps a page that another one may get.
 
-use alloc::{
-    sync::{Arc, Weak},
-    vec::Vec,
-};
+use alloc::sync::Arc;
 use core::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
@@ -17,16 +14,20 @@ use swos_abi::Errno;
 use swos_aspace::{Area, ObjectId, Objects};
 use swos_memobject::{PAGES_MAX, PageMap, Progress as Trimmed};
 use swos_sync::{Lock, LockGuard};
-use swos_units::{Frame, PAGE_SIZE, Page, page_count};
+use swos_units::{Frame, PAGE_SIZE, page_count};
 use swos_vfs::VnodeId;
 use swos_vm::{PageRange, Progress};
 
 use crate::{
     Kernel, Machine,
     files::PageWanted,
+    mapped::MappedFile,
+    mappers::{Mappers, Next, PAGES_PER_STEP},
     object::OpenCount,
     ranks,
     space::{Inner, Space, TableFrames, Translation},
+    thread::Thread,
+    wait::Stop,
 };
 
 /// What an address space knows by an [`ObjectId`].
@@ -36,6 +37,8 @@ pub(crate) enum Mapped {
     File(VnodeId),
     /// A memory object, by its own id.
     Memory(Arc<MemoryObject>),
+    /// A file in memory, by its own id.
+    Held(Arc<MappedFile>),
 }
 
 /// Pages of memory objects that a process made, however long it lives: they count against its limit.
@@ -93,23 +96,11 @@ struct State {
     size: u64,
     /// A handle names it, or is about to.
     open: bool,
-    /// Address spaces that map it, by their ids.
-    mappers: Vec<(u64, Weak<Space>)>,
-    /// How far the pages beyond the end have left the address spaces; `None` = they have.
-    cut: Option<Cut>,
+    /// Address spaces that map it, and how far the pages beyond the end have left them.
+    mappers: Mappers,
     /// The next one of which nothing but the frames is left.
     next_dead: Option<Arc<MemoryObject>>,
 }
-
-/// Pages below this place left the tables. Spaces in the order of their ids, then the object itself.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Cut {
-    space: u64,
-    page: u64,
-}
-
-/// Table entries and areas looked at in one step of shrinking; pages freed in one step.
-const PAGES_PER_STEP: usize = 128;
 
 /// Objects whose last handle and mapping went, and whose frames are to be freed.
 pub(crate) type Dead = Option<Arc<MemoryObject>>;
@@ -142,14 +133,7 @@ impl<M: Machine> Kernel<M> {
             account: account.clone(),
             state: Lock::new(
                 ranks::MEMORY,
-                State {
-                    pages: PageMap::new(),
-                    size,
-                    open: true,
-                    mappers: Vec::new(),
-                    cut: None,
-                    next_dead: None,
-                },
+                State { pages: PageMap::new(), size, open: true, mappers: Mappers::new(), next_dead: None },
             ),
         }))
     }
@@ -185,26 +169,28 @@ impl<M: Machine> Kernel<M> {
 
     /// Notes that a space maps an object, which lives from now on at least until [`Self::detach`]. The space is locked.
     pub(crate) fn attach(&self, space: &Arc<Space>, mapped: &Mapped) -> Result<(), Errno> {
-        let Mapped::Memory(object) = mapped else { return Ok(()) };
+        let object = match mapped {
+            Mapped::File(_) => return Ok(()),
+            Mapped::Held(file) => return Self::attach_file(space, file),
+            Mapped::Memory(object) => object,
+        };
         let mut state = object.state.lock();
         if !state.open && state.mappers.is_empty() {
             // Another thread closed the last handle just now.
             return Err(Errno::BADF);
         }
-        let Err(at) = state.mappers.binary_search_by_key(&space.id, |mapper| mapper.0) else { return Ok(()) };
-        state.mappers.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-        state.mappers.insert(at, (space.id, Arc::downgrade(space)));
-        space.shares.fetch_add(1, Ordering::Release);
-        Ok(())
+        state.mappers.add(space)
     }
 
     /// The last page of an object left the areas of a space.
     pub(crate) fn detach(&self, space: &Space, mapped: Mapped) {
-        let Mapped::Memory(object) = mapped else { return };
+        let object = match mapped {
+            Mapped::File(_) => return,
+            Mapped::Held(file) => return self.detach_file(space, &file),
+            Mapped::Memory(object) => object,
+        };
         let mut state = object.state.lock();
-        if let Ok(at) = state.mappers.binary_search_by_key(&space.id, |mapper| mapper.0) {
-            state.mappers.remove(at);
-            space.shares.fetch_sub(1, Ordering::Release);
+        if state.mappers.remove(space) {
             self.bury_memory(&object, state);
         }
     }
@@ -282,7 +268,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn set_memory_size(&self, object: &MemoryObject, size: u64) -> Result<(), Errno> {
         let after = pages_of(size)?;
         let mut state = object.state.lock();
-        if state.cut.is_some() {
+        if state.mappers.is_cutting() {
             return Err(Errno::BUSY);
         }
         let before = page_count(state.size);
@@ -292,7 +278,7 @@ impl<M: Machine> Kernel<M> {
             object.account.discharge(before - after);
         }
         if after < before {
-            state.cut = Some(Cut { space: 0, page: 0 });
+            state.mappers.cut_from(after);
         }
         // What lies behind a new end in its page is gone as well.
         let within = usize::try_from(size % PAGE_SIZE as u64).unwrap_or(0);
@@ -307,58 +293,24 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// One step of taking the pages beyond the end out of every address space, and then out of the object.
-    pub(crate) fn cut_step(&self, object: &MemoryObject) -> Trimmed {
-        use Trimmed::{Done, More};
-        let (cut, end, mapper) = {
+    pub(crate) fn cut_step(&self, thread: &Arc<Thread<M>>, object: &MemoryObject) -> Result<Trimmed, Stop> {
+        let visit = {
             let mut state = object.state.lock();
-            let Some(cut) = state.cut else { return Done };
-            let end = page_count(state.size);
-            let at = state.mappers.partition_point(|mapper| mapper.0 < cut.space);
-            match state.mappers.get(at) {
-                Some((id, space)) => (cut, end, (*id, space.upgrade())),
-                None => {
-                    if self.trim(object, &mut state, end) == More {
-                        return More;
+            match state.mappers.next() {
+                Next::Nothing => return Ok(Trimmed::Done),
+                Next::Space(visit) => visit,
+                Next::Rest { end } => {
+                    let progress = self.trim(object, &mut state, end);
+                    if progress == Trimmed::Done {
+                        state.mappers.end_cut();
                     }
-                    state.cut = None;
-                    return Done;
+                    return Ok(progress);
                 }
             }
         };
-        let (id, space) = mapper;
-        let from = if cut.space == id { cut.page } else { 0 };
-        let next = space.and_then(|space| self.cut_space(object.id, end, &space, from));
-        let next = next.map_or(Cut { space: id + 1, page: 0 }, |page| Cut { space: id, page });
-        let mut state = object.state.lock();
-        // Another thread may have been here as well; then its place counts, and this step was for nothing.
-        if state.cut == Some(cut) {
-            state.cut = Some(next);
-        }
-        More
-    }
-
-    /// Takes pages of an object from page `end` on out of a space, beginning at page `from` of the space. Returns where to go
-    /// on.
-    fn cut_space(&self, object: ObjectId, end: u64, space: &Space, from: u64) -> Option<u64> {
-        let mut inner = space.inner.lock();
-        let mut at = Page::from_number(from)?;
-        for _ in 0..PAGES_PER_STEP {
-            let (pages, backing) =
-                inner.areas.areas_from(at).next().map(|area| (area.pages, area.backing))?;
-            let beyond = backing.pages_before(object, end).and_then(|skipped| {
-                let start = Page::from_number(pages.start().number().checked_add(skipped)?)?;
-                PageRange::new(start.max(at), pages.end()).filter(|range| !range.is_empty())
-            });
-            if let Some(range) = beyond {
-                let none = PageRange::with_len(range.start(), 0)?;
-                match self.free_pages(space, &mut inner, range, none, PAGES_PER_STEP) {
-                    Ok(Progress::More(next)) => return Some(next.number()),
-                    Ok(Progress::Done) | Err(_) => return Some(pages.end().number()),
-                }
-            }
-            at = pages.end();
-        }
-        Some(at.number())
+        let next = self.visit(Some(thread), object.id, &visit)?;
+        object.state.lock().mappers.went(&visit, next);
+        Ok(Trimmed::More)
     }
 
     /// Takes pages out of the tables and gives their frames back, reading at most about `budget` entries.

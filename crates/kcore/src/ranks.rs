@@ -34,8 +34,12 @@ pub(crate) const READY_SET: &Rank = &Rank::new(40, "readiness set");
 pub(crate) const DEAD_MEMORY: &Rank = &Rank::new(42, "dead memory");
 /// One memory object.
 pub(crate) const MEMORY: &Rank = &Rank::new(43, "memory object");
+/// Files of which pages that went are still mapped.
+pub(crate) const CUTS: &Rank = &Rank::new(44, "cuts");
 /// File pages and the disk queue.
 pub(crate) const PAGES: &Rank = &Rank::new(45, "pages");
+/// One file in memory that is mapped.
+pub(crate) const MAPPED_FILE: &Rank = &Rank::new(46, "mapped file");
 /// The hashes of the mounted image.
 pub(crate) const VERIFIER: &Rank = &Rank::new(47, "verifier");
 /// The network stack and its sockets.

@@ -295,6 +295,10 @@ impl<M: Machine> Kernel<M> {
             match self.enter_handler(thread, done) {
                 Ok(()) => {}
                 Err(Resolution::Mapped) => continue,
+                Err(Resolution::Later) => {
+                    self.come_back(cpu, done);
+                    return None;
+                }
                 Err(Resolution::Wait) => match self.stop_until(cpu, thread, done, None) {
                     Stopped::Waits => return None,
                     Stopped::Woken | Stopped::NoMemory => {

@@ -19,6 +19,7 @@ use crate::{
     memory::Mapped,
     process::Process,
     ranks,
+    wait::WaitKey,
 };
 
 /// CPUs that a kernel can use: the width of a CPU mask.
@@ -26,6 +27,8 @@ pub(crate) const CPUS_MAX: usize = 64;
 
 /// Table entries looked at per slice when a space is taken apart.
 const ENTRIES_PER_SLICE: usize = 128;
+/// Objects that know of it no more, per slice, at last.
+const OBJECTS_PER_SLICE: usize = 48;
 /// Areas forgotten per slice, after that.
 const AREAS_PER_SLICE: usize = 1024;
 
@@ -275,7 +278,12 @@ impl<M: Machine> Kernel<M> {
         let mut inner = space.inner.lock();
         loop {
             match core::mem::replace(&mut inner.tables, Translation::Gone) {
-                Translation::Live(tables) => inner.tables = Translation::Dying(tables.into_teardown()),
+                Translation::Live(tables) => {
+                    inner.tables = Translation::Dying(tables.into_teardown());
+                    // Whoever had it for itself is dead, and nobody waits for the dead.
+                    inner.copying = false;
+                    self.wake_all(WaitKey::Space { space: space.id });
+                }
                 Translation::Dying(mut teardown) => {
                     let done = teardown.step(&mut TableFrames(self), ENTRIES_PER_SLICE, |frame, _, _| {
                         self.machine.release_frame(frame);
@@ -296,7 +304,7 @@ impl<M: Machine> Kernel<M> {
         if inner.areas.areas().len() > 0 {
             return false;
         }
-        for _ in 0..ENTRIES_PER_SLICE {
+        for _ in 0..OBJECTS_PER_SLICE {
             let Some(mapped) = inner.objects.pop() else { return true };
             self.detach(space, mapped);
         }

@@ -35,8 +35,8 @@ pub(crate) enum WaitKey {
     Socket { id: u64 },
     /// A block of the system disk to arrive or to fail.
     Block { number: u64 },
-    /// A fork or a mapping call in this process to be over.
-    Space { pid: u32 },
+    /// A fork or a mapping call in this address space to be over.
+    Space { space: u64 },
     /// Frames to be free.
     Frames,
     /// Input from the console.

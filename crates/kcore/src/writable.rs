@@ -1,6 +1,6 @@
 //! Writable file systems below the calls: what is mounted at boot, where their frames come from, and where those go back.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::Ordering;
 
 use swos_abi::Errno;
@@ -14,13 +14,14 @@ use swos_vfs::{Error, FileSystem, FrameStore, Garbage, LastLink, MountId, Princi
 use crate::{
     Kernel, Level, Machine,
     files::Names,
+    mapped::CutProgress,
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop},
 };
 
-/// Frames and nodes given back before interrupts have their turn.
-pub(crate) const RECLAIM_SLICE: u32 = 256;
+/// Frames and nodes given back before interrupts have their turn: a thousand instructions each, where a file was large.
+pub(crate) const RECLAIM_SLICE: u32 = 48;
 /// In a thread's progress: its call has done its work, and only gives back what it removed.
 const SETTLING: u64 = u64::MAX;
 
@@ -32,7 +33,7 @@ pub(crate) type Deed<'a> =
 type Made = Result<Box<dyn FileSystem>, Error>;
 
 /// Frames of the machine for a file system. The last ones stay for programs and the kernel.
-struct Frames<'a, M: Machine>(&'a Kernel<M>);
+pub(crate) struct Frames<'a, M: Machine>(pub(crate) &'a Kernel<M>);
 
 impl<M: Machine> Frames<'_, M> {
     fn is_short(&self) -> bool {
@@ -130,10 +131,25 @@ impl<M: Machine> Kernel<M> {
         Err(Stop::Again)
     }
 
+    /// The same for a call that cut a file: first the pages leave all who map them.
+    pub(crate) fn settle_cut(&self, thread: &Arc<Thread<M>>) -> CallResult {
+        if self.is_cutting() {
+            thread.progress.lock().done = SETTLING;
+            return Err(self.go_on_losing(thread));
+        }
+        self.settle(thread)
+    }
+
     /// Gives back a slice of what was removed. True = there is more.
+    #[inline]
     pub(crate) fn sweep(&self) -> bool {
-        if !self.files.garbage.load(Ordering::Relaxed) {
-            return false;
+        self.files.garbage.load(Ordering::Relaxed) && self.sweep_some()
+    }
+
+    #[inline(never)]
+    fn sweep_some(&self) -> bool {
+        if self.cut_some(None) == Ok(CutProgress::Step) {
+            return true;
         }
         let mut names = self.files.names.lock();
         let Some(names) = names.as_mut() else { return false };
@@ -144,8 +160,13 @@ impl<M: Machine> Kernel<M> {
             if let Ok(file_system) = names.vfs.file_system_mut(mount) {
                 left |= file_system.reclaim(RECLAIM_SLICE, &mut Frames(self)) == Garbage::Left;
             }
+            // The next one's turn comes.
+            if left {
+                break;
+            }
         }
-        if left {
+        // A cut that has to wait is no reason to come again at once.
+        if left || self.is_cutting() {
             self.litter();
         }
         left

@@ -6,7 +6,7 @@ use swos_vfs::{Error, FrameStore, Garbage, NodeId, WriteAt, Written};
 use crate::{
     FILE_MAX, TmpFs,
     accounts::Held,
-    node::{Content, File, Node},
+    node::{Content, File, Node, Page, State},
     radix::NoMemory,
 };
 
@@ -68,6 +68,9 @@ impl TmpFs {
         if bytes.is_empty() {
             return if room == 0 { Err(Error::TooLarge) } else { Ok(Written { count: 0, end: start }) };
         }
+        if start + bytes.len() as u64 > size {
+            self.clear_behind_end(id, frames)?;
+        }
         let mut count = 0;
         while count < bytes.len() {
             let at = start + count as u64;
@@ -88,18 +91,29 @@ impl TmpFs {
         Ok(Written { count, end })
     }
 
+    /// A file is about to grow: what programs stored behind its end, where they map its last page, is no part of it.
+    fn clear_behind_end(&self, id: NodeId, frames: &mut dyn FrameStore) -> Result<(), Error> {
+        let file = self.node(id)?.file()?;
+        let kept = (file.size % PAGE) as usize;
+        if file.was_open
+            && kept > 0
+            && let Some(Page { frame, state: State::Open }) = file.pages.get(file.size / PAGE)
+        {
+            frames.zero(frame, kept);
+        }
+        Ok(())
+    }
+
     /// The frame of a page that is about to be written.
-    pub(crate) fn frame_to_write(
+    fn frame_to_write(
         &mut self,
         id: NodeId,
         index: u64,
         frames: &mut dyn FrameStore,
     ) -> Result<Frame, Error> {
         let file = self.file_to_change(id)?;
-        if let Some(frame) = file.pages.get(index) {
-            return match frames.unshare(frame) {
-                // The slot is there: this needs no memory.
-                Some(own) if own != frame => Ok(file.pages.insert(index, own).map(|()| own)?),
+        if let Some(page) = file.pages.get(index) {
+            return match Self::own(file, index, page, frames)? {
                 Some(own) => Ok(own),
                 None => Err(self.no_space()),
             };
@@ -110,12 +124,68 @@ impl TmpFs {
             self.accounts.refund(owner, ONE_PAGE);
             return Err(self.no_space());
         };
-        if let Err(NoMemory) = self.node_mut(id)?.file_mut()?.pages.insert(index, frame) {
+        if let Err(NoMemory) = self.node_mut(id)?.file_mut()?.pages.insert(index, Page::sealed(frame)) {
             frames.release(frame);
             self.accounts.refund(owner, ONE_PAGE);
             return Err(Error::OutOfMemory);
         }
         Ok(frame)
+    }
+
+    /// The frame of a page that is there, as one that may be written; `None` = there is no frame for a copy.
+    fn own(
+        file: &mut File,
+        index: u64,
+        page: Page,
+        frames: &mut dyn FrameStore,
+    ) -> Result<Option<Frame>, Error> {
+        if page.state == State::Open {
+            return Ok(Some(page.frame));
+        }
+        let Some(own) = frames.unshare(page.frame) else { return Ok(None) };
+        if own != page.frame {
+            // The slot is there: this needs no memory.
+            file.pages.insert(index, Page::sealed(own))?;
+        }
+        Ok(Some(own))
+    }
+
+    pub(crate) fn open_page(
+        &mut self,
+        id: NodeId,
+        index: u64,
+        modified_ns: Option<u64>,
+        frames: &mut dyn FrameStore,
+    ) -> Result<Frame, Error> {
+        if index >= swos_units::page_count(self.node(id)?.file()?.size) {
+            return Err(Error::Invalid);
+        }
+        let frame = self.frame_to_write(id, index, frames)?;
+        let node = self.node_mut(id)?;
+        if let Some(now_ns) = modified_ns {
+            (node.modified_ns, node.changed_ns) = (now_ns, now_ns);
+        }
+        let file = node.file_mut()?;
+        file.was_open = true;
+        // As above: it needs no memory.
+        file.pages.insert(index, Page { frame, state: State::Open })?;
+        Ok(frame)
+    }
+
+    /// Nobody maps an open page any more.
+    pub(crate) fn close_page(
+        &mut self,
+        id: NodeId,
+        index: u64,
+        frames: &mut dyn FrameStore,
+    ) -> Result<(), Error> {
+        let file = self.node_mut(id)?.file_mut()?;
+        let Some(Page { frame, state: State::Open }) = file.pages.get(index) else { return Ok(()) };
+        let kept = (file.size % PAGE) as usize;
+        if kept > 0 && index == file.size / PAGE {
+            frames.zero(frame, kept);
+        }
+        Ok(file.pages.insert(index, Page::sealed(frame))?)
     }
 
     pub(crate) fn cut_or_grow(
@@ -128,17 +198,17 @@ impl TmpFs {
         if size > FILE_MAX {
             return Err(Error::TooLarge);
         }
+        if size > self.file_to_change(id)?.size {
+            self.clear_behind_end(id, frames)?;
+        }
         let file = self.file_to_change(id)?;
         if size < file.size {
             // What is cut off must be zero if the file grows again.
             let kept = (size % PAGE) as usize;
             if kept > 0
-                && let Some(frame) = file.pages.get(size / PAGE)
+                && let Some(page) = file.pages.get(size / PAGE)
             {
-                let own = frames.unshare(frame).ok_or(Error::OutOfMemory)?;
-                if own != frame {
-                    file.pages.insert(size / PAGE, own)?;
-                }
+                let own = Self::own(file, size / PAGE, page, frames)?.ok_or(Error::OutOfMemory)?;
                 frames.zero(own, kept);
             }
             let cut = size.div_ceil(PAGE);
@@ -166,8 +236,8 @@ impl TmpFs {
         let owner = node.owner;
         let Ok(file) = node.file_mut() else { return false };
         match file.pages.pop_from(file.cut.unwrap_or(u64::MAX)) {
-            Some((_, frame)) => {
-                frames.release(frame);
+            Some((_, page)) => {
+                frames.release(page.frame);
                 self.accounts.refund(owner, ONE_PAGE);
             }
             None => {

@@ -11,7 +11,9 @@
 //! **Invariant:** [`Error::NoSpace`] means that a limit is reached, or that the store has no frame, while nothing waits to be
 //! reclaimed.
 //! **Invariant:** bytes never written are zero, whatever was there before.
-//! **Invariant:** a frame that is in use elsewhere (being sent, being read) is not written: the file gets a copy.
+//! **Invariant:** a frame that is in use elsewhere (being sent, being read) is not written: the file gets a copy. A page that was
+//! given out to be shared ([`FileSystem::page_to_share`]) is written where it is, until it is sealed; what is stored in
+//! it behind the file's end never becomes part of the file.
 //! **Invariant:** no operation searches: names by hash, pages by a tree of sixteen branches, one bucket at a time when
 //! the table grows.
 //!
@@ -44,7 +46,7 @@ pub use accounts::Limits;
 use crate::{
     accounts::{Accounts, Held},
     names::Names,
-    node::{Content, Directory, Entry, Node},
+    node::{Content, Directory, Entry, Node, Page, State},
     slab::Slab,
 };
 
@@ -171,7 +173,11 @@ impl FileSystem for TmpFs {
         if index >= swos_units::page_count(file.size) {
             return Ok(None);
         }
-        Ok(Some(file.pages.get(index).map_or(PageSource::Hole, PageSource::Frame)))
+        Ok(Some(match file.pages.get(index) {
+            None => PageSource::Hole,
+            Some(Page { frame, state: State::Sealed }) => PageSource::Frame(frame),
+            Some(Page { frame, state: State::Open }) => PageSource::Open(frame),
+        }))
     }
 
     fn name(&self, directory: NodeId) -> Result<Option<Name<'_>>, Error> {
@@ -242,20 +248,19 @@ impl FileSystem for TmpFs {
         self.write_file(file, at, bytes, now_ns, frames)
     }
 
-    fn page_to_write(
+    fn page_to_share(
         &mut self,
         file: NodeId,
         index: u64,
-        now_ns: u64,
+        modified_ns: Option<u64>,
         frames: &mut dyn FrameStore,
     ) -> Result<Frame, Error> {
-        if index >= swos_units::page_count(self.node(file)?.file()?.size) {
-            return Err(Error::Invalid);
-        }
-        let frame = self.frame_to_write(file, index, frames)?;
-        let node = self.node_mut(file)?;
-        (node.modified_ns, node.changed_ns) = (now_ns, now_ns);
-        Ok(frame)
+        self.open_page(file, index, modified_ns, frames)
+    }
+
+    /// It can't fail: a page that is there keeps its place.
+    fn seal_page(&mut self, file: NodeId, index: u64, frames: &mut dyn FrameStore) {
+        let _sealed = self.close_page(file, index, frames);
     }
 
     fn set_size(

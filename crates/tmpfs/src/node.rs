@@ -59,11 +59,35 @@ pub(crate) struct Directory {
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) size: u64,
-    pub(crate) pages: Radix<Frame>,
+    pub(crate) pages: Radix<Page>,
+    /// A page of it was open once: then its last one may be.
+    pub(crate) was_open: bool,
     /// Pages from this index on are garbage.
     pub(crate) cut: Option<u64>,
     /// The next node with garbage.
     pub(crate) next_garbage: Option<NodeId>,
+}
+
+/// A page of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) frame: Frame,
+    pub(crate) state: State,
+}
+
+/// What holds of a page's bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    /// They stay while the frame is in use elsewhere, and behind the file's end they are zero.
+    Sealed,
+    /// Programs that map it write them, also behind the file's end.
+    Open,
+}
+
+impl Page {
+    pub(crate) const fn sealed(frame: Frame) -> Self {
+        Self { frame, state: State::Sealed }
+    }
 }
 
 impl Directory {
@@ -74,7 +98,7 @@ impl Directory {
 
 impl File {
     pub(crate) const fn new() -> Self {
-        Self { size: 0, pages: Radix::new(), cut: None, next_garbage: None }
+        Self { size: 0, pages: Radix::new(), was_open: false, cut: None, next_garbage: None }
     }
 }
 

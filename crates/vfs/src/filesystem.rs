@@ -22,7 +22,7 @@ pub enum NewNode<'a> {
 }
 
 /// Where a file system that keeps bytes in frames has them from. A frame may be in use elsewhere too (mapped, being sent);
-/// then its bytes are not to change.
+/// then its bytes are not to change, unless it was given out by [`FileSystem::page_to_share`].
 pub trait FrameStore {
     /// A frame of zeros; `None` = no memory to spare.
     fn take(&mut self) -> Option<Frame>;
@@ -31,7 +31,7 @@ pub trait FrameStore {
     /// `frame` was released. `None` = no memory, and `frame` is as it was.
     fn unshare(&mut self, frame: Frame) -> Option<Frame>;
 
-    /// Writes into a frame that may be written, from `offset` on. It fits.
+    /// Writes into a frame that may be written, from `offset` on. It fits. A shared page's is written where it is.
     fn write(&mut self, frame: Frame, offset: usize, bytes: &[u8]);
 
     /// Fills such a frame with zeros from `offset` to its end.
@@ -254,20 +254,28 @@ pub trait FileSystem: Send {
         Err(Error::ReadOnly)
     }
 
-    /// The frame of page `index`, to be written; made if nothing was written there yet. It stays the file system's.
+    /// The frame of page `index`, to be mapped by programs that see each other's stores and the writes of the file, and these
+    /// theirs; made if nothing was written there yet. It stays the file system's, and the page is
+    /// [`Open`](PageSource::Open) from now on. `modified_ns` = they may write, as of this time.
     ///
     /// # Errors
     ///
     /// Those of [`write`](Self::write), and [`Error::Invalid`] past the end.
-    fn page_to_write(
+    fn page_to_share(
         &mut self,
         file: NodeId,
         index: u64,
-        now_ns: u64,
+        modified_ns: Option<u64>,
         frames: &mut dyn FrameStore,
     ) -> Result<Frame, Error> {
-        let _ = (file, index, now_ns, frames);
+        let _ = (file, index, modified_ns, frames);
         Err(Error::ReadOnly)
+    }
+
+    /// The frame of an [`Open`](PageSource::Open) page is in use nowhere else any more: from now on its bytes stay as those of
+    /// other pages do.
+    fn seal_page(&mut self, file: NodeId, index: u64, frames: &mut dyn FrameStore) {
+        let _ = (file, index, frames);
     }
 
     /// Cuts or grows a file. What was cut off is garbage: see [`reclaim`](Self::reclaim).

@@ -157,8 +157,10 @@ pub struct DirectoryEntry<'a> {
 pub enum PageSource {
     /// From the page cache, under this key. Bytes of the last page past the file's end are zero.
     Cached(Key),
-    /// From this frame, which the file system owns.
+    /// From this frame, which the file system owns. Its bytes stay as long as it is in use elsewhere.
     Frame(Frame),
+    /// From this frame as well, but whoever maps it writes it at any time: its bytes are to be copied.
+    Open(Frame),
     /// Nothing was ever written there: zeros.
     Hole,
 }

@@ -108,6 +108,13 @@ const AREAS: &[(&str, &[&str])] = &[
             "a-page-that-was-cut-off-ends-who-touches-it",
         ],
     ),
+    (
+        "mappings",
+        &[
+            "what-is-stored-in-a-shared-mapping-is-read-from-the-file",
+            "a-page-that-is-cut-off-a-file-ends-who-touches-it",
+        ],
+    ),
     ("log", &["a-record-with-fields-is-a-line-of-JSON", "what-the-filter-keeps-out-is-not-there"]),
     ("pipes", &["bytes-arrive-in-order", "a-child-writes-and-its-parent-reads"]),
     ("processes", &["a-fork-returns-twice", "ids-are-not-used-again-soon", "an-end-is-told-once"]),

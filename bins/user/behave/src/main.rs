@@ -20,6 +20,7 @@ mod groups;
 mod handles;
 mod limits;
 mod log;
+mod mappings;
 mod memory;
 mod names;
 mod objects;
@@ -71,6 +72,7 @@ const AREAS: &[&Area] = &[
     &handles::AREA,
     &limits::AREA,
     &log::AREA,
+    &mappings::AREA,
     &memory::AREA,
     &objects::AREA,
     &pipes::AREA,

@@ -109,6 +109,13 @@ impl Region {
         unsafe { at.write_volatile(value) }
     }
 
+    /// Writes any byte, or dies.
+    pub(crate) fn store(&self, offset: usize, value: u8) {
+        let at = with_exposed_provenance_mut::<u8>(self.start + offset.min(self.pages * PAGE - 1));
+        // SAFETY: as above.
+        unsafe { at.write_volatile(value) }
+    }
+
     /// Whether the kernel may read the page on our behalf.
     pub(crate) fn can_read(&self, page: usize) -> Result<bool, Errno> {
         // SAFETY: the kernel reads a word, and answers at once because it is none that is expected.

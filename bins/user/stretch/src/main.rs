@@ -60,6 +60,7 @@ fn child(deed: &str) -> i32 {
         "nothing" => Ok(()),
         "memory" => memory::touch_much(),
         "areas" => memory::many_areas().map(drop),
+        "mapped" => memory::mapped_files().map(drop),
         "threads" => threads::crowd(),
         "killed" => threads::crowd().map(|()| threads::for_ever()),
         "parent" => processes::many_children(),

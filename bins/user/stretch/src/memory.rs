@@ -1,10 +1,11 @@
 //! Mappings.
 
-use alloc::string::String;
+use alloc::{string::String, vec};
 use core::ptr::NonNull;
 
 use swos_ulib::{
     abi::{Errno, Handle, MapFlags, Protection},
+    fs::{self, File},
     sys,
     testing::text,
 };
@@ -19,11 +20,17 @@ pub(crate) const CASES: &[Case] = &[
     ("protect-4000-areas", protect_areas),
     ("map-over-4000-areas", map_over_areas),
     ("unmap-4000-areas", unmap_areas),
+    ("cut-mapped-64-mib", cut_mapped),
+    ("read-shared-1-mib", read_shared),
+    ("unmap-300-files", || mapped_files().and_then(|start| unmap_all(start, FILES * PAGE))),
+    ("end-with-300-files", || child_ends("mapped")),
     ("end-with-100-mib", || child_ends("memory")),
     ("end-with-4000-areas", || child_ends("areas")),
 ];
 
 const PAGE: usize = 4096;
+/// Files that are mapped at once.
+const FILES: usize = 300;
 /// As many as a process may have, less those of the program itself.
 const AREAS: usize = 4000;
 
@@ -103,4 +110,57 @@ fn unmap_areas() -> Result<(), String> {
     let start = many_areas()?;
     // SAFETY: ours, and not used any more.
     unsafe { sys::munmap(start, AREAS * PAGE).map_err(text) }
+}
+
+fn unmap_all(start: NonNull<u8>, bytes: usize) -> Result<(), String> {
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::munmap(start, bytes).map_err(text) }
+}
+
+/// A file without a name, of which each page is mapped shared and touched.
+fn shared_file(bytes: usize) -> Result<(File, NonNull<u8>), String> {
+    const PATH: &str = "/tmp/stretch";
+    let file = File::options().read(true).write(true).create(true).open(PATH).map_err(text)?;
+    fs::remove_file(PATH).map_err(text)?;
+    file.set_len(bytes as u64).map_err(text)?;
+    // SAFETY: without FIXED the kernel chooses free addresses.
+    let start = unsafe { sys::mmap(0, bytes, both(), MapFlags::SHARED, file.handle(), 0) }.map_err(text)?;
+    for page in 0..bytes / PAGE {
+        // SAFETY: within the mapping, which is ours.
+        unsafe { start.add(page * PAGE).write_volatile(1) };
+    }
+    Ok((file, start))
+}
+
+fn cut_mapped() -> Result<(), String> {
+    let (file, start) = shared_file(64 << 20)?;
+    file.set_len(1).map_err(text)?;
+    unmap_all(start, 64 << 20)
+}
+
+fn read_shared() -> Result<(), String> {
+    let (file, start) = shared_file(1 << 20)?;
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..4 {
+        file.read_at(&mut buffer, 0).map_err(text)?;
+        file.write_at(&buffer, 0).map_err(text)?;
+    }
+    unmap_all(start, 1 << 20)
+}
+
+/// One page each of many files, side by side.
+pub(crate) fn mapped_files() -> Result<NonNull<u8>, String> {
+    let start = sys::map_anonymous(FILES * PAGE, Protection::empty()).map_err(text)?;
+    for page in 0..FILES {
+        let (file, other) = shared_file(PAGE)?;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: replaces only what is ours and not used.
+        let at = unsafe { start.add(page * PAGE) };
+        // SAFETY: as above.
+        unsafe { sys::mmap(at.addr().get(), PAGE, both(), flags, file.handle(), 0).map_err(text)? };
+        unmap_all(other, PAGE)?;
+        // SAFETY: within the mapping, which is ours.
+        unsafe { at.write_volatile(1) };
+    }
+    Ok(start)
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use swos_abi::{ADVISE_DISCARD, Errno, Handle, MapFlags, Protection, Rights};
 use swos_aspace::{Backing, FileWindow, ObjectWindow, Permitted, Placement, Request};
-use swos_units::{PAGE_SIZE, Page, VirtAddr, page_count};
+use swos_units::{Page, VirtAddr, page_count};
 use swos_vm::{Access, PageRange, Progress};
 
 use crate::{
@@ -19,12 +19,11 @@ use crate::{
 /// Table entries changed in one step of a call; then interrupts get their turn.
 const PAGES_PER_STEP: usize = 128;
 /// Pages that a new mapping replaces at once, without keeping others away: fewer than a step changes.
-const REPLACED_AT_ONCE: u64 = 64;
-/// Areas changed in one step.
-const AREAS_PER_STEP: usize = 64;
+const REPLACED_AT_ONCE: u64 = 20;
+/// Areas changed in one step: each may be the last one of its file, which then goes as well.
+const AREAS_PER_STEP: usize = 20;
 /// Areas looked at in one step.
 const AREAS_PER_LOOK: usize = 512;
-const PAGE: u64 = PAGE_SIZE as u64;
 
 impl<M: Machine> Kernel<M> {
     #[expect(clippy::too_many_arguments, reason = "the call has six")]
@@ -51,66 +50,59 @@ impl<M: Machine> Kernel<M> {
         }
         let replaced = flags.contains(MapFlags::FIXED) && !flags.contains(MapFlags::FIXED_NOREPLACE);
         let page = Page::containing(start);
-        let pages = page_count(length);
         if replaced && thread.progress.earlier() != 0 {
             self.take_out_replaced(thread, page_range(address, length)?)?;
             return Ok(address);
         }
         // An area, and perhaps an object, is the kernel's memory.
         self.room_for_objects()?;
-        let named = if flags.contains(MapFlags::ANONYMOUS) {
-            None
-        } else {
-            Some(self.named_source(thread, handle, offset, length, shared)?)
-        };
-        if replaced
-            && pages > REPLACED_AT_ONCE
-            && let Ok(pages) = page_range(address, length)
-        {
-            self.make_way(thread, pages)?;
-        }
-        let (source, unnamed) = match named {
-            Some(source) => (source, None),
-            None if shared => {
-                let object = self.new_memory(&thread.process.memory, length)?;
-                (shared_source(&object, 0, Permitted::READ_WRITE), Some(object))
-            }
-            None => {
-                let backing = if access == Access::None { Backing::Reserved } else { Backing::Anonymous };
-                (Source { backing, permitted: Permitted::ALL, object: None }, None)
-            }
-        };
         let placement = match (fixed, address) {
             (true, _) => Placement::At(page),
             (false, 0) => Placement::Anywhere,
             (false, _) => Placement::Hint(page),
         };
-        let Source { backing, permitted, object } = source;
-        let request = Request { placement, pages, access, permitted, backing };
         let over = if replaced { Over::Anything } else { Over::Nothing };
-        let mapped = self.map_pages(thread, request, object.as_ref(), over);
-        if let Some(object) = unnamed {
-            // Only the mapping keeps it from now on, if there is one.
-            self.close_memory(&object);
+        let wish = Wish { placement, pages: page_count(length), access, over };
+        let crowded = (replaced && wish.pages > REPLACED_AT_ONCE).then(|| page_range(address, length).ok());
+        let clear = |pages: Option<PageRange>| pages.map_or(Ok(()), |pages| self.make_way(thread, pages));
+        if flags.contains(MapFlags::ANONYMOUS) {
+            clear(crowded.flatten())?;
+            return if shared {
+                self.map_unnamed(thread, wish, length)
+            } else {
+                let backing = if access == Access::None { Backing::Reserved } else { Backing::Anonymous };
+                let source = Source { backing, permitted: Permitted::ALL, object: None };
+                self.map_pages(thread, wish, &source)
+            };
         }
+        let source = self.named_source(thread, handle, offset, shared)?;
+        let mapped = clear(crowded.flatten()).and_then(|()| self.map_pages(thread, wish, &source));
+        if let Some(Mapped::Held(file)) = &source.object {
+            self.let_go(file);
+        }
+        mapped
+    }
+
+    /// Maps a memory object that has no handle: only the mapping keeps it, if there is one.
+    fn map_unnamed(&self, thread: &Arc<Thread<M>>, wish: Wish, length: u64) -> CallResult {
+        let object = self.new_memory(&thread.process.memory, length)?;
+        let mapped = self.map_pages(thread, wish, &shared_source(&object, 0, Permitted::READ_WRITE));
+        self.close_memory(&object);
         mapped
     }
 
     /// Maps pages, in place of what is there or where nothing is: another thread finds the old pages or the new ones, never
     /// none.
-    fn map_pages(
-        &self,
-        thread: &Arc<Thread<M>>,
-        request: Request,
-        object: Option<&Mapped>,
-        over: Over,
-    ) -> CallResult {
+    fn map_pages(&self, thread: &Arc<Thread<M>>, wish: Wish, source: &Source) -> CallResult {
+        let Wish { placement, pages, access, over } = wish;
+        let Source { permitted, backing, .. } = *source;
+        let request = Request { placement, pages, access, permitted, backing };
         let space = &thread.process.space;
         let mut inner = space.inner.lock();
         if !matches!(inner.tables, Translation::Live(_)) {
             return Err(Errno::NOMEM.into());
         }
-        let pages = self.map_area(space, &mut inner, request, object, over)?;
+        let pages = self.map_area(space, &mut inner, request, source.object.as_ref(), over)?;
         drop(inner);
         if over == Over::Anything {
             self.take_out_replaced(thread, pages)?;
@@ -197,13 +189,12 @@ impl<M: Machine> Kernel<M> {
         mapped.map_err(area_errno)
     }
 
-    /// What a handle offers to a mapping.
+    /// What a handle offers to a mapping. A file in memory is then kept until [`let_go`](Self::let_go).
     fn named_source(
         &self,
         thread: &Arc<Thread<M>>,
         handle: Handle,
         offset: u64,
-        length: u64,
         shared: bool,
     ) -> Result<Source, Stop> {
         if !VirtAddr::new(offset).is_page_aligned() {
@@ -219,23 +210,27 @@ impl<M: Machine> Kernel<M> {
             permitted = permitted.or(Permitted::READ_EXECUTE);
         }
         let first = page_count(offset);
-        match object {
-            Object::Memory(memory) if shared => Ok(shared_source(&memory, first, permitted)),
-            Object::Memory(memory) => {
-                let bytes = memory.size().saturating_sub(offset).min(length).next_multiple_of(PAGE);
-                let window = FileWindow { object: memory.id, first, bytes };
-                let object = Some(Mapped::Memory(memory));
-                Ok(Source { backing: Backing::File(window), permitted, object })
-            }
-            Object::File(file) if !shared => {
+        let mapped = match object {
+            Object::Memory(memory) => Mapped::Memory(memory),
+            Object::File(file) => {
                 let vnode = file.open.lock().open.vnode;
-                let mapped = self.mappable(vnode)?;
-                let bytes = self.attributes(vnode)?.size.saturating_sub(offset).min(length);
-                let window = FileWindow { object: self.new_object_id(), first, bytes };
-                Ok(Source { backing: Backing::File(window), permitted, object: Some(mapped) })
+                self.mapped_source(vnode)?
             }
-            _ => Err(Errno::NODEV.into()),
-        }
+            _ => return Err(Errno::NODEV.into()),
+        };
+        let (object, fixed) = match &mapped {
+            Mapped::Memory(memory) => (memory.id, false),
+            Mapped::Held(file) => (file.id, false),
+            // Nobody writes it: whoever shares it sees what whoever has it for itself sees.
+            Mapped::File(_) => (self.new_object_id(), true),
+        };
+        let backing = if shared && !fixed {
+            Backing::Shared(ObjectWindow { object, first })
+        } else {
+            // All are the object's, whatever its size: beyond its end there is no page.
+            Backing::File(FileWindow { object, first, bytes: u64::MAX })
+        };
+        Ok(Source { backing, permitted, object: Some(mapped) })
     }
 
     pub(super) fn munmap(&self, thread: &Arc<Thread<M>>, address: u64, length: u64) -> CallResult {
@@ -424,6 +419,14 @@ impl<M: Machine> Kernel<M> {
             Progress::Done => Ok(0),
         }
     }
+}
+
+/// Where a new mapping is to lie, and how it may be used first.
+struct Wish {
+    placement: Placement,
+    pages: u64,
+    access: Access,
+    over: Over,
 }
 
 /// What a new mapping shows.

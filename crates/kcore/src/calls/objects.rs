@@ -45,9 +45,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Sets the size once; what it cuts off then leaves the address spaces step by step. A cut that somebody else began comes
     /// first.
-    pub(super) fn memory_resize(&self, thread: &Thread<M>, handle: Handle, size: u64) -> CallResult {
+    pub(super) fn memory_resize(&self, thread: &Arc<Thread<M>>, handle: Handle, size: u64) -> CallResult {
         let memory = Self::memory_of(thread, handle, Rights::SETATTR)?;
-        if self.cut_step(&memory) == Progress::More {
+        if self.cut_step(thread, &memory)? == Progress::More {
             return Err(Stop::Again);
         }
         if thread.progress.done() == 0 {
@@ -57,7 +57,7 @@ impl<M: Machine> Kernel<M> {
                 set => set?,
             }
             thread.progress.lock().done = 1;
-            return if self.cut_step(&memory) == Progress::More { Err(Stop::Again) } else { Ok(0) };
+            return if self.cut_step(thread, &memory)? == Progress::More { Err(Stop::Again) } else { Ok(0) };
         }
         Ok(0)
     }

@@ -50,6 +50,10 @@ impl<M: Machine> Kernel<M> {
         if needed.iter().any(|&(asked, capability)| asked && !thread.process.has(capability)) {
             return Err(Errno::ACCES.into());
         }
+        if flags.contains(OpenFlags::TRUNCATE) && self.is_cutting() {
+            // Perhaps by this call.
+            return Err(self.go_on_losing(thread));
+        }
         let mut room = PathRoom::new();
         let route = self.route(thread, Which::First, directory, at, &mut room)?;
         let found = {
@@ -124,14 +128,17 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if flags.contains(OpenFlags::TRUNCATE) && found.kind == Kind::File {
-            self.change(names, vnode.mount, &mut |file_system, frames, now| {
-                file_system.set_size(vnode.node, 0, now, frames)?;
-                // All that is cut off goes back first; until then this starts over.
-                match file_system.reclaim(RECLAIM_SLICE, frames) {
-                    Garbage::Left => Err(Error::Again),
-                    Garbage::None => Ok(()),
-                }
+            self.resize(names, vnode, 0)?;
+            // All that is cut off goes back first, and leaves whoever maps it; until then this starts over.
+            self.change(names, vnode.mount, &mut |file_system, frames, _| match file_system
+                .reclaim(RECLAIM_SLICE, frames)
+            {
+                Garbage::Left => Err(Error::Again),
+                Garbage::None => Ok(()),
             })?;
+            if Self::is_losing(names, vnode) {
+                return Err(Stop::Again);
+            }
         }
         Ok(found)
     }

@@ -58,7 +58,7 @@ impl<M: Machine> Kernel<M> {
     /// progress; up to a page goes in as one.
     pub(super) fn write_file(
         &self,
-        thread: &Thread<M>,
+        thread: &Arc<Thread<M>>,
         file: &File,
         pieces: &[MemoryPiece],
         length: u64,
@@ -89,7 +89,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     fn write_step<const N: usize>(
         &self,
-        thread: &Thread<M>,
+        thread: &Arc<Thread<M>>,
         file: &File,
         pieces: &[MemoryPiece],
         (done, length): (u64, u64),
@@ -105,7 +105,7 @@ impl<M: Machine> Kernel<M> {
     /// Writes bytes of the kernel's, and keeps in the progress that they are.
     fn put(
         &self,
-        thread: &Thread<M>,
+        thread: &Arc<Thread<M>>,
         file: &File,
         offset: Option<u64>,
         done: u64,
@@ -120,13 +120,22 @@ impl<M: Machine> Kernel<M> {
             None => WriteAt::Offset(state.open.position()),
         };
         let mut written = Written { count: 0, end: 0 };
+        let mut losing = false;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            self.change(names, vnode.mount, &mut |file_system, frames, now| {
-                written = file_system.write(vnode.node, at, part, now, frames)?;
-                Ok(())
-            })?;
+            if Self::is_losing(names, vnode) {
+                losing = true;
+            } else {
+                self.change(names, vnode.mount, &mut |file_system, frames, now| {
+                    written = file_system.write(vnode.node, at, part, now, frames)?;
+                    Ok(())
+                })?;
+            }
+        }
+        if losing {
+            drop(state);
+            return Err(self.go_on_losing(thread));
         }
         if offset.is_none() {
             state.open.set_position(written.end);
@@ -220,23 +229,25 @@ impl<M: Machine> Kernel<M> {
         Ok(taken.count as u64)
     }
 
-    pub(super) fn set_size(&self, thread: &Thread<M>, handle: Handle, size: u64) -> CallResult {
+    pub(super) fn set_size(&self, thread: &Arc<Thread<M>>, handle: Handle, size: u64) -> CallResult {
         if Self::is_settling(thread) {
-            return self.settle(thread);
+            return self.settle_cut(thread);
         }
         let Object::File(file) = Self::object(thread, handle, Rights::WRITE)? else {
             return Err(Errno::INVAL.into());
         };
+        if self.is_cutting() {
+            // Perhaps this one.
+            return Err(self.go_on_losing(thread));
+        }
         let vnode = file.open.lock().open.vnode;
         {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            self.change(names, vnode.mount, &mut |file_system, frames, now| {
-                file_system.set_size(vnode.node, size, now, frames)
-            })?;
+            self.resize(names, vnode, size)?;
         }
         self.litter();
-        self.settle(thread)
+        self.settle_cut(thread)
     }
 
     /// Nothing written waits anywhere: what can be written is in memory.

@@ -256,6 +256,28 @@ impl Model {
         Ok(bytes.len())
     }
 
+    /// A page that is there, so that it can be shared.
+    pub(crate) fn share(&mut self, node: usize, index: u64) -> Result<(), Error> {
+        let owner = self.nodes[&node].owner;
+        let (size, pages) = self.file(node)?;
+        if index * 4096 >= *size {
+            return Err(Error::Invalid);
+        }
+        if !pages.contains_key(&index) {
+            self.room(owner, 1, 0)?;
+            self.file(node)?.1.insert(index, vec![0; 4096]);
+        }
+        Ok(())
+    }
+
+    /// A store into a shared page; behind the end it is none into the file.
+    pub(crate) fn poke(&mut self, node: usize, at: u64, byte: u8) {
+        let (size, pages) = self.file(node).unwrap();
+        if at < *size {
+            pages.get_mut(&(at / 4096)).unwrap()[(at % 4096) as usize] = byte;
+        }
+    }
+
     pub(crate) fn set_size(&mut self, node: usize, new: u64) -> Result<(), Error> {
         let (size, pages) = self.file(node)?;
         pages.retain(|&page, _| page * 4096 < new);

@@ -77,6 +77,57 @@ fn cutting_a_shared_page_without_memory_changes_nothing() {
 }
 
 #[test]
+fn what_is_stored_behind_the_end_of_a_shared_page_is_no_part_of_the_file() {
+    let bytes = |fs: &TmpFs, store: &Store, node| match fs.page(node, 0) {
+        Ok(Some(PageSource::Open(frame) | PageSource::Frame(frame))) => *store.bytes(frame),
+        other => panic!("{other:?}"),
+    };
+    let grow: [fn(&mut TmpFs, NodeId, &mut Store); 3] = [
+        |fs, node, store| fs.set_size(node, 4096, 4, store).unwrap(),
+        |fs, node, store| {
+            fs.write(node, WriteAt::Offset(200), b"x", 4, store).unwrap();
+        },
+        |fs, node, store| fs.seal_page(node, 0, store),
+    ];
+    for (round, grow) in grow.into_iter().enumerate() {
+        let (mut fs, mut store) = (tmp(), Store::new(9));
+        let node = file(&mut fs, b"f");
+        fs.write(node, WriteAt::End, &[9; 100], 3, &mut store).unwrap();
+        let frame = fs.page_to_share(node, 0, None, &mut store).unwrap();
+        store.open(frame);
+        assert_eq!(
+            (fs.page(node, 0), fs.attributes(node).unwrap().modified_ns),
+            (Ok(Some(PageSource::Open(frame))), 3)
+        );
+        (100..4096).for_each(|at| store.poke(frame, at, 7));
+        assert_eq!(bytes(&fs, &store, node)[100], 7);
+        grow(&mut fs, node, &mut store);
+        let mut expected = [0; 4096];
+        expected[..100].fill(9);
+        expected[200] = if round == 1 { b'x' } else { 0 };
+        assert_eq!(bytes(&fs, &store, node), expected);
+    }
+}
+
+#[test]
+fn a_page_in_use_elsewhere_is_shared_as_a_copy() {
+    let (mut fs, mut store) = (tmp(), Store::new(1));
+    let node = file(&mut fs, b"f");
+    fs.write(node, WriteAt::End, &[9; 4096], 3, &mut store).unwrap();
+    let Ok(Some(PageSource::Frame(frame))) = fs.page(node, 0) else { panic!("a page was written") };
+    store.share(frame);
+    assert_eq!(fs.page_to_share(node, 0, Some(4), &mut store), Err(Error::NoSpace));
+    assert_eq!((fs.page(node, 0), fs.usage().pages_used), (Ok(Some(PageSource::Frame(frame))), 1));
+    store.limit = 2;
+    let own = fs.page_to_share(node, 0, Some(4), &mut store).unwrap();
+    store.open(own);
+    // From here on it is the one page for all.
+    fs.write(node, WriteAt::Offset(0), b"new", 5, &mut store).unwrap();
+    assert_eq!((&store.bytes(own)[..4], store.bytes(frame)), (&b"new\x09"[..], &[9; 4096]));
+    assert_eq!((fs.page_to_share(node, 0, None, &mut store), fs.usage().pages_used), (Ok(own), 1));
+}
+
+#[test]
 fn a_file_that_is_being_cut_does_not_grow_into_what_is_to_go() {
     let (mut fs, mut store) = (tmp(), Store::new(99));
     let node = file(&mut fs, b"f");
@@ -108,8 +159,8 @@ fn sizes_have_an_end() {
     assert_eq!(last, Ok(Written { count: 1, end: FILE_MAX }));
     assert_eq!(fs.write(node, WriteAt::End, b"x", 3, &mut store), Err(Error::TooLarge));
     assert_eq!(fs.write(node, WriteAt::Offset(0), b"", 3, &mut store), Ok(Written { count: 0, end: 0 }));
-    assert_eq!(fs.page_to_write(node, FILE_MAX / 4096, 3, &mut store), Err(Error::Invalid));
-    assert!(fs.page_to_write(node, 5, 3, &mut store).is_ok());
+    assert_eq!(fs.page_to_share(node, FILE_MAX / 4096, None, &mut store), Err(Error::Invalid));
+    assert!(fs.page_to_share(node, 5, None, &mut store).is_ok());
     assert_eq!(store.in_use(), 2);
 }
 

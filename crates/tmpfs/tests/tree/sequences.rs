@@ -32,6 +32,10 @@ enum Step {
     Close { at: usize },
     Share { node: usize },
     Unshare,
+    Map { node: usize, index: u64 },
+    Poke { at: usize, offset: usize, byte: u8 },
+    Unmap { at: usize },
+    Seal { node: usize },
     Reclaim { limit: u32 },
     Stale { at: usize },
 }
@@ -60,6 +64,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => pick().prop_map(|at| Step::Close { at }),
         1 => pick().prop_map(|node| Step::Share { node }),
         1 => Just(Step::Unshare),
+        4 => (pick(), 0..3_u64).prop_map(|(node, index)| Step::Map { node, index }),
+        4 => (pick(), prop_oneof![0..4096_usize, 0..8_usize], 1..=255_u8)
+            .prop_map(|(at, offset, byte)| Step::Poke { at, offset, byte }),
+        2 => pick().prop_map(|at| Step::Unmap { at }),
+        2 => pick().prop_map(|node| Step::Seal { node }),
         3 => (0..6_u32).prop_map(|limit| Step::Reclaim { limit }),
         1 => pick().prop_map(|at| Step::Stale { at }),
     ]
@@ -77,6 +86,8 @@ struct Pair {
     ids: BTreeMap<usize, NodeId>,
     open: Vec<usize>,
     shared: Vec<(Frame, [u8; PAGE_SIZE])>,
+    /// Pages that programs map: of which node, which one.
+    mapped: Vec<(usize, u64, Frame)>,
     now: u64,
 }
 
@@ -85,7 +96,7 @@ impl Pair {
         let fs = TmpFs::new(LIMITS, [3, 4], Principal(1), 0o777, 0).unwrap();
         let ids = BTreeMap::from([(0, fs.root())]);
         let (model, store) = (Model::new(LIMITS, 0o777), Store::new(1000));
-        Self { fs, model, store, ids, open: Vec::new(), shared: Vec::new(), now: 0 }
+        Self { fs, model, store, ids, open: Vec::new(), shared: Vec::new(), mapped: Vec::new(), now: 0 }
     }
 
     /// One of the nodes that there are.
@@ -176,6 +187,16 @@ impl Pair {
                 let id = self.ids[&node];
                 let set = self.insist(|fs, store| fs.set_size(id, size, now, store));
                 assert_eq!(set, self.model.set_size(node, size));
+                if set.is_ok() {
+                    // Beyond the end nothing stays mapped.
+                    while let Some(at) = self
+                        .mapped
+                        .iter()
+                        .position(|&(of, index, _)| of == node && index >= size.div_ceil(4096))
+                    {
+                        self.unmap(at);
+                    }
+                }
             }
             Step::SetMode { who, node, mode } => {
                 let node = self.pick(node);
@@ -216,6 +237,40 @@ impl Pair {
                     self.store.release(frame);
                 }
             }
+            Step::Map { node, index } => {
+                let node = self.pick(node);
+                let id = self.ids[&node];
+                let shared = self.insist(|fs, store| fs.page_to_share(id, index, Some(now), store));
+                assert_eq!(shared.map(drop), self.model.share(node, index));
+                if let Ok(frame) = shared {
+                    assert_eq!(self.fs.attributes(id).unwrap().modified_ns, now);
+                    self.store.open(frame);
+                    self.fs.retain(id);
+                    self.model.nodes.get_mut(&node).unwrap().opens += 1;
+                    self.mapped.push((node, index, frame));
+                }
+            }
+            Step::Poke { at, offset, byte } => {
+                if let Some(&(node, index, frame)) = self.mapped.get(at % self.mapped.len().max(1)) {
+                    self.store.poke(frame, offset, byte);
+                    self.model.poke(node, index * 4096 + offset as u64, byte);
+                }
+            }
+            Step::Unmap { at } => {
+                if !self.mapped.is_empty() {
+                    self.unmap(at % self.mapped.len());
+                }
+            }
+            Step::Seal { node } => {
+                let id = self.ids[&self.pick(node)];
+                for index in 0..3 {
+                    if let Ok(Some(PageSource::Open(frame))) = self.fs.page(id, index)
+                        && self.store.seals(frame)
+                    {
+                        self.fs.seal_page(id, index, &mut self.store);
+                    }
+                }
+            }
             Step::Reclaim { limit } => {
                 let _ = self.fs.reclaim(limit, &mut self.store);
             }
@@ -227,6 +282,13 @@ impl Pair {
                 }
             }
         }
+    }
+
+    fn unmap(&mut self, at: usize) {
+        let (node, _, frame) = self.mapped.swap_remove(at);
+        self.store.release(frame);
+        self.fs.release(self.ids[&node]);
+        self.model.close(node);
     }
 
     /// Everything that can be seen.
@@ -264,8 +326,19 @@ impl Pair {
                 What::File(size, pages) => {
                     assert_eq!((seen.kind, seen.size, seen.links), (Kind::File, *size, names));
                     for index in 0..size.div_ceil(4096).min(20) {
-                        let bytes = match self.fs.page(id, index).unwrap().unwrap() {
+                        let mapped = self.mapped.iter().find(|&&(of, page, _)| (of, page) == (at, index));
+                        let page = self.fs.page(id, index).unwrap().unwrap();
+                        if let Some((_, _, frame)) = mapped {
+                            assert_eq!(page, PageSource::Open(*frame), "all share one frame");
+                        }
+                        let bytes = match page {
                             PageSource::Frame(frame) => self.store.bytes(frame).to_vec(),
+                            PageSource::Open(frame) => {
+                                let mut bytes = self.store.bytes(frame).to_vec();
+                                let end = usize::try_from(size - index * 4096).unwrap().min(4096);
+                                bytes[end..].fill(0);
+                                bytes
+                            }
                             PageSource::Hole => vec![0; 4096],
                             PageSource::Cached(_) => panic!("nothing is cached here"),
                         };
@@ -315,6 +388,9 @@ proptest! {
         // All names, all handles, all users gone: so is everything else.
         for node in core::mem::take(&mut pair.open) {
             pair.fs.release(pair.ids[&node]);
+        }
+        while !pair.mapped.is_empty() {
+            pair.unmap(0);
         }
         for (frame, bytes) in core::mem::take(&mut pair.shared) {
             assert_eq!(pair.store.bytes(frame), &bytes);

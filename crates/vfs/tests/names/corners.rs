@@ -324,7 +324,8 @@ fn a_file_system_that_says_nothing_else_is_read_only() {
     assert_eq!(file_system.unlink(WHO, root, name, Kind::File, 0), Err(Error::ReadOnly));
     assert_eq!(file_system.rename(WHO, (root, name), (root, name), 0), Err(Error::ReadOnly));
     assert_eq!(file_system.write(root, WriteAt::End, b"x", 0, &mut NoFrames), Err(Error::ReadOnly));
-    assert_eq!(file_system.page_to_write(root, 0, 0, &mut NoFrames), Err(Error::ReadOnly));
+    assert_eq!(file_system.page_to_share(root, 0, None, &mut NoFrames), Err(Error::ReadOnly));
+    file_system.seal_page(root, 0, &mut NoFrames);
     assert_eq!(file_system.set_size(root, 0, 0, &mut NoFrames), Err(Error::ReadOnly));
     assert_eq!(file_system.set_mode(WHO, root, 0, 0), Err(Error::ReadOnly));
     assert_eq!(file_system.set_owner(WHO, root, WHO, 0), Err(Error::ReadOnly));

@@ -1,11 +1,11 @@
 //! The kernel on a simulated machine: a program that makes any calls with any arguments.
 
 use swos_abi::{
-    CALLS, Capabilities, ExitRecord, FileSystemInfo, Handle, MapFlags, NR_EXIT, NR_FILE_SYSTEM_INFO,
-    NR_GETPID, NR_KILL, NR_LINK, NR_MKDIR, NR_MKFIFO, NR_MMAP, NR_OPEN, NR_POWER, NR_PROCESS_INFO, NR_READ,
-    NR_RENAME, NR_SENDFILE, NR_SET_SIZE, NR_SLEEP, NR_SPAWN, NR_SYMLINK, NR_SYSTEM_INFO, NR_THREAD_CREATE,
-    NR_UNLINK, NR_WAIT, NR_WRITE, POWER_OFF, ProcessInfo, SocketAddress, SpawnArgs, SpawnHandle, SystemInfo,
-    WAIT_ANY, WAIT_NO_HANG,
+    CALLS, Capabilities, ExitRecord, FileSystemInfo, Handle, MapFlags, NR_CLOSE, NR_EXIT,
+    NR_FILE_SYSTEM_INFO, NR_FORK, NR_GETPID, NR_KILL, NR_LINK, NR_MEMORY_ADVISE, NR_MKDIR, NR_MKFIFO,
+    NR_MMAP, NR_MUNMAP, NR_OPEN, NR_POWER, NR_PROCESS_INFO, NR_READ, NR_RENAME, NR_SENDFILE, NR_SET_SIZE,
+    NR_SLEEP, NR_SPAWN, NR_SYMLINK, NR_SYSTEM_INFO, NR_THREAD_CREATE, NR_UNLINK, NR_WAIT, NR_WRITE,
+    POWER_OFF, ProcessInfo, SocketAddress, SpawnArgs, SpawnHandle, SystemInfo, WAIT_ANY, WAIT_NO_HANG,
 };
 use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
 use zerocopy::{FromBytes as _, IntoBytes as _};
@@ -368,6 +368,29 @@ pub(super) fn system_calls_seeds() -> Vec<Vec<u8>> {
         open(12, 1),
     ];
     seeds.push([vec![0], files.concat()].concat());
+    // A file that is mapped, shared and private: stored into, written from itself, copied with the process, cut, removed.
+    let mmap = |slot: u8, flags| [4 | slot << 5, number(NR_MMAP), 0, 3, 0, 0x50, 1, 3, 1, flags, 11, 1, 0];
+    let store = |slot| [0, 11, slot, 4, 1, 2, 3, 4];
+    let mapped = [
+        open(8, 0x43),
+        vec![4, number(NR_SET_SIZE), 11, 1, 3, 9, 0x50],
+        mmap(2, 1).to_vec(),
+        mmap(3, 2).to_vec(),
+        store(2).to_vec(),
+        store(3).to_vec(),
+        vec![4, number(NR_WRITE), 11, 1, 11, 2, 3, 0, 0x40],
+        vec![4, number(NR_FORK)],
+        vec![4, number(NR_SET_SIZE), 11, 1, 3, 9, 0x10],
+        store(2).to_vec(),
+        vec![4, number(NR_MEMORY_ADVISE), 11, 3, 3, 0, 0x50, 1, 4],
+        [&[4, number(NR_UNLINK)][..], &path(8), &[0]].concat(),
+        vec![4, number(NR_CLOSE), 11, 1],
+        store(3).to_vec(),
+        vec![4, number(NR_MUNMAP), 11, 2, 3, 0, 0x30],
+    ];
+    for start in 0..4 {
+        seeds.push([vec![start], mapped.concat()].concat());
+    }
     seeds.push([&[1][..], &spawn(2), &spawn(1), &thread, &[4, number(NR_WAIT), 0, 0, 0]].concat());
     seeds
 }
