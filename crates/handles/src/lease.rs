@@ -16,6 +16,15 @@ pub struct Lease(Arc<Link>);
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LeaseId(usize);
 
+impl LeaseId {
+    /// Its number.
+    #[must_use]
+    #[inline]
+    pub const fn get(self) -> u64 {
+        self.0 as u64
+    }
+}
+
 #[derive(Debug)]
 struct Link {
     revoked: AtomicBool,

@@ -94,12 +94,14 @@ pub(crate) struct Own<M: Machine> {
     pub(crate) current: Option<Arc<Thread<M>>>,
     /// The process whose address space is selected: the current thread's, or the last one's while idle.
     pub(crate) space: Option<Arc<crate::process::Process<M>>>,
+    /// The thread that runs next, if that is known: it is in no run queue any more.
+    pub(crate) next: Option<Next<M>>,
     /// When a thread left, until the next one has come; `None` = it is not known.
     pub(crate) left_at: Option<Instant>,
 }
 
 /// A thread to run, and for how long; `None` = nobody else waits.
-type Next<M> = (Arc<Thread<M>>, Option<Duration>);
+pub(crate) type Next<M> = (Arc<Thread<M>>, Option<Duration>);
 
 /// One CPU as the others see it.
 pub(crate) struct Shared<M: Machine> {
@@ -395,11 +397,21 @@ impl<M: Machine> Kernel<M> {
         let place = queue.place(&mut state.entity, why);
         // Who makes it ready from here on finds that it is; nobody takes it out before it is in.
         drop(state);
-        queue.insert(place, thread);
+        let next = match why {
+            Enter::Yielded => queue.exchange(place, thread),
+            Enter::New | Enter::Woken | Enter::Preempted => {
+                queue.insert(place, thread);
+                None
+            }
+        };
         shared.flags.queued.store(queue.len(), Ordering::Relaxed);
         drop(queue);
         shared.flags.set_none_running();
-        self.own.get_mut(cpu).left_at = Some(now);
+        let own = self.own.get_mut(cpu);
+        own.left_at = Some(now);
+        if next.is_some() {
+            own.next = next;
+        }
     }
 
     /// Accounts for the time since the thread got the CPU; returns the time now.
@@ -651,7 +663,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The thread to run, and how long it may.
-    fn next_thread(&self, cpu: &CpuToken) -> Option<Next<M>> {
+    fn next_thread(&self, cpu: &mut CpuToken) -> Option<Next<M>> {
+        if let Some(next) = self.own.get_mut(cpu).next.take() {
+            // Who came since is looked at once it runs.
+            return Some(next);
+        }
         let shared = self.shared(cpu.index());
         shared.flags.reschedule.store(false, Ordering::SeqCst);
         let picked = {

@@ -295,7 +295,7 @@ impl<M: Machine> Kernel<M> {
         if self.wake(key, 1) == 0 {
             let mut inner = shared.inner.lock();
             // Who joins it does so with the endpoint locked.
-            inner.crowd = self.waits.lock().waiting(&key) > 0;
+            inner.crowd = self.waits.lock().waiting(&key.place()) > 0;
         }
     }
 

@@ -238,7 +238,12 @@ impl<M: Machine> Kernel<M> {
         let log = log::Log::new(LOG_BYTES, filter)?;
         let net = net::Net::new(&machine, &mut random);
         Some(Self {
-            own: PerCpu::new(cpus, |_| dispatch::Own { current: None, space: None, left_at: None }),
+            own: PerCpu::new(cpus, |_| dispatch::Own {
+                current: None,
+                space: None,
+                next: None,
+                left_at: None,
+            }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),
             processes: Lock::new(ranks::PROCESSES, family::Processes::new()),
             account: account::Account::root(PROCESSES_MAX),

@@ -186,7 +186,7 @@ impl<M: Machine> Kernel<M> {
         let open = known.as_ref().is_some_and(|shared| shared.opens(other).load(Ordering::Relaxed) > 0);
         // They were there while this thread waited, and may be gone again.
         let came = thread.progress.done() == WAITED && thread.progress.fired();
-        let met = open || came || end == End::Reader && self.waits.lock().waiting(&theirs) > 0;
+        let met = open || came || end == End::Reader && self.waits.lock().waiting(&theirs.place()) > 0;
         if !met && nonblock && end == End::Writer {
             return Err(Errno::NXIO.into());
         }

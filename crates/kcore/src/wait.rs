@@ -55,6 +55,47 @@ pub(crate) enum WaitKey {
     Lease { id: LeaseId },
 }
 
+/// A [`WaitKey`] in two words: compared and hashed at every wait and every wake-up.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct WaitPlace {
+    /// Above, what it is; below, the space, object or mount that it is in, if any.
+    what: u64,
+    which: u64,
+}
+
+impl WaitKey {
+    /// In two words. No two keys have the same: numbers of spaces, objects and mounts stay far below 2^56.
+    #[inline(always)]
+    pub(crate) const fn place(self) -> WaitPlace {
+        let (kind, within, which) = match self {
+            Self::Futex { space, address } => (0_u64, space, address),
+            Self::SharedFutex { object, offset } => (1, object, offset),
+            Self::Child { parent } => (2, 0, parent as u64),
+            Self::Socket { id } => (3, 0, id),
+            Self::Block { number } => (4, 0, number),
+            Self::Space { space } => (5, 0, space),
+            Self::Frames => (6, 0, 0),
+            Self::Console => (7, 0, 0),
+            Self::Pipe { id } => (8, 0, id),
+            Self::Counter { id } => (9, 0, id),
+            Self::Endpoint { id } => (10, 0, id),
+            Self::Fifo { vnode, end: End::Reader } => (11, vnode.mount.get() as u64, vnode.node.0),
+            Self::Fifo { vnode, end: End::Writer } => (12, vnode.mount.get() as u64, vnode.node.0),
+            Self::Ready { set } => (13, 0, set),
+            Self::Lease { id } => (14, 0, id.get()),
+        };
+        WaitPlace { what: kind << 56 | within, which }
+    }
+}
+
+impl WaitPlace {
+    /// Whether what is waited for comes soon, whatever programs do.
+    const fn is_brief(self) -> bool {
+        // A block of the disk, or the end of a fork or a mapping call.
+        matches!(self.what >> 56, 4 | 5)
+    }
+}
+
 /// Why a call did not return a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stop {
@@ -112,24 +153,31 @@ pub(crate) const fn write_fault(fault: UserFault) -> Stop {
 }
 
 /// The waiters of the whole system, by what they wait for.
-pub(crate) type WaitTable<M> = FutexTable<WaitKey, Arc<Thread<M>>, SeededHash>;
+pub(crate) type WaitTable<M> = FutexTable<WaitPlace, Arc<Thread<M>>, SeededHash>;
 
 /// Bits by which a waiter is chosen; everything but the futex calls waits for any.
 pub(crate) const ANY_BITS: u32 = ANY;
 
 impl<M: Machine> Kernel<M> {
     /// Registers the calling thread for `key`. The caller holds the lock under which `key` is woken.
+    #[inline(always)]
     pub(crate) fn register(&self, thread: &Arc<Thread<M>>, key: WaitKey, bits: u32) -> Result<(), Stop> {
-        let id = self.waits.lock().wait(key, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
+        self.register_at(thread, key.place(), bits)
+    }
+
+    #[inline(never)]
+    fn register_at(&self, thread: &Arc<Thread<M>>, at: WaitPlace, bits: u32) -> Result<(), Stop> {
+        let id = self.waits.lock().wait(at, thread.clone(), bits).map_err(|_| Errno::NOMEM)?;
         let mut progress = thread.progress.lock();
         progress.waits.push(id);
-        progress.brief |= matches!(key, WaitKey::Block { .. } | WaitKey::Space { .. });
+        progress.brief |= at.is_brief();
         Ok(())
     }
 
     /// Registers for `key` and stops.
+    #[inline(always)]
     pub(crate) fn wait_for(&self, thread: &Arc<Thread<M>>, key: WaitKey) -> Stop {
-        match self.register(thread, key, ANY_BITS) {
+        match self.register_at(thread, key.place(), ANY_BITS) {
             Ok(()) => Stop::Wait,
             Err(stop) => stop,
         }
@@ -206,7 +254,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Wakes up to `count` threads that wait for `key`, whatever their bits; returns how many. Those beyond what one slice
     /// allows are counted, and woken later.
+    #[inline(always)]
     pub(crate) fn wake(&self, key: WaitKey, count: usize) -> usize {
+        self.wake_at(key.place(), count)
+    }
+
+    #[inline(never)]
+    fn wake_at(&self, key: WaitPlace, count: usize) -> usize {
         match self.wake_some(key, count, ANY_BITS) {
             Woken::All(woken) => woken,
             Woken::Some(woken) => {
@@ -221,7 +275,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Wakes as many of `count` threads that wait for `key` with one of `bits` as may be before interrupts have their turn.
-    pub(crate) fn wake_some(&self, key: WaitKey, count: usize, bits: u32) -> Woken {
+    #[inline]
+    pub(crate) fn wake_some(&self, key: WaitPlace, count: usize, bits: u32) -> Woken {
         let now = count.min(self.wakes_left());
         if now == 0 {
             return if count == 0 { Woken::All(0) } else { Woken::Some(0) };
@@ -238,7 +293,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The first of `count` is woken; wakes others, up to `now` in all.
     #[inline(never)]
-    fn wake_others(&self, key: WaitKey, (count, now): (usize, usize), bits: u32) -> Woken {
+    fn wake_others(&self, key: WaitPlace, (count, now): (usize, usize), bits: u32) -> Woken {
         // Those with other bits are passed over once.
         let mut others = ArrayVec::<_, WAKES_PER_SLICE>::new();
         others.extend(self.waits.lock().wake(&key, now - 1, bits));
@@ -251,8 +306,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Wakes all that wait for `key`.
+    #[inline(always)]
     pub(crate) fn wake_all(&self, key: WaitKey) {
-        self.wake(key, usize::MAX);
+        self.wake_at(key.place(), usize::MAX);
     }
 
     /// Makes a waiting thread go on; one that runs or is ready looks once more before it waits.

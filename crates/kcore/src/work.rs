@@ -15,7 +15,7 @@ use crate::{
     process::Process,
     ranks,
     ready::ReadySet,
-    wait::{ANY_BITS, WaitKey, Woken},
+    wait::{ANY_BITS, WaitPlace, Woken},
 };
 
 /// Threads that are made ready between two chances for an interrupt, for whatever reason.
@@ -24,7 +24,7 @@ pub(crate) const WAKES_PER_SLICE: usize = 64;
 /// One thing that is not finished.
 pub(crate) enum Work<M: Machine> {
     /// So many more of those that wait for a key are to be woken.
-    Wake { key: WaitKey, left: usize },
+    Wake { key: WaitPlace, left: usize },
     /// A process is to get its first thread.
     Launch(Box<Launch<M>>),
     /// The first so many threads of a process that ends or goes on have not been told yet.

@@ -156,6 +156,21 @@ impl<T> RunQueue<T> {
         Some(waiting.item)
     }
 
+    /// Puts a thread in at the place that it was given last, and takes the one out that runs next, if that is another: as both one after
+    /// the other, but of two threads that give way to each other neither waits behind the other in between.
+    #[must_use = "the thread is out of the queue"]
+    #[inline]
+    pub fn exchange(&mut self, place: Place, item: T) -> Option<(T, Option<Duration>)> {
+        let first = self.heap.first().filter(|first| first.vruntime <= place.vruntime);
+        let Some(weight) = first.map(|first| first.weight) else {
+            self.insert(place, item);
+            return None;
+        };
+        let next = self.pick();
+        self.insert(place, item);
+        next.map(|next| (next, self.slice_of(weight)))
+    }
+
     /// The same, and how long that thread may run, as [`slice`](Self::slice) says.
     #[must_use = "the thread is out of the queue"]
     #[inline]

@@ -97,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         if bitset == 0 {
             return Err(Errno::INVAL.into());
         }
-        let key = self.futex_key(thread, address);
+        let key = self.futex_key(thread, address).place();
         // How many are to be woken is settled at the first try, or those who come back meanwhile might keep this up for ever.
         let (limit, done) = match thread.progress.done() {
             // One is one: who comes back can't prolong that, and the table is searched once.
@@ -126,7 +126,7 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         let at = futex_word(address)?;
         futex_word(target)?;
-        let (from, to) = (self.futex_key(thread, address), self.futex_key(thread, target));
+        let (from, to) = (self.futex_key(thread, address).place(), self.futex_key(thread, target).place());
         let (limit, mut done) = match thread.progress.done() {
             0 => {
                 let value = self.machine.load_u32(at).map_err(read_fault)?;

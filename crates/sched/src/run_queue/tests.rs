@@ -231,3 +231,36 @@ fn a_mark_says_what_the_thread_itself_would() {
         }
     }
 }
+
+/// Of two queues that are the same, one gets a thread and then gives one; the other exchanges them.
+#[test]
+fn an_exchange_is_an_entry_and_then_a_pick() {
+    let mut seed = 1_u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        (seed >> 33) % below
+    };
+    for round in 0..2_000 {
+        let (mut one, mut other) = (RunQueue::new(0), RunQueue::new(0));
+        for name in 0..random(5) {
+            let mut entity = Entity::new(Weight::from_nice(i32::try_from(random(40)).unwrap() - 20));
+            entity.queue = Some(0);
+            entity.vruntime = random(4) * MS;
+            one.enqueue(&mut entity.clone(), name, Enter::Preempted);
+            other.enqueue(&mut entity, name, Enter::Preempted);
+        }
+        let mut current = Entity::new(Weight::NORMAL);
+        (current.queue, current.vruntime) = (Some(0), random(4) * MS);
+        let why = if random(2) == 0 { Enter::Yielded } else { Enter::Preempted };
+        let place = one.place(&mut current.clone(), why);
+        one.insert(place, 99);
+        let picked = one.pick_with_slice();
+        let place = other.place(&mut current, why);
+        let exchanged = other.exchange(place, 99).or_else(|| other.pick_with_slice());
+        assert_eq!(exchanged, picked, "round {round}");
+        assert_eq!((other.len(), other.weight(), other.now), (one.len(), one.weight(), one.now));
+        while let Some(next) = one.pick() {
+            assert_eq!(other.pick(), Some(next), "round {round}");
+        }
+    }
+}
