@@ -108,7 +108,9 @@ fn start_kernel(platform: &Platform) {
     let cpus = smp::count(platform);
     let set = CpuSet::new(cpus);
     let total_frames = memory::frames().map_or(0, |frames| frames.lock().total_frames());
-    let Some(kernel) = Kernel::new(Metal { cpus, entropy, total_frames }, &set, config(&options)) else {
+    let Some(kernel) =
+        Kernel::new(Metal { cpus, entropy, total_frames, clock: *clock() }, &set, config(&options))
+    else {
         panic!("no memory for the kernel");
     };
     let _ = SHARED.set((Box::leak(Box::new(kernel)), set));

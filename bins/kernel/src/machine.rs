@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use swos_abi::{SignalFrame, TimePage};
+use swos_arch::clock::Clock;
 use swos_arch::context::Context;
 use swos_arch::{cpu as arch_cpu, fp, sha256, timer, tlb, translation, user};
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
@@ -24,6 +25,7 @@ pub(crate) struct Metal {
     pub(crate) cpus: usize,
     pub(crate) entropy: Option<[u8; 32]>,
     pub(crate) total_frames: u64,
+    pub(crate) clock: Clock,
 }
 
 /// A disk, and the interrupt by which it reports.
@@ -153,12 +155,12 @@ impl Machine for Metal {
 
     #[inline]
     fn now(&self) -> Instant {
-        boot::clock().instant(timer::counter())
+        self.clock.instant(timer::counter())
     }
 
     #[inline]
     fn set_deadline(&self, at: Option<Instant>) {
-        let ticks = at.map_or(u64::MAX, |at| boot::clock().ticks(at));
+        let ticks = at.map_or(u64::MAX, |at| self.clock.ticks(at));
         // SAFETY: this CPU's own field; interrupts are masked.
         let deadline = unsafe { &mut (*Cpu::this()).deadline };
         // Writing the timer makes an emulator reschedule its own: only when something changes.

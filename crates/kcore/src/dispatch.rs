@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use swos_abi::{Call, Errno, result_to_raw};
-use swos_sched::{Enter, Load, Mark, place};
-use swos_sync::{CpuToken, Lock, LockGuard};
+use swos_sched::Enter;
+use swos_sync::{CpuToken, Lock};
 use swos_timers::TimerQueue;
 use swos_units::{Duration, Instant};
 
@@ -188,19 +188,46 @@ impl<M: Machine> Kernel<M> {
         e: u64,
         f: u64,
     ) -> Trap {
-        let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
         if stop == Stop::GiveWay {
-            if thread.progress.is_used() {
+            if let Some(thread) = self.own.get(cpu).current.clone()
+                && thread.progress.is_used()
+            {
                 self.complete_raw(&thread, 0);
             }
             self.put_back(cpu, Enter::Yielded, Pending::Result(0));
             return Trap::Reschedule;
         }
         let Ok(call) = Call::decode(number, [a, b, c, d, e, f]) else { return Trap::Resume };
+        if stop == Stop::Wait && self.leave_to_wait(cpu, call) {
+            return Trap::Reschedule;
+        }
+        let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
         match self.attempt(cpu, &thread, call, Err(stop)) {
             Some(raw) => self.give_way(cpu, raw),
             None => Trap::Reschedule,
         }
+    }
+
+    /// Takes the running thread off the CPU to wait, if that is all there is to it: nothing to look at, no end of the wait, no loan,
+    /// and it was not woken meanwhile. False = nothing was done.
+    #[inline]
+    fn leave_to_wait(&self, cpu: &mut CpuToken, call: Call) -> bool {
+        let own = self.own.get_mut(cpu);
+        let Some(thread) = own.current.take() else { return false };
+        if !thread.has_attention() && thread.progress.waits_plainly() {
+            let mut state = thread.state.lock();
+            if !state.woken && !thread.process.is_ending() {
+                state.phase = Phase::Waiting;
+                state.pending = Pending::Call(call);
+                let now = self.charge(cpu, &mut state, &thread);
+                drop(state);
+                self.shared(cpu.index()).flags.set_none_running();
+                self.own.get_mut(cpu).left_at = Some(now);
+                return true;
+            }
+        }
+        self.own.get_mut(cpu).current = Some(thread);
+        false
     }
 
     /// A call has ended: lets another thread run if it must.
@@ -415,6 +442,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Accounts for the time since the thread got the CPU; returns the time now.
+    #[inline]
     pub(crate) fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
         let now = self.machine.now();
         let ran = Self::ran(state, thread, now);
@@ -429,79 +457,6 @@ impl<M: Machine> Kernel<M> {
         state.cpu_ns += ran.as_nanos();
         thread.process.usage.add_cpu(ran.as_nanos());
         ran
-    }
-
-    /// Enters a ready thread into the run queue of the CPU that suits it, and tells that CPU. Releases the thread first:
-    /// the interrupt may take long to send, and the other CPU wants the thread.
-    pub(crate) fn enqueue(&self, thread: &Arc<Thread<M>>, mut state: LockGuard<'_, State>, why: Enter) {
-        if let Some((cpu, timer)) = state.timer.take() {
-            // The timer queue is below the thread's state; one that fired is no longer there.
-            self.shared(cpu).timers.lock().cancel(timer);
-        }
-        let target = place(state.cpu, self.cpus.len(), |cpu| self.load_of(cpu)).unwrap_or(0);
-        state.cpu = target;
-        let shared = self.shared(target);
-        let here = target == self.machine.cpu_index();
-        if here && let Some((mark, since)) = shared.flags.running() {
-            self.enqueue_here(thread, &mut state, why, mark, since);
-            return;
-        }
-        {
-            let mut queue = shared.queue.lock();
-            queue.enqueue(&mut state.entity, thread.clone(), why);
-            shared.flags.queued.store(queue.len(), Ordering::Relaxed);
-        }
-        // A CPU says that it is idle before it looks at this flag, so either it sees the flag or the kick reaches it.
-        shared.flags.reschedule.store(true, Ordering::SeqCst);
-        drop(state);
-        if !here || shared.flags.idle.load(Ordering::SeqCst) {
-            self.machine.kick(target);
-        }
-    }
-
-    /// Enters a thread into this CPU's run queue while another runs: whether that makes room is found out at once, by what is
-    /// published of it. So a wake-up after which it goes on costs no look at its end.
-    fn enqueue_here(
-        &self,
-        thread: &Arc<Thread<M>>,
-        state: &mut State,
-        why: Enter,
-        mark: Mark,
-        since: Instant,
-    ) {
-        let shared = self.shared(state.cpu);
-        let flags = &shared.flags;
-        let now = self.machine.now();
-        let ran = now.since(since);
-        let alone = flags.slice_end.load(Ordering::Relaxed) == u64::MAX;
-        let slice = {
-            let mut queue = shared.queue.lock();
-            queue.catch_up(mark, ran);
-            queue.enqueue(&mut state.entity, thread.clone(), why);
-            flags.queued.store(queue.len(), Ordering::Relaxed);
-            if queue.preempts_mark(mark, ran) {
-                flags.reschedule.store(true, Ordering::Relaxed);
-                return;
-            }
-            if alone { queue.slice_of_mark(mark) } else { None }
-        };
-        if let Some(slice) = slice {
-            let end = (now + slice).as_nanos();
-            flags.slice_end.store(end, Ordering::Relaxed);
-            self.set_timer_by(state.cpu, end);
-        }
-    }
-
-    fn load_of(&self, cpu: usize) -> Load {
-        let flags = &self.shared(cpu).flags;
-        if !flags.online.load(Ordering::Relaxed) {
-            Load::Closed
-        } else if flags.idle.load(Ordering::Relaxed) && !flags.reschedule.load(Ordering::Relaxed) {
-            Load::Idle
-        } else {
-            // Those that wait, and the one that runs.
-            Load::Busy(flags.queued.load(Ordering::Relaxed) + 1)
-        }
     }
 
     /// An interrupt on this CPU.
@@ -638,11 +593,13 @@ impl<M: Machine> Kernel<M> {
                 done = Pending::Result(self.complete(&thread, Ok(0)));
             }
             Pending::Call(call) => {
-                let result = self.try_again(cpu, &thread, call);
-                match self.attempt(cpu, &thread, call, result) {
-                    Some(raw) => done = Pending::Result(raw),
-                    None => return Dispatch::Again,
-                }
+                done = match self.try_again(cpu, &thread, call) {
+                    Ok(value) => Pending::Result(self.complete(&thread, Ok(value))),
+                    result => match self.attempt(cpu, &thread, call, result) {
+                        Some(raw) => Pending::Result(raw),
+                        None => return Dispatch::Again,
+                    },
+                };
             }
         }
         if thread.has_attention() {

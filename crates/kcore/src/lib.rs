@@ -28,6 +28,7 @@ mod counter;
 mod disk;
 mod dispatch;
 mod endpoint;
+mod enter;
 mod exec;
 mod family;
 mod fault;

@@ -278,6 +278,16 @@ impl<M: Machine> Kept<M> {
         if self.is_used() { self.progress.lock().leases.first().cloned() } else { None }
     }
 
+    /// Whether the thread may wait without a time-out, and without loans whose end would be that of its wait.
+    #[inline]
+    pub(crate) fn waits_plainly(&self) -> bool {
+        if !self.is_used() {
+            return true;
+        }
+        let progress = self.progress.lock();
+        progress.deadline.is_none() && progress.leases.is_empty()
+    }
+
     /// When the call's time-out comes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         if self.is_used() { self.progress.lock().deadline } else { None }

@@ -343,11 +343,15 @@ impl<M: Machine> Kernel<M> {
 
     /// The object behind a handle that has the needed rights.
     pub(crate) fn object(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Object<M>, Stop> {
-        Ok(Self::leased_object(thread, handle, needed)?.0)
+        let handles = thread.process.handles.lock();
+        let (object, lease) = handles.get_leased(handle, needed).map_err(handle_errno)?;
+        if let Some(lease) = lease {
+            thread.progress.lock().uses(lease)?;
+        }
+        Ok(object.clone())
     }
 
     /// The same, and the loan that the handle ends with.
-    #[inline]
     pub(crate) fn leased_object(
         thread: &Thread<M>,
         handle: Handle,
