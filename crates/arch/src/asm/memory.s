@@ -1,4 +1,4 @@
-// What the compiler calls to copy and to fill memory. Those of `compiler_builtins`, which these replace, go by single
+// What the compiler calls to copy, to fill and to compare memory. Those of `compiler_builtins`, which these replace, go by single
 // registers; these by pairs, four at a time, and need no loop for what is left: the last 16 bytes overlap what came before.
 // Addresses need no alignment, so not on device memory; Rust code runs only with the MMU on.
 
@@ -89,3 +89,40 @@ memset:
 8:  tbz     x2, #0, 9f
     strb    w1, [x3]
 9:  ret
+
+// fn(x0 = one, x1 = other, x2 = length) -> w0: less than, equal to or greater than 0, as the first byte that differs. Eight at a time; the
+// last eight overlap what is equal already.
+.global memcmp
+memcmp:
+    subs    x2, x2, #8
+    b.lo    3f
+1:  ldr     x3, [x0], #8
+    ldr     x4, [x1], #8
+    cmp     x3, x4
+    b.ne    2f
+    subs    x2, x2, #8
+    b.hs    1b
+    cmn     x2, #8
+    b.eq    6f
+    ldr     x3, [x0, x2]
+    ldr     x4, [x1, x2]
+    cmp     x3, x4
+    b.eq    6f
+2:  rev     x3, x3
+    rev     x4, x4
+    cmp     x3, x4
+    mov     w0, #1
+    cneg    w0, w0, lo
+    ret
+3:  adds    x2, x2, #8
+    b.eq    6f
+4:  ldrb    w3, [x0], #1
+    ldrb    w4, [x1], #1
+    subs    w3, w3, w4
+    b.ne    5f
+    subs    x2, x2, #1
+    b.ne    4b
+5:  mov     w0, w3
+    ret
+6:  mov     w0, #0
+    ret
