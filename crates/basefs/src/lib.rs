@@ -17,13 +17,14 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+use swos_abi::Stat;
 use swos_pagecache::{Key, ObjectId};
 use swos_path::Name;
-use swos_swosbase::v4::{Content, Entry, Index};
+use swos_swosbase::v4::{Content, Entry, Index, Meta};
 use swos_units::{Frame, PAGE_SIZE, page_count};
 use swos_vfs::{
     Access, Attributes, Child, Cursor, DirectoryEntry, Error, Extent, FileSystem, Kind, NodeId, PageSource,
-    Principal,
+    Principal, VnodeId,
 };
 
 /// A base image.
@@ -74,6 +75,10 @@ impl BaseFs {
     fn entry(&self, node: NodeId) -> Result<(u32, Entry<'_>), Error> {
         let at = u32::try_from(node.0).map_err(|_| Error::NotFound)?;
         Ok((at, self.index.entry(at).ok_or(Error::NotFound)?))
+    }
+
+    fn meta(&self, node: NodeId) -> Result<Meta<'_>, Error> {
+        u32::try_from(node.0).ok().and_then(|at| self.index.meta(at)).ok_or(Error::NotFound)
     }
 
     fn child(&self, at: u32) -> Result<Child, Error> {
@@ -134,35 +139,49 @@ impl FileSystem for BaseFs {
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, Error> {
-        let (_, entry) = self.entry(node)?;
-        let (kind, size, content_hash) = match entry.content {
-            Content::Directory { count, .. } => (Kind::Directory, u64::from(count), None),
-            Content::File { size, sha256, .. } => (Kind::File, size, Some(sha256)),
-            Content::Symlink { target } => (Kind::Symlink, target.len() as u64, None),
-        };
+        let meta = self.meta(node)?;
+        let (kind, size) = (kind_of(meta.kind), meta.size);
+        let modified_ns = meta.modified_s.saturating_mul(1_000_000_000);
         Ok(Attributes {
             kind,
-            mode: entry.mode,
-            owner: Principal(entry.owner),
+            mode: meta.mode,
+            owner: Principal(meta.owner),
             size,
             links: 1,
             allocated: if kind == Kind::File { size.next_multiple_of(PAGE_SIZE as u64) } else { 0 },
-            modified_ns: entry.modified_s.saturating_mul(1_000_000_000),
-            changed_ns: entry.modified_s.saturating_mul(1_000_000_000),
+            modified_ns,
+            changed_ns: modified_ns,
             accessed_ns: 0,
-            content_hash,
+            content_hash: meta.sha256.copied(),
         })
+    }
+
+    /// As the attributes say, without making them.
+    fn stat(&self, at: VnodeId, record: &mut Stat) -> Result<(), Error> {
+        let meta = self.meta(at.node)?;
+        record.mode = kind_of(meta.kind).mode_type() | meta.mode;
+        record.owner = meta.owner;
+        record.size = meta.size;
+        record.inode = at.node.0;
+        record.device = u64::from(at.mount.get());
+        record.links = 1;
+        if let Some(sha256) = meta.sha256 {
+            record.hash_known = 1;
+            record.content_hash = *sha256;
+            record.allocated = meta.size.next_multiple_of(PAGE_SIZE as u64);
+        }
+        record.modified_ns = meta.modified_s.saturating_mul(1_000_000_000);
+        record.changed_ns = record.modified_ns;
+        Ok(())
     }
 
     /// Reading is everybody's; a program has an execute bit.
     fn access(&self, _who: Principal, node: NodeId, access: Access) -> Result<(), Error> {
-        let (_, entry) = self.entry(node)?;
+        let meta = self.meta(node)?;
         match access {
             Access::Read | Access::Search => Ok(()),
             Access::Write => Err(Error::ReadOnly),
-            Access::Execute if matches!(entry.content, Content::File { .. }) && entry.mode & 0o111 != 0 => {
-                Ok(())
-            }
+            Access::Execute if meta.sha256.is_some() && meta.mode & 0o111 != 0 => Ok(()),
             Access::Execute => Err(Error::AccessDenied),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Bytes that one step of a call copies through the kernel's stack.
 pub(crate) const CHUNK: usize = 512;
 /// Bytes of a path that is kept on the kernel's stack.
-const SHORT_PATH: usize = 128;
+const SHORT_PATH: usize = 64;
 
 impl<M: Machine> Kernel<M> {
     /// Copies bytes in.

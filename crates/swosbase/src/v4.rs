@@ -12,7 +12,7 @@ mod write;
 
 pub use blocks::{BlockVerifier, Expected};
 pub use geometry::{Extent, Geometry};
-pub use index::{Content, Entry, Index, Kind};
+pub use index::{Content, Entry, Index, Kind, Meta};
 pub(crate) use mount::limit;
 pub use mount::{Capacity, Image, Mount, Progress, READ_BLOCKS_MAX};
 pub use superblock::{Superblock, Unverified};

@@ -1,11 +1,12 @@
 //! What a file system offers.
 
+use swos_abi::Stat;
 use swos_path::Name;
 use swos_units::Frame;
 
 use crate::{
     Access, Attributes, Child, Cursor, DirectoryEntry, Error, Extent, Garbage, Kind, NodeId, PageSource,
-    Principal, Times, Usage, WriteAt, Written,
+    Principal, Times, Usage, VnodeId, WriteAt, Written,
 };
 
 /// What [`FileSystem::create`] makes.
@@ -100,6 +101,16 @@ pub trait FileSystem: Send {
     ///
     /// [`Error::NotFound`].
     fn attributes(&self, node: NodeId) -> Result<Attributes, Error>;
+
+    /// The record that `stat` returns for the node `at`, into one that is all zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    fn stat(&self, at: VnodeId, record: &mut Stat) -> Result<(), Error> {
+        *record = self.attributes(at.node)?.to_stat(at);
+        Ok(())
+    }
 
     /// Whether `who` may use `node` in this way.
     ///

@@ -23,6 +23,7 @@ pub struct Remembered {
 
 #[derive(Clone, Debug)]
 struct Place {
+    /// Of a relative path.
     start: VnodeId,
     root: VnodeId,
     found: Resolved,
@@ -51,13 +52,14 @@ impl Remembered {
         Self { version: 0, places: Vec::new() }
     }
 
-    /// What `path` is known to lead to.
+    /// What `path` is known to lead to. Bytes that are no path are not known.
+    #[must_use]
     #[inline]
-    pub(crate) fn find(&self, scope: &Scope<'_>, path: &[u8], last: LastLink) -> Option<Resolved> {
+    pub fn find(&self, scope: &Scope<'_>, path: &[u8], last: LastLink) -> Option<Resolved> {
         let place = self.places.get(slot(path))?;
         let known = place.path() == path
             && place.root == scope.root
-            && place.start == start(scope, path)
+            && (path.first() == Some(&b'/') || place.start == scope.start)
             && place.last == last
             && self.version == scope.namespace.version();
         known.then_some(place.found)
@@ -82,15 +84,9 @@ impl Remembered {
             self.places.resize(PLACES, Place::FREE);
         }
         if let Some(place) = self.places.get_mut(slot(path)) {
-            *place = Place { start: start(scope, path), root: scope.root, found, last, length, bytes };
+            *place = Place { start: scope.start, root: scope.root, found, last, length, bytes };
         }
     }
-}
-
-/// Where a walk starts. An absolute one does not depend on the directory.
-#[inline]
-fn start(scope: &Scope<'_>, path: &[u8]) -> VnodeId {
-    if path.first() == Some(&b'/') { scope.root } else { scope.start }
 }
 
 /// The place of a path. Programs may choose paths that share one: then each is walked, as without this.

@@ -157,29 +157,14 @@ impl Vfs {
         Ok(self.walk(scope, route, last, Some(steps.max(1)))?.found.ok_or(Error::NotFound)?)
     }
 
-    /// The same for bytes that are to be a path, and by what is remembered of it, if that is so of all of the way. It is not
-    /// looked at more closely then: what is remembered was a path.
+    /// The same for bytes that are to be a path and that [`Remembered::find`] does not know. What is found that can't change is
+    /// remembered.
     ///
     /// # Errors
     ///
     /// Those of [`resolve_some`](Self::resolve_some), and those of [`Path::new`].
-    #[inline]
-    pub fn resolve_remembered(
-        &self,
-        remembered: &mut Remembered,
-        scope: &Scope<'_>,
-        path: &[u8],
-        last: LastLink,
-        steps: u32,
-    ) -> Result<Resolved, Halt> {
-        match remembered.find(scope, path, last) {
-            Some(found) => Ok(found),
-            None => self.resolve_and_keep(remembered, scope, path, last, steps),
-        }
-    }
-
     #[inline(never)]
-    fn resolve_and_keep(
+    pub fn resolve_and_keep(
         &self,
         remembered: &mut Remembered,
         scope: &Scope<'_>,

@@ -4,13 +4,14 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::{DIRENT_HEADER, DirentHeader, Errno, Handle, MemoryPiece, OpenFlags, Rights, Stat};
+use swos_devfs::Effect;
 use swos_pagecache::Key;
 use swos_sysfs::Entry;
 use swos_units::PAGE_SIZE;
 use swos_vfs::{Access, Child, Cursor, Kind, LastLink, VnodeId, Whence};
 use zerocopy::IntoBytes as _;
 
-use super::handle_errno;
+use super::{handle_errno, writes::FEW};
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -51,7 +52,11 @@ impl<M: Machine> Kernel<M> {
         if let Ok(Object::Device(open)) = handles.get_with(handle, Rights::READ) {
             let device = open.device;
             drop(handles);
-            return self.read_device(thread, device, buffer, length);
+            return if length <= FEW as u64 && device.on_read() == Effect::Zeros {
+                self.copy_zeros(buffer, length)
+            } else {
+                self.read_device(thread, device, buffer, length)
+            };
         }
         drop(handles);
         match Self::object(thread, handle, Rights::READ)? {
@@ -364,10 +369,13 @@ impl<M: Machine> Kernel<M> {
         record: u64,
         size: u64,
     ) -> CallResult {
-        let flags = OpenFlags::from_bits(flags).filter(|flags| OpenFlags::NO_FOLLOW.contains(*flags));
-        let flags = flags.ok_or(Errno::INVAL)?;
-        let last = if flags.is_empty() { LastLink::Follow } else { LastLink::Keep };
-        let stat = self.stat_path(thread, directory, (path, path_len), last)?;
+        let last = match OpenFlags::from_bits_retain(flags) {
+            OpenFlags::NO_FOLLOW => LastLink::Keep,
+            none if none.is_empty() => LastLink::Follow,
+            _ => return Err(Errno::INVAL.into()),
+        };
+        let mut stat = Stat::default();
+        self.stat_path(thread, directory, (path, path_len), last, &mut stat)?;
         self.write_record(record, size, &stat)
     }
 

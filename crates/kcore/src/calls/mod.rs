@@ -430,7 +430,9 @@ impl<M: Machine> Kernel<M> {
         let accepted = {
             let mut handles = thread.process.handles.lock();
             let accepted = handles.accept(Grant::new(object, rights).under(lease));
-            if let Ok(handle) = accepted {
+            if on_exec != OnExec::Keep
+                && let Ok(handle) = accepted
+            {
                 handles.set_on_exec(handle, on_exec).map_err(handle_errno)?;
             }
             accepted

@@ -158,6 +158,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// What a route leads to.
+    #[inline]
     pub(super) fn follow(
         names: &mut Names,
         thread: &Thread<M>,
@@ -167,7 +168,10 @@ impl<M: Machine> Kernel<M> {
         let Names { vfs, namespace, remembered, .. } = names;
         let scope = route.scope(namespace);
         let found = match route.steps {
-            Steps::All(path) => vfs.resolve_remembered(remembered, &scope, path, last, STEPS_AT_ONCE),
+            Steps::All(path) => match remembered.find(&scope, path, last) {
+                Some(found) => return Ok(Ok(found)),
+                None => vfs.resolve_and_keep(remembered, &scope, path, last, STEPS_AT_ONCE),
+            },
             Steps::Left(left) => vfs.resolve_some(&scope, swos_vfs::Route::Rest(left), last, STEPS_AT_ONCE),
         };
         Self::unless_halted(thread, route, found)
@@ -199,7 +203,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Keeps what a slice left, and lets interrupts in before the next one.
-    #[inline]
+    #[inline(never)]
     fn unless_halted<T>(
         thread: &Thread<M>,
         route: &Route<'_>,
@@ -258,14 +262,15 @@ impl<M: Machine> Kernel<M> {
         directory: Handle,
         path: (u64, u64),
         last: LastLink,
-    ) -> Result<Stat, Stop> {
+        record: &mut Stat,
+    ) -> Result<(), Stop> {
         if !thread.process.has(Capabilities::FS_READ) {
             return Err(Errno::ACCES.into());
         }
         let mut room = PathRoom::new();
         let route = self.route(thread, Which::First, directory, path, &mut room)?;
-        let stat = |names: &Names, vnode| Ok(names.vfs.attributes(vnode)?.to_stat(vnode));
-        Ok(self.find(thread, &route, last, stat)?.1)
+        let stat = |names: &Names, at: VnodeId| names.vfs.file_system(at.mount)?.stat(at, record);
+        self.find(thread, &route, last, stat).map(drop)
     }
 
     /// The file of a program that is named by a path from the current directory.

@@ -23,6 +23,9 @@ use crate::{
 /// Bytes that one try of a call moves at most; then interrupts have their turn.
 const TURN: u64 = 64 * 1024;
 
+/// Zeros that are copied from the kernel's stack.
+pub(super) const FEW: usize = 16;
+
 /// Which way the bytes of many pieces go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Way {
@@ -288,10 +291,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies zeros out, at most a page of them.
-    fn copy_zeros(&self, at: u64, length: u64) -> CallResult {
+    #[inline]
+    pub(super) fn copy_zeros(&self, at: u64, length: u64) -> CallResult {
         let count = usize::try_from(length).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
         // A few are had without counting the page of them.
-        if let Some(few) = [0; 16].get(..count) {
+        if let Some(few) = [0; FEW].get(..count) {
             self.copy_out(at, few)?;
         } else {
             self.copy_out(at, self.machine.pin(self.zero_page).get(..count).unwrap_or(&[]))?;

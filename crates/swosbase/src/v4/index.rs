@@ -70,6 +70,23 @@ pub enum Content<'a> {
     },
 }
 
+/// What is known of an entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Meta<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Principal that owns it.
+    pub owner: u32,
+    /// Last modification, seconds since 1970.
+    pub modified_s: u64,
+    /// Bytes of a file or of a link's target, entries of a directory.
+    pub size: u64,
+    /// SHA-256 of a file's bytes.
+    pub sha256: Option<&'a Digest>,
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -268,6 +285,26 @@ impl Index {
             owner: u32_at(raw, AT_OWNER),
             modified_s: u64_at(raw, AT_MODIFIED),
             content,
+        })
+    }
+
+    /// What is known of entry `at` but its name and where it is. Copies nothing that is long.
+    #[must_use]
+    #[inline]
+    pub fn meta(&self, at: u32) -> Option<Meta<'_>> {
+        let raw = if at < self.entries { self.raw(at) } else { return None };
+        let kind = match raw[AT_KIND] {
+            KIND_DIRECTORY => Kind::Directory,
+            KIND_FILE => Kind::File,
+            _ => Kind::Symlink,
+        };
+        Some(Meta {
+            kind,
+            mode: u32_at(raw, AT_MODE),
+            owner: u32_at(raw, AT_OWNER),
+            modified_s: u64_at(raw, AT_MODIFIED),
+            size: u64_at(raw, AT_SIZE),
+            sha256: raw[AT_HASH..].first_chunk().filter(|_| kind == Kind::File),
         })
     }
 
