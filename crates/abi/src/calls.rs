@@ -163,7 +163,7 @@ calls! {
     20 NR_MMAP Mmap mmap(address: u64, length: u64, protection: u32, flags: u32, handle: Handle, offset: u64) -> "address", "MAP and READ on the handle", "Maps zeroed memory, a memory object or a file. Protection 0 reserves addresses. Shared and writable needs `WRITE`.";
     21 NR_MUNMAP Munmap munmap(address: u64, length: u64) -> "0", "-", "Unmaps pages.";
     22 NR_MPROTECT Mprotect mprotect(address: u64, length: u64, protection: u32) -> "0", "-", "Changes how pages may be used; never writable and executable at once. Reserved addresses that get an access become zeroed memory.";
-    23 NR_MEMORY_CREATE MemoryCreate memory_create(size: u64, flags: u32) -> "handle", "-", "Makes a memory object of `size` zeroed bytes, which processes that get the handle can map. `MEMORY_EXECUTE` lets it be mapped executable.";
+    23 NR_MEMORY_CREATE MemoryCreate memory_create(size: u64, flags: u32) -> "handle", "-", "Makes a memory object of `size` zeroed bytes, which processes that get the handle can map. `MEMORY_EXECUTE` lets it be mapped executable. Flag `CLOSE_ON_EXEC`.";
     24 NR_MEMORY_RESIZE MemoryResize memory_resize(object: Handle, size: u64) -> "0", "SETATTR", "Grows or shrinks a memory object. Pages beyond the new end are gone, also where they are mapped.";
     25 NR_MEMORY_ADVISE MemoryAdvise memory_advise(address: u64, length: u64, advice: u32) -> "0", "-", "Tells what pages are needed for. `ADVISE_DISCARD` gives back what they hold: private memory is zero when next touched, or the file's; what is shared stays.";
     26 NR_FUTEX_REQUEUE FutexRequeue futex_requeue(address: u64, expected: u32, wake: u32, target: u64, requeue: u32) -> "number woken and moved", "-", "Wakes up to `wake` waiters on `address`, and lets up to `requeue` more wait on `target` instead. AGAIN if the u32 at `address` is not `expected`.";
@@ -187,13 +187,13 @@ calls! {
     45 NR_HANDLE_NONBLOCK HandleNonblock handle_nonblock(handle: Handle, nonblock: u32) -> "0", "-", "Chooses whether calls on this handle may wait.";
     46 NR_CHDIR Chdir chdir(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Changes the current directory.";
     47 NR_READLINK Readlink readlink(directory: Handle, path: u64, path_len: u64, buffer: u64, length: u64) -> "bytes filled", "FS_READ", "Reads where a symbolic link leads.";
-    48 NR_PIPE Pipe pipe(ends: u64, size: u64, flags: u32) -> "0", "-", "Makes a pipe and stores the handles of its two ends in a `PipeEnds`. With `PIPE_NONBLOCK` neither ever waits.";
+    48 NR_PIPE Pipe pipe(ends: u64, size: u64, flags: u32) -> "0", "-", "Makes a pipe and stores the handles of its two ends in a `PipeEnds`. With `PIPE_NONBLOCK` neither ever waits. Flag `CLOSE_ON_EXEC`.";
     49 NR_HANDLE_DUPLICATE_TO HandleDuplicateTo handle_duplicate_to(handle: Handle, target: Handle, rights: u32, flags: u32) -> "target", "DUPLICATE", "Makes `target` a handle to the same object with at most these rights, and closes what it named: an open handle, or a number below 1,024 never used (EXIST otherwise). Flag `CLOSE_ON_EXEC`.";
 
-    50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket.";
+    50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket. `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
     51 NR_BIND Bind bind(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Gives it a local address; port 0 lets the kernel choose.";
     52 NR_LISTEN Listen listen(socket: Handle, backlog: u32) -> "0", "WRITE", "Starts to take connections.";
-    53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0.";
+    53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0. Flags `SOCKET_NONBLOCK`, `CLOSE_ON_EXEC`.";
     54 NR_CONNECT Connect connect(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Connects. A non-blocking socket answers INPROGRESS.";
     55 NR_SEND_TO SendTo send_to(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes sent", "WRITE", "Sends a datagram, or stream bytes if `address` is 0. With `SEND_MORE` stream bytes may wait for those of the next call.";
     56 NR_RECEIVE_FROM ReceiveFrom receive_from(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes received", "READ", "Receives a datagram or stream bytes; stores the sender if `address` is not 0. `flags` is 0.";
@@ -202,16 +202,16 @@ calls! {
     59 NR_SOCKET_OPTION_GET SocketOptionGet socket_option_get(socket: Handle, option: u32) -> "value", "GETATTR", "Reads an option.";
     60 NR_SOCKET_ADDRESS SocketAddressOf socket_address(socket: Handle, peer: u32, address: u64, size: u64) -> "0", "GETATTR", "Stores the local (`peer` 0) or the peer's (1) address.";
 
-    61 NR_EVENT_CREATE EventCreate event_create(initial: u64, flags: u32) -> "handle", "-", "Makes a counter of events. With `EVENT_SEMAPHORE` 1 is taken at a time, else all.";
+    61 NR_EVENT_CREATE EventCreate event_create(initial: u64, flags: u32) -> "handle", "-", "Makes a counter of events. With `EVENT_SEMAPHORE` 1 is taken at a time, else all. Flags `EVENT_NONBLOCK`, `CLOSE_ON_EXEC`.";
     62 NR_EVENT_ADD EventAdd event_add(event: Handle, value: u64) -> "0", "WRITE", "Adds to an event; OVERFLOW beyond `EVENT_MAX`. Never waits.";
     63 NR_COUNTER_TAKE CounterTake counter_take(counter: Handle, timeout_ns: u64) -> "what was taken, at least 1", "READ", "Takes what an event counted, or how often a timer's moment came; waits for it at most `timeout_ns` (TIMEDOUT).";
-    64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected stream sockets and stores their handles in a `PairEnds`. `SOCKET_NONBLOCK` may be or-ed to the kind.";
+    64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected stream sockets and stores their handles in a `PairEnds`. `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
 
     65 NR_READY_CREATE ReadyCreate ready_create() -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle.";
     66 NR_READY_CONTROL ReadyControl ready_control(set: Handle, operation: u32, handle: Handle, event: u64) -> "0", "WRITE on the set", "Adds, changes or removes a watched handle.";
     67 NR_READY_WAIT ReadyWait ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64) -> "events", "READ on the set", "Waits for events and fills an array of `ReadyEvent`.";
 
-    68 NR_TIMER_CREATE TimerCreate timer_create(flags: u32) -> "handle", "-", "Makes a timer, which is ready to read from its moment on until that is taken.";
+    68 NR_TIMER_CREATE TimerCreate timer_create(flags: u32) -> "handle", "-", "Makes a timer, which is ready to read from its moment on until that is taken. Flags `TIMER_NONBLOCK`, `CLOSE_ON_EXEC`.";
     69 NR_TIMER_SET TimerSet timer_set(timer: Handle, first_ns: u64, period_ns: u64, flags: u32) -> "0", "WRITE", "Sets a timer to a moment from now, or since boot with `TIMER_ABSOLUTE`, and to each period after it unless that is 0. Both 0 = off. What it had counted is forgotten.";
 
     75 NR_LOG_WRITE LogWrite log_write(level: u32, buffer: u64, length: u64) -> "bytes taken", "-", "Adds a record to the kernel's log under the process's name.";

@@ -190,6 +190,10 @@ pub const PIPE_BUF: usize = 4096;
 /// `pipe`: never wait on either end.
 pub const PIPE_NONBLOCK: u32 = crate::SOCKET_NONBLOCK;
 
+/// In the flags of a call that makes handles (of a socket or a pair: or-ed to its kind; of an endpoint: in its record): they are
+/// closed when the process becomes another program, as a file's with [`OpenFlags::CLOSE_ON_EXEC`].
+pub const CLOSE_ON_EXEC: u32 = OpenFlags::CLOSE_ON_EXEC.bits();
+
 /// The two ends of a pipe: answer of `pipe`.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]

@@ -36,10 +36,10 @@ pub use calls::*;
 pub use calls::{CALLS, Call, CallEntry};
 pub use errno::{Errno, result_from_raw, result_to_raw};
 pub use files::{
-    DIRENT_HEADER, DirentHeader, FileSystemInfo, FileTimes, HANDLE_FLAGS, MODE_TYPE_MASK, MemoryPiece, Node,
-    OpenFlags, PATH_MAX, PIECES_MAX, PIPE_BUF, PIPE_NONBLOCK, POLL_ERR, POLL_HUP, POLL_IN, POLL_INVALID,
-    POLL_OUT, PipeEnds, PollItem, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, SEEK_CUR,
-    SEEK_END, SEEK_SET, Stat, TIME_NOW, TIME_OMIT, UNLINK_DIRECTORY,
+    CLOSE_ON_EXEC, DIRENT_HEADER, DirentHeader, FileSystemInfo, FileTimes, HANDLE_FLAGS, MODE_TYPE_MASK,
+    MemoryPiece, Node, OpenFlags, PATH_MAX, PIECES_MAX, PIPE_BUF, PIPE_NONBLOCK, POLL_ERR, POLL_HUP, POLL_IN,
+    POLL_INVALID, POLL_OUT, PipeEnds, PollItem, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE,
+    ReadyEvent, SEEK_CUR, SEEK_END, SEEK_SET, Stat, TIME_NOW, TIME_OMIT, UNLINK_DIRECTORY,
 };
 pub use limits::{ProcessLimits, ProcessUsage, THREAD_READY, THREAD_RUNNING, THREAD_WAITING, ThreadInfo};
 pub use memory::{ADVISE_DISCARD, MEMORY_EXECUTE, MapFlags, Protection};

@@ -27,7 +27,7 @@ pub struct EndpointConfig {
     pub bytes: u32,
     /// Calls that wait for an answer at most; usually 1,024.
     pub calls: u32,
-    /// [`ENDPOINT_NONBLOCK`] or 0.
+    /// [`ENDPOINT_NONBLOCK`], [`CLOSE_ON_EXEC`](crate::CLOSE_ON_EXEC) or 0.
     pub flags: u32,
 }
 

@@ -117,6 +117,59 @@ fn marked_handles_are_closed_and_the_others_stay() {
 }
 
 #[test]
+fn each_call_that_makes_handles_can_mark_them() {
+    const MARK: u64 = CLOSE_ON_EXEC as u64;
+    /// One handle or two of each kind.
+    fn make(user: &mut User, mark: u64) -> Vec<u64> {
+        use zerocopy::IntoBytes as _;
+        let at = map(user, 4096);
+        let config = EndpointConfig { flags: mark as u32, ..EndpointConfig::default() };
+        user.store(at + 64, config.as_bytes());
+        let size = config.as_bytes().len() as u64;
+        let stream = u64::from(SOCKET_STREAM);
+        let mut made = vec![
+            user.call(NR_EVENT_CREATE, &[0, mark]).unwrap(),
+            user.call(NR_TIMER_CREATE, &[mark]).unwrap(),
+            user.call(NR_MEMORY_CREATE, &[4096, mark]).unwrap(),
+            user.call(NR_SOCKET, &[u64::from(DOMAIN_IPV4), stream | mark]).unwrap(),
+        ];
+        for (number, arguments) in [
+            (NR_PIPE, vec![at, 16, mark]),
+            (NR_SOCKET_PAIR, vec![stream | mark, at, 16]),
+            (NR_ENDPOINT_CREATE, vec![at + 64, size, at, 16]),
+        ] {
+            user.call(number, &arguments).unwrap();
+            made.extend([user.load_u64(at), user.load_u64(at + 8)]);
+        }
+        made
+    }
+    fn init(user: &mut User) {
+        let (marked, kept) = (make(user, MARK), make(user, 0));
+        for (number, arguments) in [(NR_EVENT_CREATE, vec![0, MARK << 1]), (NR_TIMER_CREATE, vec![MARK << 1])]
+        {
+            assert_eq!(user.call(number, &arguments), Err(Errno::INVAL));
+        }
+        for handle in marked.iter().chain(&kept) {
+            let flags = user.call(NR_HANDLE_FLAGS, &[*handle]).unwrap();
+            assert_eq!(flags & MARK != 0, marked.contains(handle), "{handle:#x}");
+            // A marked one waits as any other.
+            assert_eq!(flags & u64::from(OpenFlags::NONBLOCK.bits()), 0);
+        }
+        let numbers: Vec<String> = marked.iter().chain(&kept).map(u64::to_string).collect();
+        exec(user, "/bin/second", &numbers.join(" "), |_| {});
+    }
+    fn second(user: &mut User) {
+        let args = user.args();
+        let numbers: Vec<u64> = args[1].split(' ').map(|text| text.parse().unwrap()).collect();
+        let (marked, kept) = numbers.split_at(numbers.len() / 2);
+        assert!(marked.iter().all(|&handle| user.call(NR_HANDLE_RIGHTS, &[handle]) == Err(Errno::BADF)));
+        assert!(kept.iter().all(|&handle| user.call(NR_HANDLE_RIGHTS, &[handle]).is_ok()));
+        power_off(user);
+    }
+    all_well(&[("init", init), ("second", second)], 1);
+}
+
+#[test]
 fn capabilities_and_limits_sink_for_good() {
     fn init(user: &mut User) {
         let pid = spawn(user, "/bin/first", "x").unwrap();

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use swos_ulib::{
-    abi::{Errno, HANDLE_FLAGS, Handle, OpenFlags, Rights},
+    abi::{CLOSE_ON_EXEC, Errno, HANDLE_FLAGS, Handle, OpenFlags, Rights, SOCKET_STREAM},
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
@@ -23,6 +23,7 @@ pub(crate) const AREA: Area = Area {
         ("a copy has no more rights than asked for", rights),
         ("flags show how a handle is open", flags),
         ("close on exec is one handle's", on_exec),
+        ("a handle can be marked to close on exec where it is made", on_exec_from_the_start),
         ("not to wait is the object's", nonblock),
         ("flags that can't be set are refused", refused),
     ],
@@ -113,6 +114,23 @@ fn on_exec() -> Result<(), String> {
     equal(sys::handle_flags(marked), Ok(OpenFlags::READ))?;
     sys::close(copy).map_err(text)?;
     sys::close(marked).map_err(text)
+}
+
+fn on_exec_from_the_start() -> Result<(), String> {
+    let marked = |handle: Handle| {
+        let flags = sys::handle_flags(handle).map_err(text)?;
+        sys::close(handle).map_err(text)?;
+        equal(flags & (OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK), OpenFlags::CLOSE_ON_EXEC)
+    };
+    let ends = sys::pipe(CLOSE_ON_EXEC).map_err(text)?;
+    let pair = sys::socket_pair(SOCKET_STREAM | CLOSE_ON_EXEC).map_err(text)?;
+    marked(ends.reader)?;
+    marked(ends.writer)?;
+    marked(pair.first)?;
+    marked(pair.second)?;
+    marked(sys::event_create(0, CLOSE_ON_EXEC).map_err(text)?)?;
+    marked(sys::timer_create(CLOSE_ON_EXEC).map_err(text)?)?;
+    marked(sys::memory_create(1, CLOSE_ON_EXEC).map_err(text)?)
 }
 
 fn nonblock() -> Result<(), String> {

@@ -4,15 +4,16 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use swos_abi::{
-    EVENT_MAX, EVENT_NONBLOCK, EVENT_SEMAPHORE, Errno, Handle, PairEnds, Rights, SHUTDOWN_BOTH,
-    SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_NONBLOCK, SOCKET_STREAM, TIMER_ABSOLUTE, TIMER_NONBLOCK,
-    TIMER_PERIOD_MIN_NS,
+    CLOSE_ON_EXEC, EVENT_MAX, EVENT_NONBLOCK, EVENT_SEMAPHORE, Errno, Handle, PairEnds, Rights,
+    SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_NONBLOCK, SOCKET_STREAM, TIMER_ABSOLUTE,
+    TIMER_NONBLOCK, TIMER_PERIOD_MIN_NS,
 };
 use swos_pipe::End;
 use swos_timers::Alarm;
 use swos_units::{Duration, Instant};
 use zerocopy::IntoBytes as _;
 
+use super::on_exec_of;
 use crate::{
     Kernel, Machine,
     counter::{Counted, Counter, Takes},
@@ -27,20 +28,21 @@ const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights::DUPLICATE
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn event_create(&self, thread: &Thread<M>, initial: u64, flags: u32) -> CallResult {
-        if flags & !(EVENT_SEMAPHORE | EVENT_NONBLOCK) != 0 || initial > EVENT_MAX {
+        if flags & !(EVENT_SEMAPHORE | EVENT_NONBLOCK | CLOSE_ON_EXEC) != 0 || initial > EVENT_MAX {
             return Err(Errno::INVAL.into());
         }
         let takes = if flags & EVENT_SEMAPHORE == 0 { Takes::All } else { Takes::One };
         let event = self.new_counter(Counted::Event { count: initial, takes }, flags & EVENT_NONBLOCK != 0);
-        self.install(thread, Object::Counter(event), RIGHTS)
+        self.install_as(thread, Object::Counter(event), RIGHTS, None, on_exec_of(flags))
     }
 
     pub(super) fn timer_create(&self, thread: &Thread<M>, flags: u32) -> CallResult {
-        if flags & !TIMER_NONBLOCK != 0 {
+        if flags & !(TIMER_NONBLOCK | CLOSE_ON_EXEC) != 0 {
             return Err(Errno::INVAL.into());
         }
         let counted = Counted::Timer { alarm: Alarm::new(), armed: None };
-        self.install(thread, Object::Counter(self.new_counter(counted, flags != 0)), RIGHTS)
+        let timer = self.new_counter(counted, flags & TIMER_NONBLOCK != 0);
+        self.install_as(thread, Object::Counter(timer), RIGHTS, None, on_exec_of(flags))
     }
 
     fn counter_of(
@@ -112,14 +114,15 @@ impl<M: Machine> Kernel<M> {
         if size < size_of::<PairEnds>() as u64 {
             return Err(Errno::INVAL.into());
         }
-        if kind & !SOCKET_NONBLOCK != SOCKET_STREAM {
+        if kind & !(SOCKET_NONBLOCK | CLOSE_ON_EXEC) != SOCKET_STREAM {
             return Err(Errno::PROTONOSUPPORT.into());
         }
         // A bad pointer must not cost a pair: it is tried before there is one.
         self.copy_out(ends, PairEnds::NONE.as_bytes())?;
         let pair = self.new_pair(kind & SOCKET_NONBLOCK != 0);
         let rights = Rights::GETATTR | Rights::DUPLICATE | Rights::TRANSFER | Rights::READ | Rights::WRITE;
-        self.install_two(thread, pair.map(|end| (Object::Pair(end), rights)), |[first, second]| {
+        let pair = pair.map(|end| (Object::Pair(end), rights));
+        self.install_two(thread, pair, on_exec_of(kind), |[first, second]| {
             self.copy_out(ends, PairEnds { first, second }.as_bytes())
         })
     }

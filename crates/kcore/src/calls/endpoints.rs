@@ -8,15 +8,15 @@ use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
 use swos_abi::{
-    ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK, EndpointConfig,
-    EndpointEnds, Errno, Handle, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle, MessageIn,
-    MessageOut, Rights,
+    CLOSE_ON_EXEC, ENDPOINT_BYTES_MAX, ENDPOINT_CALLS_MAX, ENDPOINT_MESSAGES_MAX, ENDPOINT_NONBLOCK,
+    EndpointConfig, EndpointEnds, Errno, Handle, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle,
+    MessageIn, MessageOut, Rights,
 };
 use swos_endpoint::{Call, CallId, Error, IsCall, Limits, Message, Outcome, Room, Taken, Token};
 use swos_handles::{HandleTable, Lease, OnExec};
 use zerocopy::IntoBytes as _;
 
-use super::handle_errno;
+use super::{handle_errno, on_exec_of};
 use crate::{
     Kernel, Machine,
     endpoint::{EndpointEnd, Inner, Ipc, Letter, Role, SharedEndpoint, Travelling, Who, receiver_in},
@@ -55,7 +55,8 @@ impl<M: Machine> Kernel<M> {
             bytes: asked(config.bytes, usual.bytes, ENDPOINT_BYTES_MAX)?,
             calls: asked(config.calls, usual.calls, ENDPOINT_CALLS_MAX)?,
         };
-        if config.flags & !ENDPOINT_NONBLOCK != 0 || size < size_of::<EndpointEnds>() as u64 {
+        if config.flags & !(ENDPOINT_NONBLOCK | CLOSE_ON_EXEC) != 0 || size < size_of::<EndpointEnds>() as u64
+        {
             return Err(Errno::INVAL.into());
         }
         // A bad pointer must not cost an endpoint: it is tried before there is one.
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<M> {
                 (Object::Endpoint(sender), common | Rights::WRITE),
                 (Object::Endpoint(receiver), common | Rights::READ),
             ],
+            on_exec_of(config.flags),
             |handles| self.copy_out(ends, ends_of(handles).as_bytes()),
         )
     }

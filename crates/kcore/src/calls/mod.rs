@@ -32,7 +32,7 @@ pub(crate) use signals::refused_errno;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use swos_abi::{Call, Errno, Handle, OpenFlags, Rights};
+use swos_abi::{CLOSE_ON_EXEC, Call, Errno, Handle, OpenFlags, Rights};
 use swos_handles::{Grant, Lease, OnExec};
 use swos_signals::Groups;
 use swos_sync::CpuToken;
@@ -374,17 +374,18 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Thread<M>,
         objects: [(Object<M>, Rights); 2],
+        on_exec: OnExec,
         tell: impl FnOnce([Handle; 2]) -> Result<(), Stop>,
     ) -> CallResult {
         let [(first, first_rights), (second, second_rights)] = objects;
-        let first = match self.install(thread, first, first_rights) {
+        let first = match self.install_as(thread, first, first_rights, None, on_exec) {
             Ok(handle) => Handle(handle),
             Err(stop) => {
                 self.close_object(second);
                 return Err(stop);
             }
         };
-        let made = self.install(thread, second, second_rights).and_then(|second| {
+        let made = self.install_as(thread, second, second_rights, None, on_exec).and_then(|second| {
             let second = Handle(second);
             // The place was writable just now. If another thread unmapped it since, both go, and this is done again or fails.
             tell([first, second]).inspect_err(|_| {
@@ -447,6 +448,11 @@ impl<M: Machine> Kernel<M> {
 /// What flags say about a handle when its process starts another program in its own place.
 const fn on_exec(flags: OpenFlags) -> OnExec {
     if flags.contains(OpenFlags::CLOSE_ON_EXEC) { OnExec::Close } else { OnExec::Keep }
+}
+
+/// The same in the flags of a call that makes something else.
+const fn on_exec_of(flags: u32) -> OnExec {
+    if flags & CLOSE_ON_EXEC != 0 { OnExec::Close } else { OnExec::Keep }
 }
 
 /// An argument that is a u32, as `Call::decode` takes it.

@@ -2,10 +2,11 @@
 
 use alloc::sync::Arc;
 
-use swos_abi::{Errno, Handle, MEMORY_EXECUTE, Rights};
+use swos_abi::{CLOSE_ON_EXEC, Errno, Handle, MEMORY_EXECUTE, Rights};
 use swos_memobject::Progress;
 use swos_units::PAGE_SIZE;
 
+use super::on_exec_of;
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -21,7 +22,7 @@ const TRANSFER_MAX: u64 = 64 * 1024;
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn memory_create(&self, thread: &Thread<M>, size: u64, flags: u32) -> CallResult {
-        if flags & !MEMORY_EXECUTE != 0 {
+        if flags & !(MEMORY_EXECUTE | CLOSE_ON_EXEC) != 0 {
             return Err(Errno::INVAL.into());
         }
         let mut rights = Rights::READ
@@ -33,7 +34,7 @@ impl<M: Machine> Kernel<M> {
             | Rights::SETATTR;
         rights.set(Rights::EXECUTE, flags & MEMORY_EXECUTE != 0);
         let memory = self.new_memory(&thread.process.memory, size)?;
-        self.install(thread, Object::Memory(memory), rights)
+        self.install_as(thread, Object::Memory(memory), rights, None, on_exec_of(flags))
     }
 
     fn memory_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<MemoryObject>, Stop> {

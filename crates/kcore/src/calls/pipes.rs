@@ -4,12 +4,12 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
-use swos_abi::{Errno, Handle, MemoryPiece, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
+use swos_abi::{CLOSE_ON_EXEC, Errno, Handle, MemoryPiece, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
 use swos_pipe::{CAPACITY, End, Error, Piece, Wake};
 use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
-use super::Reading;
+use super::{Reading, on_exec_of};
 use crate::{
     Kernel, Machine,
     object::Object,
@@ -30,7 +30,7 @@ const TURN: u64 = CAPACITY as u64;
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn pipe(&self, thread: &Thread<M>, ends: u64, size: u64, flags: u32) -> CallResult {
-        if flags & !PIPE_NONBLOCK != 0 || size < size_of::<PipeEnds>() as u64 {
+        if flags & !(PIPE_NONBLOCK | CLOSE_ON_EXEC) != 0 || size < size_of::<PipeEnds>() as u64 {
             return Err(Errno::INVAL.into());
         }
         // A bad pointer must not cost a pipe: it is tried before there is one.
@@ -41,7 +41,7 @@ impl<M: Machine> Kernel<M> {
             |[reader, writer]: [Handle; 2]| self.copy_out(ends, PipeEnds { reader, writer }.as_bytes());
         let pipe =
             [(Object::Pipe(reader), common | Rights::READ), (Object::Pipe(writer), common | Rights::WRITE)];
-        self.install_two(thread, pipe, tell)
+        self.install_two(thread, pipe, on_exec_of(flags), tell)
     }
 
     /// Waits at an end of a pipe, unless it never waits. The caller holds the pipe's lock.

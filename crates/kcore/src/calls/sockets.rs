@@ -8,17 +8,16 @@ use core::{
 
 use arrayvec::ArrayVec;
 use swos_abi::{
-    Capabilities, DOMAIN_IPV4, Errno, Handle, NetworkConfig, OPTION_KEEP_ALIVE, OPTION_NO_DELAY,
-    OPTION_RECEIVE_BUFFER, OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR, Rights, SEND_MORE,
-    SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM,
-    SocketAddress,
+    CLOSE_ON_EXEC, Capabilities, DOMAIN_IPV4, Errno, Handle, NetworkConfig, OPTION_KEEP_ALIVE,
+    OPTION_NO_DELAY, OPTION_RECEIVE_BUFFER, OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR,
+    Rights, SEND_MORE, SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK,
+    SOCKET_STREAM, SocketAddress,
 };
-use swos_handles::OnExec;
 use swos_netstack::{Direction, Error, OptionName, Push, SocketOption, Stack, Switch};
 use swos_units::{Duration, PAGE_SIZE};
 use swos_vfs::Kind;
 
-use super::Reading;
+use super::{Reading, on_exec_of};
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -77,7 +76,7 @@ impl<M: Machine> Kernel<M> {
         let socket = {
             let mut net = self.net.lock();
             let stack = stack_of(&mut net)?;
-            let (id, kind) = match kind & !SOCKET_NONBLOCK {
+            let (id, kind) = match kind & !(SOCKET_NONBLOCK | CLOSE_ON_EXEC) {
                 SOCKET_STREAM => (stack.tcp_open(), SocketKind::Stream),
                 SOCKET_DATAGRAM => (stack.udp_open(), SocketKind::Datagram),
                 _ => return Err(Errno::PROTONOSUPPORT.into()),
@@ -86,7 +85,7 @@ impl<M: Machine> Kernel<M> {
             net.add(&socket);
             socket
         };
-        self.install(thread, Object::Socket(socket), socket_rights())
+        self.install_as(thread, Object::Socket(socket), socket_rights(), None, on_exec_of(kind))
     }
 
     pub(super) fn bind(&self, thread: &Thread<M>, socket: Handle, address: u64, size: u64) -> CallResult {
@@ -112,7 +111,7 @@ impl<M: Machine> Kernel<M> {
         size: u64,
         flags: u32,
     ) -> CallResult {
-        if flags & !SOCKET_NONBLOCK != 0 {
+        if flags & !(SOCKET_NONBLOCK | CLOSE_ON_EXEC) != 0 {
             return Err(Errno::INVAL.into());
         }
         let listener = Self::socket_of(thread, socket, Rights::READ)?;
@@ -133,7 +132,7 @@ impl<M: Machine> Kernel<M> {
         // A connection that came through a borrowed listener ends with the loan.
         let lease = thread.progress.lease();
         let handle =
-            self.install_as(thread, Object::Socket(accepted), socket_rights(), lease, OnExec::Keep)?;
+            self.install_as(thread, Object::Socket(accepted), socket_rights(), lease, on_exec_of(flags))?;
         if address != 0 {
             // It was writable just now. If another thread unmapped it since, the connection is still good.
             let _ = self.write_record(address, size, &from_address(peer));
