@@ -196,6 +196,12 @@ impl<P> Pipe<P> {
         Ok(wake)
     }
 
+    /// Whether pages wait, which are read before all else.
+    #[must_use]
+    pub fn has_pages(&self) -> bool {
+        !self.pages.is_empty()
+    }
+
     /// Takes the oldest page out, whose bytes still count as waiting. There is one reader at a time.
     pub fn take_page(&mut self) -> Option<Part<P>> {
         let part = self.pages.pop_front()?;
