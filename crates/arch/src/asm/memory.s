@@ -53,6 +53,55 @@ memcpy:
     strb    w6, [x3]
 9:  ret
 
+// fn(x0 = to, x1 = from, x2 = length) -> x0. The ranges may overlap.
+.global memmove
+memmove:
+    sub     x3, x0, x1
+    cmp     x3, x2
+    // Forwards unless `to` lies within what is read. That reads before it writes, and the last bytes before all.
+    b.hs    memcpy
+    add     x4, x1, x2
+    add     x5, x0, x2
+    subs    x2, x2, #64
+    b.lo    2f
+1:  ldp     x6, x7, [x4, #-16]
+    ldp     x8, x9, [x4, #-32]
+    ldp     x10, x11, [x4, #-48]
+    ldp     x12, x13, [x4, #-64]
+    stp     x6, x7, [x5, #-16]
+    stp     x8, x9, [x5, #-32]
+    stp     x10, x11, [x5, #-48]
+    stp     x12, x13, [x5, #-64]
+    sub     x4, x4, #64
+    sub     x5, x5, #64
+    subs    x2, x2, #64
+    b.hs    1b
+2:  tbz     x2, #5, 3f
+    ldp     x6, x7, [x4, #-16]
+    ldp     x8, x9, [x4, #-32]
+    stp     x6, x7, [x5, #-16]
+    stp     x8, x9, [x5, #-32]
+    sub     x4, x4, #32
+    sub     x5, x5, #32
+3:  tbz     x2, #4, 4f
+    ldp     x6, x7, [x4, #-16]
+    stp     x6, x7, [x5, #-16]
+    sub     x4, x4, #16
+    sub     x5, x5, #16
+4:  tbz     x2, #3, 6f
+    ldr     x6, [x4, #-8]!
+    str     x6, [x5, #-8]!
+6:  tbz     x2, #2, 7f
+    ldr     w6, [x4, #-4]!
+    str     w6, [x5, #-4]!
+7:  tbz     x2, #1, 8f
+    ldrh    w6, [x4, #-2]!
+    strh    w6, [x5, #-2]!
+8:  tbz     x2, #0, 9f
+    ldrb    w6, [x4, #-1]!
+    strb    w6, [x5, #-1]!
+9:  ret
+
 // fn(x0 = to, w1 = byte, x2 = length) -> x0.
 .global memset
 memset:
