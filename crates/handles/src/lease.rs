@@ -48,9 +48,16 @@ impl Lease {
         LeaseId(Arc::as_ptr(&self.0).addr())
     }
 
-    /// Its own name and those of the loans it descends from: the end of any of them is its end. At most [`DEPTH_MAX`].
-    pub fn ids(&self) -> impl Iterator<Item = LeaseId> {
-        core::iter::successors(Some(self), |lease| lease.0.parent.as_ref()).map(Self::id)
+    /// The name of the first of the loans it descends from, or its own: who waits for the end of any of these waits under this
+    /// name.
+    #[must_use]
+    pub fn first(&self) -> LeaseId {
+        // At most DEPTH_MAX turns.
+        let mut lease = self;
+        while let Some(parent) = &lease.0.parent {
+            lease = parent;
+        }
+        lease.id()
     }
 
     /// Ends the loan for everybody. A lookup that runs at this moment on another CPU may still succeed; none that starts after

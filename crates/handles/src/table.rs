@@ -322,7 +322,7 @@ impl<O> HandleTable<O> {
         let loans = self.grant_mut(handle)?.loans.take();
         Ok(loans.map(|loans| {
             loans.revoke();
-            loans.id()
+            loans.first()
         }))
     }
 

@@ -19,8 +19,12 @@ use crate::{
     wait::{CallResult, Stop, Until},
 };
 
-/// Time-outs handled in one interrupt.
+/// Time-outs handled in one interrupt. A timer counts for more, the more sets hear of it.
 const TIME_OUTS_PER_SLICE: usize = 32;
+/// Sets that hear of a timer at the price of a time-out.
+const SETS_PER_TIME_OUT: usize = 2;
+/// Pages that a call without progress gets before interrupts have their turn. With the next page it does again what it did.
+const FAULTS_PER_TRY: u32 = 2;
 
 /// What the trap entry does after a call or a fault.
 #[must_use]
@@ -249,6 +253,7 @@ impl<M: Machine> Kernel<M> {
         call: Call,
         mut result: CallResult,
     ) -> Option<i64> {
+        let mut faults = 0;
         loop {
             let waits = match result {
                 Ok(value) => return Some(self.complete(thread, Ok(value))),
@@ -267,11 +272,14 @@ impl<M: Machine> Kernel<M> {
                 }
                 Err(Stop::Fault(access)) => match self.resolve(thread, access) {
                     // Its next part would begin without a pause: with a fault on each page the call would never have one.
-                    Resolution::Mapped if thread.progress.done() > 0 => {
+                    Resolution::Mapped if faults == FAULTS_PER_TRY || thread.progress.done() > 0 => {
                         self.go_on_later(cpu, call);
                         return None;
                     }
-                    Resolution::Mapped => false,
+                    Resolution::Mapped => {
+                        faults += 1;
+                        false
+                    }
                     Resolution::Later => {
                         self.go_on_later(cpu, call);
                         return None;
@@ -280,6 +288,11 @@ impl<M: Machine> Kernel<M> {
                     Resolution::Refused(_) if matches!(call, Call::SignalReturn { .. }) => {
                         self.bad_frame(thread);
                         false
+                    }
+                    // It looks at more of the cache then.
+                    Resolution::Refused(Refusal::NoMemory) if !self.is_cache_barren() => {
+                        self.go_on_later(cpu, call);
+                        return None;
                     }
                     Resolution::Refused(refusal) => {
                         let errno = match refusal {
@@ -491,12 +504,21 @@ impl<M: Machine> Kernel<M> {
         let now = self.machine.now();
         self.shared(cpu.index()).flags.armed.store(u64::MAX, Ordering::Relaxed);
         // What is due beyond that fires again at once: `set_timer` finds it.
-        for _ in 0..TIME_OUTS_PER_SLICE {
+        let mut left = TIME_OUTS_PER_SLICE;
+        while left > 0 {
             let Some(due) = self.shared(cpu.index()).timers.lock().expire(now) else { break };
-            match due {
-                Due::Thread(thread) => self.make_ready(&thread),
-                Due::Timer(timer) => self.timer_came(&timer, now),
-            }
+            let cost = match due {
+                Due::Thread(thread) => {
+                    self.make_ready(&thread);
+                    1
+                }
+                Due::Timer(timer) => {
+                    let sets = timer.watchers.lock().len();
+                    self.timer_came(&timer, now);
+                    1 + sets / SETS_PER_TIME_OUT
+                }
+            };
+            left = left.saturating_sub(cost);
         }
         self.net_timer(cpu.index(), now);
         self.on_disk_timer(cpu.index(), now);

@@ -1,15 +1,14 @@
 //! Endpoints: the ends that handles name, who waits at them, and how a dead one is emptied.
 
 use alloc::{
+    collections::BTreeMap,
     sync::{Arc, Weak},
-    vec::Vec,
 };
 use core::{
     fmt,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use swos_abi::Errno;
 use swos_endpoint::{CallId, Closed, Drained, Endpoint, Limits, Message, Wake};
 use swos_handles::{Grant, Lease};
 use swos_sync::Lock;
@@ -21,6 +20,7 @@ use crate::{
     ready::Watchers,
     thread::Thread,
     wait::WaitKey,
+    work::Work,
 };
 
 /// A handle on its way.
@@ -44,6 +44,19 @@ pub(crate) enum Role {
     Receiver,
 }
 
+/// The ends of one kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    Senders,
+    Receivers,
+}
+
+impl Side {
+    const fn has(self, role: Role) -> bool {
+        matches!((self, role), (Self::Senders, Role::Sender { .. }) | (Self::Receivers, Role::Receiver))
+    }
+}
+
 /// What the ends share.
 pub(crate) struct SharedEndpoint<M: Machine> {
     id: u64,
@@ -59,8 +72,8 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) crowd: bool,
     senders_seen: Seen,
     receivers_seen: Seen,
-    /// Ends that sets watch.
-    watched: Vec<Weak<EndpointEnd<M>>>,
+    /// Ends that sets watch, by where they are in memory, which is nobody else's as long as they are here.
+    watched: BTreeMap<usize, Weak<EndpointEnd<M>>>,
     next_dead: Option<Arc<SharedEndpoint<M>>>,
 }
 
@@ -152,8 +165,10 @@ impl<M: Machine> Dead<M> {
     }
 }
 
-/// Messages and callers of dead endpoints that one slice of work disposes of.
-const DRAINED_PER_SLICE: usize = 16;
+/// Ends looked at, and sets told of them, in one slice.
+const TOLD_PER_SLICE: usize = 48;
+/// Messages and callers of dead endpoints, and handles in those messages, that one slice of work disposes of.
+const DRAINED_PER_SLICE: usize = 32;
 
 impl<M: Machine> Inner<M> {
     /// Takes note of who is to hear that a message came, and that those will have heard.
@@ -227,17 +242,13 @@ impl<M: Machine> EndpointEnd<M> {
     }
 
     /// A set watches it from now on.
-    pub(crate) fn on_watched(self: &Arc<Self>) -> Result<(), Errno> {
+    pub(crate) fn on_watched(self: &Arc<Self>) {
         let mut inner = self.shared.inner.lock();
-        if !inner.watched.iter().any(|end| end.as_ptr() == Arc::as_ptr(self)) {
-            inner.watched.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-            inner.watched.push(Arc::downgrade(self));
-        }
+        inner.watched.entry(Arc::as_ptr(self).addr()).or_insert_with(|| Arc::downgrade(self));
         match self.role {
             Role::Sender { .. } => inner.senders_seen.watched = true,
             Role::Receiver => inner.receivers_seen.watched = true,
         }
-        Ok(())
     }
 }
 
@@ -254,7 +265,7 @@ impl<M: Machine> Kernel<M> {
                     crowd: false,
                     senders_seen: Seen::default(),
                     receivers_seen: Seen::default(),
-                    watched: Vec::new(),
+                    watched: BTreeMap::new(),
                     next_dead: None,
                 },
             ),
@@ -278,7 +289,7 @@ impl<M: Machine> Kernel<M> {
 
     /// One receiver goes on, and all who look for readiness. The endpoint's lock is not held.
     #[inline]
-    pub(crate) fn announce(&self, shared: &SharedEndpoint<M>, news: News<M>) {
+    pub(crate) fn announce(&self, shared: &Arc<SharedEndpoint<M>>, news: News<M>) {
         if let Some(idle) = news.idle {
             self.make_ready(&idle);
         } else if news.crowd {
@@ -300,45 +311,69 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn tell_receivers(&self, shared: &SharedEndpoint<M>, seen: Seen) {
+    fn tell_receivers(&self, shared: &Arc<SharedEndpoint<M>>, seen: Seen) {
         if seen.polled {
             self.wake_all(shared.wait_key(Who::ReceiverPolls));
         }
         if seen.watched {
-            self.tell_sets(shared, |role| role == Role::Receiver);
+            self.tell_sets(shared, Side::Receivers);
         }
     }
 
     /// Senders that wait for room go on, and all who look for it. The endpoint's lock is not held.
     #[inline]
-    pub(crate) fn wake_senders(&self, shared: &SharedEndpoint<M>, wake: Wake) {
+    pub(crate) fn wake_senders(&self, shared: &Arc<SharedEndpoint<M>>, wake: Wake) {
         if wake == Wake::Senders {
             self.tell_senders(shared);
         }
     }
 
     #[inline(never)]
-    fn tell_senders(&self, shared: &SharedEndpoint<M>) {
+    fn tell_senders(&self, shared: &Arc<SharedEndpoint<M>>) {
         self.wake_all(shared.wait_key(Who::Senders));
         let seen = shared.inner.lock().senders_seen.take();
         if seen.polled {
             self.wake_all(shared.wait_key(Who::SenderPolls));
         }
         if seen.watched {
-            self.tell_sets(shared, |role| role != Role::Receiver);
+            self.tell_sets(shared, Side::Senders);
         }
     }
 
-    /// Tells the sets that watch ends of these roles what holds of those now.
-    fn tell_sets(&self, shared: &SharedEndpoint<M>, roles: fn(Role) -> bool) {
-        let mut index = 0;
+    /// Tells the sets that watch ends of a side what holds of those now. Those beyond what one slice allows are told later.
+    fn tell_sets(&self, shared: &Arc<SharedEndpoint<M>>, side: Side) {
+        if let Some(from) = self.tell_some_sets(shared, side, 0) {
+            self.do_later(Work::Tell { shared: shared.clone(), side, from });
+        }
+    }
+
+    /// The same for those from `from` on; returns where to go on.
+    pub(crate) fn tell_some_sets(
+        &self,
+        shared: &SharedEndpoint<M>,
+        side: Side,
+        mut from: usize,
+    ) -> Option<usize> {
+        let mut left = TOLD_PER_SLICE;
         loop {
             // One at a time, because a set's lock comes before the endpoint's.
-            let Some(end) = shared.inner.lock().watched.get(index).map(Weak::upgrade) else { break };
-            if let Some(end) = end.filter(|end| roles(end.role)) {
-                self.notify(&end.watchers, end.readiness());
+            let (at, end) = {
+                let inner = shared.inner.lock();
+                let (at, end) = inner.watched.range(from..).next()?;
+                (*at, end.upgrade())
+            };
+            if left == 0 {
+                return Some(at);
             }
-            index += 1;
+            let sets = match end.filter(|end| side.has(end.role)) {
+                Some(end) => {
+                    self.notify(&end.watchers, end.readiness());
+                    end.watchers.lock().len()
+                }
+                None => 0,
+            };
+            left = left.saturating_sub(1 + sets);
+            from = at + 1;
         }
     }
 
@@ -349,7 +384,7 @@ impl<M: Machine> Kernel<M> {
         let shared = &end.shared;
         let (closed, idle, seen) = {
             let mut inner = shared.inner.lock();
-            inner.watched.retain(|other| !core::ptr::eq(other.as_ptr(), end));
+            inner.watched.remove(&core::ptr::from_ref(end).addr());
             let closed = match end.role {
                 Role::Sender { .. } => inner.core.close_sender(),
                 Role::Receiver => inner.core.close_receiver(),
@@ -377,13 +412,22 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         let Some(shared) = self.dead_endpoints.pop() else { return false };
-        for _ in 0..DRAINED_PER_SLICE {
+        let mut left = DRAINED_PER_SLICE;
+        while left > 0 {
             let drained = shared.inner.lock().core.drain();
-            match drained {
-                Some(Drained::Message(message)) => self.dispose(message),
-                Some(Drained::Waiter(caller)) => self.make_ready(&caller),
+            let cost = match drained {
+                Some(Drained::Message(message)) => {
+                    let handles = message.handles().len();
+                    self.dispose(message);
+                    1 + handles
+                }
+                Some(Drained::Waiter(caller)) => {
+                    self.make_ready(&caller);
+                    1
+                }
                 None => return self.dead_endpoints.any(),
-            }
+            };
+            left = left.saturating_sub(cost);
         }
         self.dead_endpoints.push(shared);
         true
@@ -396,7 +440,12 @@ impl<M: Machine> Kernel<M> {
             if queued && let Some(end) = receiver_in(&grant) {
                 end.shared.inner.lock().core.arrive();
             }
-            self.close_object(grant.into_object());
+            let object = grant.into_object();
+            if object.ends_slowly() {
+                self.do_later(Work::Close { object });
+            } else {
+                self.close_object(object);
+            }
         }
     }
 
@@ -410,7 +459,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A receiver goes that may have been woken for a message which it did not take: then another one is.
-    pub(crate) fn pass_on(&self, shared: &SharedEndpoint<M>, thread: &Arc<Thread<M>>) {
+    pub(crate) fn pass_on(&self, shared: &Arc<SharedEndpoint<M>>, thread: &Arc<Thread<M>>) {
         let news = {
             let mut inner = shared.inner.lock();
             if inner.leave_idle(thread) || inner.core.is_empty() {
@@ -421,7 +470,7 @@ impl<M: Machine> Kernel<M> {
         self.announce(shared, news);
     }
 
-    fn give_up_call(&self, shared: &SharedEndpoint<M>, id: CallId) {
+    fn give_up_call(&self, shared: &Arc<SharedEndpoint<M>>, id: CallId) {
         let (answer, wake) = {
             let mut inner = shared.inner.lock();
             (inner.core.abandon(id), inner.core.call_over())

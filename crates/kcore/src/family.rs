@@ -87,6 +87,51 @@ pub(crate) enum Wanted {
     Group(u32),
 }
 
+/// Processes looked at in one slice of a search for news.
+const LOOKS_PER_SLICE: usize = 64;
+
+/// How far a search for news is: the next one to look at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// Of the children that ended.
+    Ended(u32),
+    /// Of those that stopped or went on.
+    Changed(u32),
+    /// Of the group, whether one of them is a child.
+    Members(u32),
+}
+
+impl Place {
+    pub(crate) const START: Self = Self::Ended(0);
+
+    const fn at(self, pid: u32) -> Self {
+        match self {
+            Self::Ended(_) => Self::Ended(pid),
+            Self::Changed(_) => Self::Changed(pid),
+            Self::Members(_) => Self::Members(pid),
+        }
+    }
+
+    /// As a number for a call's progress, which is 0 at the start.
+    pub(crate) const fn pack(self) -> u64 {
+        let (kind, pid) = match self {
+            Self::Ended(pid) => (0, pid),
+            Self::Changed(pid) => (1, pid),
+            Self::Members(pid) => (2, pid),
+        };
+        kind << 32 | pid as u64
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+    pub(crate) const fn unpack(packed: u64) -> Self {
+        match packed >> 32 {
+            0 => Self::Ended(packed as u32),
+            1 => Self::Changed(packed as u32),
+            _ => Self::Members(packed as u32),
+        }
+    }
+}
+
 /// What a parent finds that looks for news of a child.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Sought {
@@ -94,6 +139,8 @@ pub(crate) enum Sought {
     Nobody,
     /// It has, and there is nothing to tell of it.
     None,
+    /// It is not known yet.
+    NotYet,
     /// One ended, or stopped, or went on.
     News(ExitRecord),
 }
@@ -193,8 +240,9 @@ impl<M: Machine> Processes<M> {
         }
     }
 
-    /// Looks for news of a child of `parent`, of those that ended first.
-    pub(crate) fn seek(&self, parent: u32, wanted: Wanted, flags: u32) -> Sought {
+    /// Looks for news of a child of `parent`, of those that ended first; a slice at a time from `place` on. Whoever looks in several
+    /// slices waits for news before the first one, or misses those of children that were looked at.
+    pub(crate) fn seek(&self, parent: u32, wanted: Wanted, flags: u32, place: &mut Place) -> Sought {
         let Some(own) = self.table.get(&parent) else { return Sought::Nobody };
         let group = match wanted {
             Wanted::Child(pid) if !own.children.contains(&pid) => return Sought::Nobody,
@@ -203,18 +251,35 @@ impl<M: Machine> Processes<M> {
             Wanted::Group(0) => self.groups.group_of(parent),
             Wanted::Group(group) => Some(group),
         };
-        let any = match group {
-            None => !own.children.is_empty(),
-            Some(group) => self.groups.members(group, 0).any(|pid| own.children.contains(&pid)),
-        };
-        if !any {
-            return Sought::Nobody;
+        let asked = flags & (WAIT_UNTRACED | WAIT_CONTINUED) != 0;
+        let member = |pid: u32| group.is_none() || self.groups.group_of(pid) == group;
+        for _ in 0..LOOKS_PER_SLICE {
+            let (looked, next) = match *place {
+                Place::Ended(from) => (own.ended.range(from..).next(), Place::Changed(0)),
+                Place::Changed(from) if asked => (own.changed.range(from..).next(), Place::Members(0)),
+                Place::Changed(_) => (None, Place::Members(0)),
+                Place::Members(from) => {
+                    let Some(group) = group else {
+                        return if own.children.is_empty() { Sought::Nobody } else { Sought::None };
+                    };
+                    let Some(pid) = self.groups.members(group, from).next() else { return Sought::Nobody };
+                    if own.children.contains(&pid) {
+                        return Sought::None;
+                    }
+                    *place = place.at(pid.saturating_add(1));
+                    continue;
+                }
+            };
+            let Some(&pid) = looked else {
+                *place = next;
+                continue;
+            };
+            if let Some(news) = self.news(pid, flags).filter(|_| member(pid)) {
+                return Sought::News(news);
+            }
+            *place = place.at(pid.saturating_add(1));
         }
-        let changed = own.changed.iter().filter(|_| flags & (WAIT_UNTRACED | WAIT_CONTINUED) != 0);
-        let mut told = own.ended.iter().chain(changed);
-        let member = |pid: &u32| group.is_none() || self.groups.group_of(*pid) == group;
-        let news = told.find_map(|pid| self.news(*pid, flags).filter(|_| member(pid)));
-        news.map_or(Sought::None, Sought::News)
+        Sought::NotYet
     }
 
     /// Takes what was told of a child of `parent`: `None` if somebody else did, else what it used if it ended. Then it is gone.
@@ -254,16 +319,20 @@ impl<M: Machine> Processes<M> {
         }
     }
 
-    /// Whether `pid` is `ancestor`'s child, or a child's descendant.
-    pub(crate) fn descends(&self, pid: u32, ancestor: u32) -> bool {
-        let mut at = pid;
-        while let Some(entry) = self.table.get(&at) {
+    /// Whether `at` is `ancestor`'s child, or a child's descendant; `None` = it is not known, because that would have been the last of
+    /// `steps`, and `at` is where to go on.
+    ///
+    /// A part of the way that was gone stays good: who gets another parent gets init, so whatever `at` descends from later it
+    /// descended from before.
+    pub(crate) fn descends(&self, at: &mut u32, ancestor: u32, steps: &mut u32) -> Option<bool> {
+        while let Some(entry) = self.table.get(at) {
             if entry.parent == ancestor {
-                return true;
+                return Some(true);
             }
-            at = entry.parent;
+            *steps = steps.checked_sub(1)?;
+            *at = entry.parent;
         }
-        false
+        Some(false)
     }
 }
 

@@ -34,6 +34,9 @@ use crate::{
 /// Reads in flight, and blocks queued.
 const DISK_LIMITS: Limits = Limits { depth: 8, pending: 512, timeout_ns: 30_000_000_000 };
 
+/// Slots of the page cache that one look for pages that can go passes, at some twenty-five instructions each. A fault may look twice.
+const SCANNED_AT_ONCE: u32 = 512;
+
 /// Pages fetched behind one that a program ran into.
 const FAULT_AROUND: u32 = 8;
 
@@ -52,6 +55,8 @@ pub(crate) struct Files {
     /// Something that was removed may still hold memory.
     pub(crate) garbage: AtomicBool,
     pub(crate) cuts: Lock<Cuts>,
+    /// No page of the cache could go when it was last looked for one.
+    barren: AtomicBool,
 }
 
 /// Names, and where they lead.
@@ -71,6 +76,8 @@ pub(crate) struct Names {
 pub(crate) struct Pages {
     pub(crate) cache: Cache,
     pub(crate) queue: Option<Queue<Target>>,
+    /// Slots looked at since one could go.
+    barren: u32,
     /// Reads in flight by the number that the device knows.
     pub(crate) flights: [Option<RequestId>; DISK_LIMITS.depth as usize],
 }
@@ -114,9 +121,11 @@ impl Files {
         let pages = Pages {
             cache: Cache::new(seed),
             queue: Queue::new(DISK_LIMITS).ok(),
+            barren: 0,
             flights: [None; DISK_LIMITS.depth as usize],
         };
         Self {
+            barren: AtomicBool::new(true),
             names: Lock::new(ranks::NAMES, None),
             pages: Lock::new(ranks::PAGES, pages),
             verifier: Lock::new(ranks::VERIFIER, None),
@@ -189,7 +198,7 @@ impl<M: Machine> Kernel<M> {
                     names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount))
             {
                 // Whoever mapped it is gone.
-                file_system.seal_page(vnode.node, index, &mut Frames(self));
+                file_system.seal_page(vnode.node, index, &mut Frames::new(self));
                 source = Some(PageSource::Frame(frame));
             }
             if let Some(PageSource::Frame(frame) | PageSource::Open(frame)) = source {
@@ -494,11 +503,19 @@ impl<M: Machine> Kernel<M> {
             if used { Pinned::Yes } else { Pinned::No }
         };
         // Twice round gives each page its second chance.
-        let scan = u32::try_from(pages.cache.counts().pages)
+        let twice = u32::try_from(pages.cache.counts().pages)
             .unwrap_or(u32::MAX)
             .saturating_mul(2)
             .saturating_add(64);
-        pages.cache.shrink(wanted, scan.min(8192), in_use, |_, frame| self.machine.release_frame(frame));
+        let scan = twice.min(SCANNED_AT_ONCE);
+        let given = pages.cache.shrink(wanted, scan, in_use, |_, frame| self.machine.release_frame(frame));
+        pages.barren = if given > 0 { 0 } else { pages.barren.saturating_add(scan) };
+        self.files.barren.store(pages.barren >= twice, Ordering::Relaxed);
+    }
+
+    /// Whether the last looks for a page that can go were twice round and found none.
+    pub(crate) fn is_cache_barren(&self) -> bool {
+        self.files.barren.load(Ordering::Relaxed)
     }
 
     /// Pages in the cache.

@@ -20,7 +20,6 @@ use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, Errno};
-use swos_aspace::Objects;
 use swos_handles::HandleTable;
 use swos_sched::Enter;
 use swos_signals::ProcessSignals;
@@ -30,7 +29,6 @@ use swos_vm::{Half, PageRange, Progress, Tables, Tlb as _};
 use crate::{
     Kernel, Machine,
     account::Charge,
-    memory::Mapped,
     object::Object,
     process::{Ending, NewProcess, Process, Teardown},
     space::{Space, TableFrames, Translation},
@@ -41,7 +39,9 @@ use crate::{
 };
 
 /// Table entries read per slice.
-const ENTRIES_PER_SLICE: usize = 512;
+const ENTRIES_PER_SLICE: usize = 320;
+/// Objects per slice that learn of a further space which shows them.
+const OBJECTS_PER_SLICE: usize = 128;
 /// Handle slots copied per slice.
 const SLOTS_PER_SLICE: usize = 256;
 
@@ -51,6 +51,8 @@ pub(crate) struct Draft<M: Machine> {
     /// Its areas, and the objects that they show, which know of it. It gets its tables last.
     space: Arc<Space>,
     tables: Tables,
+    /// The first so many objects that its space shows know of it.
+    attached: usize,
     resident: u64,
     /// The page to go on from; `None` = all are copied.
     next: Option<Page>,
@@ -88,21 +90,24 @@ impl<M: Machine> Kernel<M> {
         inner.copying = true;
         drop(inner);
         let space = Space::of_parts(self, areas, tables.root());
-        let attached = self.attach_all(&space, objects);
+        space.inner.lock().objects = objects;
         let handles = HandleTable::new(process.limits.lock().handles);
         let next = Some(Page::default());
-        let draft = Draft { charge, space, tables, resident: 0, next, handles, handles_done: false };
-        match attached {
-            Ok(()) => self.go_on(thread, Box::new(draft)),
-            Err(errno) => Err(Self::refuse(thread, self.unmake(process, draft), errno)),
-        }
+        let draft =
+            Draft { charge, space, tables, attached: 0, resident: 0, next, handles, handles_done: false };
+        // Copying all that was much already.
+        Err(Self::keep(thread, Unborn::Draft(Box::new(draft)), Stop::Again))
     }
 
-    /// Lets the objects that a space shows know of it. Not one after the first that can't.
-    fn attach_all(&self, space: &Arc<Space>, objects: Objects<Mapped>) -> Result<(), Errno> {
-        let attached = objects.iter().try_for_each(|(_, mapped)| self.attach(space, mapped));
-        space.inner.lock().objects = objects;
-        attached
+    /// Lets a few more of the objects that a new space shows know of it; false = not all do yet. Not one after the first that can't.
+    fn attach_some(&self, draft: &mut Draft<M>) -> Result<bool, Errno> {
+        let inner = draft.space.inner.lock();
+        let mut rest = inner.objects.iter().skip(draft.attached);
+        for (_, mapped) in rest.by_ref().take(OBJECTS_PER_SLICE) {
+            self.attach(&draft.space, mapped)?;
+            draft.attached += 1;
+        }
+        Ok(rest.next().is_none())
     }
 
     fn go_on(&self, thread: &Arc<Thread<M>>, mut draft: Box<Draft<M>>) -> CallResult {
@@ -127,6 +132,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies pages until all are there, then handles.
     fn copy_slice(&self, parent: &Process<M>, draft: &mut Draft<M>) -> Result<(), Errno> {
+        if !self.attach_some(draft)? {
+            return Ok(());
+        }
         if let Some(next) = draft.next {
             draft.next = self.copy_pages(parent, draft, next)?;
         }

@@ -140,16 +140,19 @@ impl<M: Machine> Kernel<M> {
         let mut names = self.files.names.lock();
         let file_system = names.as_mut().and_then(|names| names.vfs.file_system_mut(vnode.mount).ok());
         let Some(file_system) = file_system else { return refused(Refusal::NoPage) };
-        match file_system.page_to_share(vnode.node, index, modified, &mut Frames(self)) {
+        let mut frames = Frames::new(self);
+        match file_system.page_to_share(vnode.node, index, modified, &mut frames) {
             Ok(frame) => {
                 // Before the lock goes, with which the file could be cut.
                 self.machine.share_frame(frame);
                 Ok(frame)
             }
             Err(Error::Again) => {
-                let _ = file_system.reclaim(RECLAIM_SLICE, &mut Frames(self));
+                let _ = file_system.reclaim(RECLAIM_SLICE, &mut frames);
                 Err(Resolution::Later)
             }
+            // The next try looks at more of the cache.
+            Err(Error::NoSpace | Error::OutOfMemory) if frames.hopeful => Err(Resolution::Later),
             Err(Error::OutOfMemory) => refused(Refusal::NoMemory),
             // Beyond the end, or no room.
             Err(_) => refused(Refusal::NoPage),

@@ -12,7 +12,7 @@ use swos_vfs::{Extent, OpenFile, VnodeId};
 use crate::{
     Kernel, Machine,
     counter::Counter,
-    endpoint::EndpointEnd,
+    endpoint::{EndpointEnd, Role},
     memory::MemoryObject,
     net::Socket,
     pipe::{PairEnd, PipeEnd},
@@ -69,6 +69,10 @@ pub(crate) struct OpenCount(AtomicU32);
 impl OpenCount {
     pub(crate) const fn one() -> Self {
         Self(AtomicU32::new(1))
+    }
+
+    fn is_one(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 1
     }
 
     fn add(&self) {
@@ -150,6 +154,19 @@ impl<M: Machine> Object<M> {
             Self::Endpoint(end) => end.nonblock.load(Ordering::Relaxed),
             Self::File(_) | Self::Ready(_) | Self::Memory(_) | Self::Device(_) => false,
         }
+    }
+
+    /// Whether its end, which is the end of this handle, takes about a slice of work.
+    pub(crate) fn ends_slowly(&self) -> bool {
+        self.count().is_one()
+            && match self {
+                Self::Ready(_) | Self::Socket(_) => true,
+                Self::Pipe(end) => end.watchers().lock().are_many(),
+                Self::Pair(end) => end.incoming.watchers().lock().are_many(),
+                Self::Counter(counter) => counter.watchers.lock().are_many(),
+                Self::Endpoint(end) => end.watchers.lock().are_many() || end.role == Role::Receiver,
+                Self::File(_) | Self::Console(_) | Self::Memory(_) | Self::Device(_) => false,
+            }
     }
 
     /// Counts a further handle, which holds a copy.

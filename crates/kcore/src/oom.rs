@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     pub(crate) fn relieve(&self, thread: &Arc<Thread<M>>) -> Relief {
         // An allocation may fail while there are frames: by chance, or because others came back just now.
-        if self.free_dead_memory() || !self.machine.is_short() {
+        if self.free_dead_memory() || !self.machine.is_short() || !self.is_cache_barren() {
             return Relief::Retry;
         }
         let mut search = self.oom.search.lock();

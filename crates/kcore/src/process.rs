@@ -133,6 +133,11 @@ impl<M: Machine> Threads<M> {
         self.list.try_reserve(1).map_err(|_| Errno::NOMEM)
     }
 
+    /// The thread with this id.
+    pub(crate) fn get(&self, tid: u32) -> Option<&Arc<Thread<M>>> {
+        self.list.get(self.list.binary_search_by_key(&tid, |thread| thread.tid).ok()?)
+    }
+
     /// Takes a thread out.
     fn remove(&mut self, tid: u32) {
         if let Ok(index) = self.list.binary_search_by_key(&tid, |thread| thread.tid) {
@@ -293,6 +298,8 @@ pub(crate) struct Teardown<M: Machine> {
     pub(crate) process: Arc<Process<M>>,
     pub(crate) ending: Ending,
     pub(crate) handles_done: bool,
+    /// What a handle named that is gone, and is a slice of its own.
+    slow: Option<Object<M>>,
 }
 
 /// Handle slots closed, pages freed, and orphans given to init, per slice.
@@ -300,7 +307,7 @@ const SLOTS_PER_SLICE: usize = 32;
 
 impl<M: Machine> Teardown<M> {
     pub(crate) const fn new(process: Arc<Process<M>>, ending: Ending) -> Self {
-        Self { process, ending, handles_done: false }
+        Self { process, ending, handles_done: false, slow: None }
     }
 }
 
@@ -359,9 +366,9 @@ impl<M: Machine> Kernel<M> {
             let mut threads = process.threads.lock();
             threads.remove(thread.tid);
             if !threads.list.is_empty() {
+                drop(threads);
                 let left = process.signals.lock().pending();
-                self.tell_others(&threads, left);
-                return;
+                return self.tell_others(process, left);
             }
             process.condition.fetch_or(ENDING, Ordering::SeqCst);
             *threads.ending.get_or_insert(Ending::Ended(ExitRecord::default()))
@@ -411,14 +418,26 @@ impl<M: Machine> Kernel<M> {
         if work.handles_done {
             return self.free_space(&work.process.space);
         }
-        let mut closed = Vec::new();
-        let progress = work.process.handles.lock().teardown(SLOTS_PER_SLICE, |object| closed.push(object));
-        for object in closed {
+        if let Some(object) = work.slow.take() {
             self.close_object(object);
+            return false;
         }
-        work.handles_done = progress == swos_handles::Progress::Done;
-        if work.handles_done {
-            self.end_trace(&work.process);
+        for _ in 0..SLOTS_PER_SLICE {
+            let mut closed = None;
+            let progress = work.process.handles.lock().teardown(1, |object| closed = Some(object));
+            if progress == swos_handles::Progress::Done {
+                work.handles_done = true;
+                self.end_trace(&work.process);
+                break;
+            }
+            match closed {
+                Some(object) if object.ends_slowly() => {
+                    work.slow = Some(object);
+                    break;
+                }
+                Some(object) => self.close_object(object),
+                None => {}
+            }
         }
         false
     }

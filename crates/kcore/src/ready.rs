@@ -6,7 +6,6 @@ use alloc::{
 };
 use core::{fmt, sync::atomic::Ordering};
 
-use arrayvec::ArrayVec;
 use swos_abi::{Errno, POLL_ERR, POLL_HUP};
 use swos_handles::Lease;
 use swos_readiness::{ReadinessSet, SourceId, Watch};
@@ -41,7 +40,7 @@ impl<M: Machine> Source<M> {
 
 /// Sets that can watch one object: each hears of every change of it, at once.
 const SETS_MAX: usize = 64;
-/// Sources that a set which is gone gives up in one slice.
+/// Places for sources that a set which is gone gives up in one slice.
 const SOURCES_PER_SLICE: usize = 64;
 
 /// Which sets watch an object.
@@ -54,6 +53,15 @@ impl<M: Machine> Watchers<M> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether telling them, or forgetting them, is more than little work.
+    pub(crate) const fn are_many(&self) -> bool {
+        self.0.len() > 4
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// As what `set` watches the object.
@@ -118,7 +126,7 @@ impl<M: Machine> Kernel<M> {
         let watchers = self.watchers(object).ok_or(Errno::PERM)?;
         let source = Source { object: object.clone(), lease: lease.clone() };
         if let Object::Endpoint(end) = object {
-            end.on_watched()?;
+            end.on_watched();
         }
         let id = {
             let mut inner = set.inner.lock();
@@ -143,13 +151,16 @@ impl<M: Machine> Kernel<M> {
         if source.is_revoked() { POLL_ERR | POLL_HUP } else { self.readiness(&source.object) }
     }
 
-    /// Stops to watch what a set was told is revoked, as many as it can be told at once.
+    /// Stops to watch what a set was told is revoked.
     #[cold]
-    pub(crate) fn drop_revoked(set: &Arc<ReadySet<M>>, inner: &mut ReadinessSet<Source<M>>, this: &Self) {
-        let mut gone = ArrayVec::<_, 64>::new();
-        gone.extend(inner.sources().filter(|(_, source)| source.is_revoked()).map(|(id, _)| id).take(64));
-        for source in gone.into_iter().filter_map(|id| inner.remove(id)) {
-            if let Some(watchers) = this.watchers(&source.object) {
+    pub(crate) fn drop_revoked(
+        &self,
+        set: &Arc<ReadySet<M>>,
+        inner: &mut ReadinessSet<Source<M>>,
+        revoked: &[SourceId],
+    ) {
+        for source in revoked.iter().filter_map(|id| inner.remove(*id)) {
+            if let Some(watchers) = self.watchers(&source.object) {
                 watchers.lock().remove(Arc::as_ptr(set));
             }
         }
@@ -201,13 +212,15 @@ impl<M: Machine> Kernel<M> {
     /// Lets a set that is gone watch a few sources less; returns what is left to do.
     pub(crate) fn give_up_sources(&self, set: Arc<ReadySet<M>>) -> Option<Work<M>> {
         for _ in 0..SOURCES_PER_SLICE {
-            let source = set.inner.lock().pop();
-            let Some(source) = source else {
+            let place = set.inner.lock().pop();
+            let Some(place) = place else {
                 // The memory of all of them.
                 let _empty = core::mem::take(&mut *set.inner.lock());
                 return None;
             };
-            if let Some(watchers) = self.watchers(&source.object) {
+            if let Some(source) = place
+                && let Some(watchers) = self.watchers(&source.object)
+            {
                 watchers.lock().remove(Arc::as_ptr(&set));
             }
         }

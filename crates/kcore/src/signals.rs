@@ -29,6 +29,7 @@ use crate::{
     process::{Ending, Process, Threads},
     thread::{Pending, Phase, Thread},
     wait::{Access, WaitKey},
+    work::Work,
 };
 
 /// What the signals of a thread want of it before it goes on.
@@ -62,6 +63,15 @@ pub(crate) enum Interrupted {
     LookAgain,
     /// It is over, or made again; the thread left the CPU.
     Left,
+}
+
+/// Threads of a process that are looked at at once for what a signal means for each.
+const THREADS_AT_ONCE: usize = 512;
+
+/// The threads that are looked at when a signal comes. The others have their turn right after that, in slices: see
+/// [`Kernel::concern_others`].
+pub(crate) fn first_of<M: Machine>(threads: &Threads<M>) -> impl Iterator<Item = &Arc<Thread<M>>> {
+    threads.list.iter().take(THREADS_AT_ONCE)
 }
 
 /// How a process ended that a signal ends.
@@ -102,22 +112,22 @@ impl<M: Machine> Kernel<M> {
         info: SignalInfo,
     ) -> Result<Sent, Errno> {
         let signal = info.signal;
-        let (told, resumed) = {
+        let cancelled = ProcessSignals::cancels(signal);
+        let (told, resumed, sought) = {
             let threads = process.threads.lock();
             if threads.ending == Some(Ending::Silent) {
                 return Ok(Sent::Replaced);
             }
-            let cancelled = ProcessSignals::cancels(signal);
             // Locked before it is looked for who takes the signal: a thread that finds none and sets out to wait for it says so
             // under this lock, and so either finds this one or is found.
             let mut signals = process.signals.lock();
             let taker = match to {
                 Some(thread) => Some(thread).filter(|thread| !thread.blocked().contains(signal)),
-                None => threads.list.iter().find(|thread| !thread.blocked().contains(signal)),
+                None => first_of(&threads).find(|thread| !thread.blocked().contains(signal)),
             };
             let resumed = signal == SIGCONT && signals.resume();
             if !cancelled.is_empty() {
-                for thread in &threads.list {
+                for thread in first_of(&threads) {
                     thread.signals.lock().discard(cancelled);
                 }
             }
@@ -132,8 +142,11 @@ impl<M: Machine> Kernel<M> {
             };
             process.note_job(signals.job());
             // Refused or not, what was stopped goes on.
-            (sent.map(|look| taker.filter(|_| look).cloned()), resumed)
+            let sought = to.is_none() && taker.is_none() && sent.is_ok();
+            (sent.map(|look| taker.filter(|_| look).cloned()), resumed, sought)
         };
+        let sought = if sought { SignalSet::of(&[signal]) } else { SignalSet::EMPTY };
+        self.concern_others(process, sought, cancelled);
         if resumed {
             self.rouse_all(process);
             self.report_change(process, signal);
@@ -171,16 +184,54 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Signals that wait for a process were to be taken by a thread that ends or blocks them now: others are told.
-    pub(crate) fn tell_others(&self, threads: &Threads<M>, mut left: SignalSet) {
-        for thread in &threads.list {
-            if left.is_empty() {
-                break;
+    pub(crate) fn tell_others(&self, process: &Arc<Process<M>>, left: SignalSet) {
+        let all = process.threads.lock().list.len();
+        self.concern(process, left, SignalSet::EMPTY, all);
+    }
+
+    /// What a signal means for the threads that [`first_of`] left out: of those that don't block them one is told of the first ones;
+    /// the second ones wait at none of them any more.
+    pub(crate) fn concern_others(&self, process: &Arc<Process<M>>, told: SignalSet, discarded: SignalSet) {
+        let all = process.threads.lock().list.len();
+        if all > THREADS_AT_ONCE {
+            self.concern(process, told, discarded, all);
+        }
+    }
+
+    fn concern(&self, process: &Arc<Process<M>>, told: SignalSet, discarded: SignalSet, left: usize) {
+        let work = Work::Concern { process: process.clone(), told, discarded, left };
+        if !told.is_empty() || !discarded.is_empty() {
+            if left > THREADS_AT_ONCE {
+                self.do_later(work);
+            } else {
+                self.concern_some(process, told, discarded, left);
             }
-            if !left.without(thread.blocked()).is_empty() {
-                left = left.and(thread.blocked());
+        }
+    }
+
+    /// A slice of that: of the first `left` threads of the process the last ones. Returns which signals nobody was told of yet, and how
+    /// many threads are left. From the end, because those that leave the list meanwhile move others only towards its front.
+    pub(crate) fn concern_some(
+        &self,
+        process: &Process<M>,
+        mut told: SignalSet,
+        discarded: SignalSet,
+        left: usize,
+    ) -> (SignalSet, usize) {
+        let threads = process.threads.lock();
+        let end = left.min(threads.list.len());
+        let start = end.saturating_sub(THREADS_AT_ONCE);
+        for thread in threads.list.get(start..end).unwrap_or_default() {
+            if !discarded.is_empty() {
+                thread.signals.lock().discard(discarded);
+            }
+            if !told.without(thread.blocked()).is_empty() {
+                told = told.and(thread.blocked());
                 self.attend(thread);
             }
         }
+        let left = if told.is_empty() && discarded.is_empty() { 0 } else { start };
+        (told, left)
     }
 
     /// Asks what the signals of the thread that runs here want, and carries out what concerns its whole process.

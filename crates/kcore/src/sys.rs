@@ -10,7 +10,7 @@ use swos_vfs::{Child, Cursor, Kind, VnodeId};
 
 use crate::{
     Kernel, Machine,
-    calls::push_entry,
+    calls::{ENTRIES_MAX, push_entry},
     family::Life,
     net::SocketKind,
     object::{File, Object},
@@ -97,7 +97,7 @@ impl<M: Machine> Kernel<M> {
     ) -> bool {
         let own = thread.process.pid;
         let sees_all = thread.process.has(Capabilities::PROCESS_INSPECT);
-        loop {
+        for _ in 0..ENTRIES_MAX {
             let from = u32::try_from(cursor.0).unwrap_or(u32::MAX);
             let next = if sees_all {
                 self.processes.lock().table.range(from..).next().map(|(&pid, _)| pid)
@@ -112,6 +112,7 @@ impl<M: Machine> Kernel<M> {
             }
             *cursor = after;
         }
+        true
     }
 
     /// Reads a text that is made on demand: anew from its start, and as it was then beyond.

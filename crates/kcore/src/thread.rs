@@ -1,6 +1,6 @@
 //! Threads: what the kernel keeps of each.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -17,7 +17,7 @@ use swos_units::Instant;
 
 use crate::{
     Machine,
-    calls::{Passed, Which},
+    calls::{Climbing, Passed, Which},
     endpoint::Ipc,
     process::Process,
     ranks,
@@ -120,6 +120,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) traced: Option<TraceRecord>,
     /// How far the resolution of its paths is, if that takes slices.
     passed: [Option<Passed>; 2],
+    /// How far it is with ways up in the tree, if those take slices.
+    climbing: Option<Box<Climbing>>,
     /// What the next slice finds of what its thread registered for.
     registered: Registered,
 }
@@ -197,6 +199,7 @@ impl<M: Machine> Kept<M> {
             leases: Vec::new(),
             traced: None,
             passed: [None, None],
+            climbing: None,
             registered: Registered::TakenBack,
         };
         Self {
@@ -262,6 +265,16 @@ impl<M: Machine> Kept<M> {
         self.lock().passed[which as usize] = Some(passed);
     }
 
+    /// How far earlier tries are with ways up in the tree.
+    pub(crate) fn climbing(&self) -> Option<Climbing> {
+        if self.is_used() { self.progress.lock().climbing.as_deref().cloned() } else { None }
+    }
+
+    /// Keeps how far this try is with one of them.
+    pub(crate) fn climb(&self, note: impl FnOnce(&mut Climbing)) {
+        note(self.lock().climbing.get_or_insert_default());
+    }
+
     /// Whether all that an earlier try waited for has happened.
     #[inline]
     pub(crate) fn fired(&self) -> bool {
@@ -316,6 +329,7 @@ impl<M: Machine> Kept<M> {
         progress.brief = false;
         progress.leases.clear();
         progress.passed = [None, None];
+        progress.climbing = None;
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
         (progress.ipc.take(), progress.unborn.take())

@@ -5,12 +5,12 @@
 //! looks again. A wake-up that comes between the registration and the stop is kept in the thread, so none is lost; one
 //! that comes for nothing costs a look.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use arrayvec::ArrayVec;
 use swos_abi::Errno;
-use swos_futex::{ANY, FutexTable, SeededHash};
-use swos_handles::LeaseId;
+use swos_futex::{ANY, FutexTable, SeededHash, WaitId};
+use swos_handles::{Lease, LeaseId};
 use swos_pipe::End;
 use swos_units::{Instant, VirtAddr};
 use swos_vfs::VnodeId;
@@ -155,6 +155,9 @@ pub(crate) const fn write_fault(fault: UserFault) -> Stop {
 /// The waiters of the whole system, by what they wait for.
 pub(crate) type WaitTable<M> = FutexTable<WaitPlace, Arc<Thread<M>>, SeededHash>;
 
+/// Registrations that are taken back at once. Only a poll of many has more.
+const TAKEN_BACK_AT_ONCE: usize = 64;
+
 /// Bits by which a waiter is chosen; everything but the futex calls waits for any.
 pub(crate) const ANY_BITS: u32 = ANY;
 
@@ -204,13 +207,18 @@ impl<M: Machine> Kernel<M> {
         let leases = core::mem::take(&mut thread.progress.lock().leases);
         let mut alive = true;
         for lease in &leases {
-            for id in lease.ids() {
-                self.register(thread, WaitKey::Lease { id }, ANY_BITS)?;
-            }
-            // Registered first: who revokes from here on wakes it.
-            alive &= lease.is_alive();
+            alive &= self.register_lease(thread, lease)?;
         }
         Ok(alive)
+    }
+
+    /// Registers a thread for the end of a loan; whether it has not ended yet.
+    #[cold]
+    pub(crate) fn register_lease(&self, thread: &Arc<Thread<M>>, lease: &Lease) -> Result<bool, Stop> {
+        // Of all that descends from one loan the threads hear together, and those that it does not concern wait again.
+        self.register(thread, WaitKey::Lease { id: lease.first() }, ANY_BITS)?;
+        // Registered first: who revokes from here on wakes it.
+        Ok(lease.is_alive())
     }
 
     /// Takes back all registrations of a thread that goes on, and notes in its progress whether all had fired: then it
@@ -243,13 +251,27 @@ impl<M: Machine> Kernel<M> {
 
     #[inline(never)]
     fn take_back_waits(&self, progress: &mut Progress<M>) {
+        progress.brief = false;
+        if progress.waits.len() > TAKEN_BACK_AT_ONCE {
+            // A wake-up that still finds one of them is for nothing. Nobody else misses it: who registers for so much waits for
+            // what all are woken for.
+            progress.fired = false;
+            return self.do_later(Work::TakeBack { waits: core::mem::take(&mut progress.waits) });
+        }
         let mut fired = true;
         let mut table = self.waits.lock();
         while let Some(id) = progress.waits.pop() {
             fired &= table.remove(id).is_none();
         }
         progress.fired = fired;
-        progress.brief = false;
+    }
+
+    /// Takes a few registrations back.
+    pub(crate) fn take_back_some(&self, waits: &mut Vec<WaitId>) {
+        let mut table = self.waits.lock();
+        for id in waits.drain(waits.len().saturating_sub(2 * TAKEN_BACK_AT_ONCE)..) {
+            table.remove(id);
+        }
     }
 
     /// Wakes up to `count` threads that wait for `key`, whatever their bits; returns how many. Those beyond what one slice

@@ -4,14 +4,18 @@
 //! Who leaves something behind marks its CPU, which then comes back before it returns to a program. So nothing waits for
 //! long, and nothing that a program can do makes the queue grow: it does not get to run before the queue is empty.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use swos_abi::SignalSet;
+use swos_futex::WaitId;
 use swos_sync::Lock;
 
 use crate::{
     Kernel, Machine,
+    endpoint::{SharedEndpoint, Side},
     exec::Launch,
+    object::Object,
     process::Process,
     ranks,
     ready::ReadySet,
@@ -29,8 +33,17 @@ pub(crate) enum Work<M: Machine> {
     Launch(Box<Launch<M>>),
     /// The first so many threads of a process that ends or goes on have not been told yet.
     Rouse { process: Arc<Process<M>>, left: usize },
+    /// What a signal means for the first so many threads of a process: one is to be told of the first ones, at all the second
+    /// ones are to be discarded.
+    Concern { process: Arc<Process<M>>, told: SignalSet, discarded: SignalSet, left: usize },
     /// A readiness set is gone and still watches something.
     GiveUp { set: Arc<ReadySet<M>> },
+    /// Sets that watch ends of an endpoint, from one of these on, have not heard yet of what changed.
+    Tell { shared: Arc<SharedEndpoint<M>>, side: Side, from: usize },
+    /// A handle is gone that came with a message, and the end of what it named takes its time.
+    Close { object: Object<M> },
+    /// A thread goes on that was registered for very much.
+    TakeBack { waits: Vec<WaitId> },
 }
 
 /// All of it.
@@ -102,7 +115,22 @@ impl<M: Machine> Kernel<M> {
                 Woken::Some(woken) => Some(Work::Wake { key, left: left - woken }),
             },
             Work::Launch(launch) => self.launch(launch).map(Work::Launch),
+            Work::Concern { process, told, discarded, left } => {
+                let (told, left) = self.concern_some(&process, told, discarded, left);
+                (left > 0).then_some(Work::Concern { process, told, discarded, left })
+            }
             Work::GiveUp { set } => self.give_up_sources(set),
+            Work::Tell { shared, side, from } => {
+                self.tell_some_sets(&shared, side, from).map(|from| Work::Tell { shared, side, from })
+            }
+            Work::Close { object } => {
+                self.close_object(object);
+                None
+            }
+            Work::TakeBack { mut waits } => {
+                self.take_back_some(&mut waits);
+                (!waits.is_empty()).then_some(Work::TakeBack { waits })
+            }
             Work::Rouse { process, left } => {
                 let left = self.rouse(&process, left);
                 (left > 0).then_some(Work::Rouse { process, left })

@@ -20,8 +20,8 @@ use crate::{
     wait::{CallResult, Stop},
 };
 
-/// Frames and nodes given back before interrupts have their turn: a thousand instructions each, where a file was large.
-pub(crate) const RECLAIM_SLICE: u32 = 48;
+/// Frames and nodes given back before interrupts have their turn, at up to two thousand instructions each.
+pub(crate) const RECLAIM_SLICE: u32 = 24;
 /// In a thread's progress: its call has done its work, and only gives back what it removed.
 const SETTLING: u64 = u64::MAX;
 
@@ -33,57 +33,66 @@ pub(crate) type Deed<'a> =
 type Made = Result<Box<dyn FileSystem>, Error>;
 
 /// Frames of the machine for a file system. The last ones stay for programs and the kernel.
-pub(crate) struct Frames<'a, M: Machine>(pub(crate) &'a Kernel<M>);
+pub(crate) struct Frames<'a, M: Machine> {
+    kernel: &'a Kernel<M>,
+    /// There was none, and not all of the page cache was looked at.
+    pub(crate) hopeful: bool,
+}
 
-impl<M: Machine> Frames<'_, M> {
+impl<'a, M: Machine> Frames<'a, M> {
+    pub(crate) const fn new(kernel: &'a Kernel<M>) -> Self {
+        Self { kernel, hopeful: false }
+    }
+
     fn is_short(&self) -> bool {
-        let frames = self.0.machine.frames();
+        let frames = self.kernel.machine.frames();
         frames.free <= (frames.total / 32).clamp(16, 1024)
     }
 
-    fn frame(&self) -> Option<Frame> {
+    fn frame(&mut self) -> Option<Frame> {
         if self.is_short() {
-            self.0.shrink_page_cache(64);
+            self.kernel.shrink_page_cache(64);
             if self.is_short() {
+                self.hopeful = !self.kernel.is_cache_barren();
                 return None;
             }
         }
-        self.0.machine.alloc_frame()
+        self.kernel.machine.alloc_frame()
     }
 }
 
 impl<M: Machine> FrameStore for Frames<'_, M> {
     fn take(&mut self) -> Option<Frame> {
         let frame = self.frame()?;
-        self.0.machine.zero_frame(frame);
+        self.kernel.machine.zero_frame(frame);
         Some(frame)
     }
 
     /// References are given out with the names locked, as they are here: one that is alone stays alone.
     fn unshare(&mut self, frame: Frame) -> Option<Frame> {
-        let machine = &self.0.machine;
-        if machine.frame_references(frame) == 1 {
+        if self.kernel.machine.frame_references(frame) == 1 {
             return Some(frame);
         }
         let copy = self.frame()?;
+        let machine = &self.kernel.machine;
         machine.copy_frame(frame, copy);
         machine.release_frame(frame);
         Some(copy)
     }
 
     fn write(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
-        self.0.machine.write_frame(frame, offset, bytes);
+        self.kernel.machine.write_frame(frame, offset, bytes);
     }
 
     fn zero(&mut self, frame: Frame, offset: usize) {
         // What does not fit is left out.
         for at in (offset..swos_units::PAGE_SIZE).step_by(CHUNK) {
-            self.0.machine.write_frame(frame, at, &[0; CHUNK]);
+            self.kernel.machine.write_frame(frame, at, &[0; CHUNK]);
         }
     }
 
     fn release(&mut self, frame: Frame) {
-        self.0.machine.release_frame(frame);
+        self.kernel.machine.release_frame(frame);
     }
 }
 
@@ -98,11 +107,14 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn change(&self, names: &mut Names, mount: MountId, deed: Deed<'_>) -> Result<(), Stop> {
         let now = self.wall_ns();
         let file_system = names.vfs.file_system_mut(mount).map_err(Errno::from)?;
-        match deed(file_system, &mut Frames(self), now) {
+        let mut frames = Frames::new(self);
+        match deed(file_system, &mut frames, now) {
             Ok(()) => Ok(()),
+            // The next try looks at more of the cache.
+            Err(Error::NoSpace | Error::OutOfMemory) if frames.hopeful => Err(Stop::Again),
             // It needs what is to be given back: a slice of that now, and the call starts over.
             Err(Error::Again) => {
-                let _ = file_system.reclaim(RECLAIM_SLICE, &mut Frames(self));
+                let _ = file_system.reclaim(RECLAIM_SLICE, &mut frames);
                 Err(Stop::Again)
             }
             Err(error) => Err(Errno::from(error).into()),
@@ -122,9 +134,7 @@ impl<M: Machine> Kernel<M> {
     /// Ends a call that removed something: gives that back, in slices, before the program goes on.
     pub(crate) fn settle(&self, thread: &Thread<M>) -> CallResult {
         // What lay in an endpoint that went with a handle as well.
-        let swept = self.sweep();
-        let buried = self.bury();
-        if !swept && !buried {
+        if !self.sweep() && !self.bury() {
             return Ok(0);
         }
         thread.progress.lock().done = SETTLING;
@@ -155,21 +165,20 @@ impl<M: Machine> Kernel<M> {
         let Some(names) = names.as_mut() else { return false };
         // Before the look: what comes after it says so again.
         self.files.garbage.store(false, Ordering::Relaxed);
-        let mut left = false;
         for mount in names.writable.into_iter().flatten() {
-            if let Ok(file_system) = names.vfs.file_system_mut(mount) {
-                left |= file_system.reclaim(RECLAIM_SLICE, &mut Frames(self)) == Garbage::Left;
-            }
-            // The next one's turn comes.
-            if left {
-                break;
+            if let Ok(file_system) = names.vfs.file_system_mut(mount)
+                && file_system.reclaim(RECLAIM_SLICE, &mut Frames::new(self)) == Garbage::Left
+            {
+                // The next ones have their turn when this one has no more.
+                self.litter();
+                return true;
             }
         }
         // A cut that has to wait is no reason to come again at once.
-        if left || self.is_cutting() {
+        if self.is_cutting() {
             self.litter();
         }
-        left
+        false
     }
 
     /// Mounts what is not in the image over its empty directories. Where one is missing, so is what belongs there.

@@ -17,7 +17,7 @@
 //! let id = set.add("socket", Watch { interest: 1, mode: Mode::Level, token: 7 }).unwrap();
 //! assert!(set.on_ready(id, 1));
 //! let mut events = Vec::new();
-//! set.collect(16, 64, |_source| 1, |event| events.push(event));
+//! set.collect(16, 64, |_id, _source| 1, |event| events.push(event));
 //! assert_eq!(events, [Event { token: 7, bits: 1 }]);
 //! ```
 //!

@@ -195,7 +195,7 @@ impl<S> ReadinessSet<S> {
         &mut self,
         max: usize,
         looks: usize,
-        mut ready: impl FnMut(&S) -> u16,
+        mut ready: impl FnMut(SourceId, &S) -> u16,
         mut tell: impl FnMut(Event),
     ) -> usize {
         let mut told = 0;
@@ -205,10 +205,12 @@ impl<S> ReadinessSet<S> {
             }
             let at = self.first;
             self.leave_line(at);
-            let Some(Slot { state: State::Watched(watched), .. }) = self.slots.get_mut(at as usize) else {
+            let Some(Slot { state: State::Watched(watched), generation }) = self.slots.get_mut(at as usize)
+            else {
                 break;
             };
-            let bits = ready(&watched.source) & (watched.watch.interest | ALWAYS);
+            let id = SourceId { slot: at, generation: *generation };
+            let bits = ready(id, &watched.source) & (watched.watch.interest | ALWAYS);
             let bits = match watched.watch.mode {
                 Mode::Level => bits,
                 // An edge that is gone again is no news.
@@ -227,20 +229,17 @@ impl<S> ReadinessSet<S> {
         told
     }
 
-    /// Takes out any source, and gives up its place. Places that are free are lost: only for the end of the set.
-    pub fn pop(&mut self) -> Option<S> {
-        loop {
-            let at = u32::try_from(self.slots.len().checked_sub(1)?).ok()?;
-            let slot = self.slots.last()?;
-            let id = SourceId { slot: at, generation: slot.generation };
-            let source = self.remove(id);
-            // The list of free places is lost with the places.
-            self.slots.pop();
-            self.free = NIL;
-            if source.is_some() {
-                return source;
-            }
-        }
+    /// Gives up the last place, and returns the source that was there, if one was; `None` = there is no place. Places that are free
+    /// are lost: only for the end of the set.
+    pub fn pop(&mut self) -> Option<Option<S>> {
+        let at = u32::try_from(self.slots.len().checked_sub(1)?).ok()?;
+        let slot = self.slots.last()?;
+        let id = SourceId { slot: at, generation: slot.generation };
+        let source = self.remove(id);
+        // The list of free places is lost with the places.
+        self.slots.pop();
+        self.free = NIL;
+        Some(source)
     }
 
     /// All sources, to tell them that the set is gone.

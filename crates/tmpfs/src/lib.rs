@@ -66,6 +66,8 @@ pub struct TmpFs {
     garbage: Option<NodeId>,
     root: NodeId,
     names_max: u32,
+    /// How often a directory was moved or renamed.
+    changes: u64,
 }
 
 impl TmpFs {
@@ -105,6 +107,7 @@ impl TmpFs {
             garbage: None,
             root,
             names_max: NAMES_MAX,
+            changes: 0,
         })
     }
 
@@ -130,6 +133,10 @@ impl FileSystem for TmpFs {
 
     fn parent(&self, directory: NodeId) -> Result<NodeId, Error> {
         Ok(self.directory(directory)?.parent)
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes
     }
 
     fn read_link(&self, link: NodeId) -> Result<&[u8], Error> {

@@ -331,6 +331,7 @@ impl TmpFs {
             self.directory_mut(to.0)?.subdirectories += 1;
             let moved = self.directory_mut(node)?;
             (moved.parent, moved.entry) = (to.0, Some(entry));
+            self.changes += 1;
         }
         self.node_mut(node)?.changed_ns = now_ns;
         self.touch(from.0, now_ns);

@@ -88,6 +88,11 @@ pub trait FileSystem: Send {
         }
     }
 
+    /// How often a directory has got another parent or another name here. As long as this is the same, so is every way up.
+    fn changes(&self) -> u64 {
+        0
+    }
+
     /// The path in a symbolic link.
     ///
     /// # Errors

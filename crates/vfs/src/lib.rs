@@ -10,7 +10,7 @@
 //! and link targets together.
 //!
 //! **Invariant:** the same holds for a resolution that is done a few steps at a time ([`Vfs::resolve_some`]), whatever is
-//! moved or removed in between.
+//! moved or removed in between. A way up that is so deep that it takes several parts begins anew when a directory was moved.
 //!
 //! Deliberately absent: locks (the caller holds one), hard links to directories, time, waiting.
 //!
@@ -21,6 +21,7 @@
 
 extern crate alloc;
 
+mod ascent;
 mod error;
 mod filesystem;
 mod namespace;
@@ -29,6 +30,7 @@ mod open_file;
 mod remembered;
 mod resolve;
 
+pub use ascent::{Ascent, Climbed, RESTARTS_MAX, Trail};
 pub use error::Error;
 pub use filesystem::{FileSystem, FrameStore, NewNode};
 pub use namespace::{Namespace, Vfs};

@@ -10,6 +10,8 @@ use crate::{Attributes, Cursor, DirectoryEntry, Error, FileSystem, Kind, MountId
 #[derive(Default)]
 pub struct Vfs {
     mounts: Vec<Slot>,
+    /// Changes of those that were detached, and of detaching.
+    gone: u64,
 }
 
 struct Slot {
@@ -21,7 +23,7 @@ impl Vfs {
     /// With nothing attached.
     #[must_use]
     pub const fn new() -> Self {
-        Self { mounts: Vec::new() }
+        Self { mounts: Vec::new(), gone: 0 }
     }
 
     /// Attaches a file system. Nobody sees it before a [`Namespace`] has it.
@@ -60,7 +62,16 @@ impl Vfs {
         if slot.generation != mount.generation {
             return Err(Error::Unmounted);
         }
-        slot.file_system.take().ok_or(Error::Unmounted)
+        let detached = slot.file_system.take().ok_or(Error::Unmounted)?;
+        self.gone += detached.changes() + 1;
+        Ok(detached)
+    }
+
+    /// How often a way up in this namespace may have become another one: by a directory that was moved or renamed, or by a mount.
+    /// Only grows.
+    pub(crate) fn changes(&self, namespace: &Namespace) -> u64 {
+        let attached = self.mounts.iter().filter_map(|slot| slot.file_system.as_deref());
+        attached.fold(self.gone + namespace.version, |sum, file_system| sum + file_system.changes())
     }
 
     /// The file system behind `mount`.

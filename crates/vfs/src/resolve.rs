@@ -5,17 +5,16 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use swos_path::{Component, Components, Name, Path};
 
-use crate::{Error, Kind, Namespace, Principal, Remembered, Vfs, VnodeId};
+use crate::{
+    Error, Kind, Namespace, Principal, Remembered, Vfs, VnodeId,
+    ascent::{Ascent, Climbed, LEVELS_MAX},
+};
 
 /// Most symbolic links in one resolution.
 pub const LINKS_MAX: usize = 40;
 
 /// Most bytes of path and link targets in one resolution: bounds its work.
 pub const WALK_BYTES_MAX: usize = 2 * swos_path::PATH_MAX;
-
-/// Most levels that a directory lies below a root: no path is as deep.
-const LEVELS_MAX: u32 = 8192;
-const _: () = assert!(LEVELS_MAX as usize == WALK_BYTES_MAX);
 
 /// Where a process may look, and who it is.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +63,14 @@ pub struct EntryAt<'a> {
 
 /// A resolution that stopped half way: the directory that it reached, and what is still to go.
 ///
-/// It holds nothing, so it may be forgotten, and what it names may change: the directory is looked up in anew, and whether
-/// it lies below the root is found out anew before a `..` leads out of it. So whoever goes on finds what somebody
-/// would who had that directory as the current one. Only the root and who asks must be as before.
+/// It holds nothing, so it may be forgotten, and what it names may change: the directory is looked up in anew, and if a directory
+/// was moved meanwhile, whether it lies below the root is found out anew before a `..` leads out of it. So whoever goes on
+/// finds what somebody would who had that directory as the current one. Only the root and who asks must be as before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unfinished {
     at: VnodeId,
+    /// How far it is known whether that lies below the root.
+    way: Ascent,
     /// Remainders of checked paths, one after another. At least one component.
     rest: Vec<u8>,
     links: usize,
@@ -108,7 +109,7 @@ mod cost {
     pub(super) const NAME: u32 = 6;
     /// A link, with its target.
     pub(super) const LINK: u32 = 12;
-    /// As many levels that are climbed, or bytes of a name that are compared, are one step.
+    /// As many bytes of a name that are compared are one step. A level that is climbed is one.
     pub(super) const PER_STEP: u32 = 4;
 }
 
@@ -141,7 +142,7 @@ impl Vfs {
     }
 
     /// Finds what a route leads to, in at most so many steps of some forty instructions. It takes more only to get on at
-    /// all: for one component, and for finding out whether the directory before a `..` lies below the root.
+    /// all: for one component.
     ///
     /// # Errors
     ///
@@ -233,6 +234,12 @@ impl Vfs {
         let mut entry = None;
         // Whether `at` is known to lie below the root. Checked at the first `..` only: most paths have none.
         let mut confined = at == scope.root;
+        // The way there from some directory: what was gone of it counts as long as that is `at`.
+        let mut way = None;
+        if let Route::Rest(left) = route {
+            confined |= left.way.holds(at, scope.root, self.changes(scope.namespace));
+            way = Some(left.way);
+        }
         let mut left = steps.unwrap_or(u32::MAX);
         let mut settled = true;
 
@@ -248,19 +255,24 @@ impl Vfs {
             }
             let mut pause = steps.is_some_and(|_| left == 0);
             if step == Component::Parent && !confined && !pause {
-                // That may take long: then it is done first, or not now.
-                let first = steps.is_none_or(|steps| left == steps);
-                let levels = if first { LEVELS_MAX } else { left.saturating_mul(cost::PER_STEP) };
-                match self.climb_to(scope.namespace, at, scope.root, levels) {
-                    Climbed::There { levels } => left = left.saturating_sub(levels / cost::PER_STEP),
-                    Climbed::NotYet if !first => pause = true,
-                    Climbed::NotYet | Climbed::Elsewhere => return Err(Error::NotFound.into()),
+                let known = way.unwrap_or_else(|| self.ascent(scope.namespace, at));
+                let mut ascent = if known.from() == at { known } else { known.elsewhere(at) };
+                let allowed = steps.map_or(LEVELS_MAX, |_| left);
+                let mut levels = allowed;
+                match self.ascend(scope.namespace, &mut ascent, scope.root, &mut levels) {
+                    Climbed::There => confined = true,
+                    Climbed::NotYet => pause = true,
+                    Climbed::Elsewhere => return Err(Error::NotFound.into()),
                 }
-                confined = !pause;
+                left = left.saturating_sub(allowed - levels);
+                way = Some(ascent);
             }
             if pause {
+                let changes = self.changes(scope.namespace);
+                let known = way.unwrap_or_else(|| self.ascent(scope.namespace, at));
+                let way = if confined { known.arrived(at, scope.root, changes) } else { known };
                 let rest = joined(before, &pending)?;
-                return Err(Halt::Unfinished(Unfinished { at, rest, links, bytes, directory_wanted }));
+                return Err(Halt::Unfinished(Unfinished { at, way, rest, links, bytes, directory_wanted }));
             }
             let is_last = pending.is_empty() && rest.is_empty();
             let name = match step {
@@ -327,95 +339,6 @@ impl Vfs {
         }
         Ok(Walked { entry, found: Some(Resolved { vnode: at, kind }), directory_wanted, settled })
     }
-
-    /// The directory above `at`, through mounts; `None` at the top of everything.
-    fn above(&self, namespace: &Namespace, mut at: VnodeId) -> Result<Option<VnodeId>, Error> {
-        while let Some(covered) = namespace.beneath(at) {
-            at = covered;
-        }
-        let parent = self.file_system(at.mount)?.parent(at.node)?;
-        if parent == at.node || namespace.is_bottom(at) {
-            return Ok(None);
-        }
-        Ok(Some(VnodeId { mount: at.mount, node: parent }))
-    }
-
-    /// The absolute path of a directory, written to the end of `buffer`, which a path of any length fits into; returns where
-    /// it starts.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] if it was removed or lies outside of the root, [`Error::NameTooLong`] if its path is.
-    pub fn path_of(
-        &self,
-        scope: &Scope<'_>,
-        mut directory: VnodeId,
-        buffer: &mut [u8; swos_path::PATH_MAX],
-    ) -> Result<usize, Error> {
-        let mut start = buffer.len();
-        let mut put = |bytes: &[u8]| {
-            let at = start.checked_sub(bytes.len()).ok_or(Error::NameTooLong)?;
-            buffer[at..start].copy_from_slice(bytes);
-            start = at;
-            Ok::<(), Error>(())
-        };
-        if directory == scope.root {
-            put(b"/")?;
-        }
-        while directory != scope.root {
-            while let Some(covered) = scope.namespace.beneath(directory) {
-                directory = covered;
-            }
-            let file_system = self.file_system(directory.mount)?;
-            let name = file_system.name(directory.node)?.ok_or(Error::NotFound)?;
-            put(name.as_bytes())?;
-            put(b"/")?;
-            directory = self.above(scope.namespace, directory)?.ok_or(Error::NotFound)?;
-        }
-        Ok(start)
-    }
-
-    /// Whether the directory `at` is `root` or lies below it. A directory deeper than any path could name does not.
-    #[must_use]
-    pub fn is_within(&self, namespace: &Namespace, at: VnodeId, root: VnodeId) -> bool {
-        matches!(self.climb_to(namespace, at, root, LEVELS_MAX), Climbed::There { .. })
-    }
-
-    /// Goes up from `at` to `root`, at most so many levels.
-    fn climb_to(&self, namespace: &Namespace, mut at: VnodeId, root: VnodeId, most: u32) -> Climbed {
-        let mut left = most;
-        while at != root {
-            while let Some(covered) = namespace.beneath(at) {
-                at = covered;
-            }
-            let end = namespace.end_of(at.mount);
-            if end == Some(at.node) {
-                return Climbed::Elsewhere;
-            }
-            if left == 0 {
-                return Climbed::NotYet;
-            }
-            let ends = [end, (at.mount == root.mount).then_some(root.node)];
-            let reached = self
-                .file_system(at.mount)
-                .and_then(|file_system| file_system.climb(at.node, ends, &mut left));
-            match reached {
-                Ok(node) if node != at.node => at.node = node,
-                Ok(_) | Err(_) => return Climbed::Elsewhere,
-            }
-        }
-        Climbed::There { levels: most - left }
-    }
-}
-
-/// Where the way up from a directory led.
-enum Climbed {
-    /// To the root of who asks, which is so many levels above.
-    There { levels: u32 },
-    /// To no root yet.
-    NotYet,
-    /// To the top of everything.
-    Elsewhere,
 }
 
 /// What is still to go, in one piece. Each remainder but the first starts with `/`.

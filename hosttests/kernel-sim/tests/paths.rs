@@ -156,3 +156,72 @@ fn nobody_is_led_out_of_the_root() {
     }
     all_well(&[("init", init), ("walker", walker)], 2);
 }
+
+/// Far below its root, where ways up take several slices, a process finds its path, or that it is outside, and never anything in
+/// between: a directory half way is moved out of its root and back, and one of another name is moved about in it.
+#[test]
+fn deep_down_the_way_up_is_one_way() {
+    const LEVELS: usize = 700;
+    const ROUNDS: u64 = 40;
+    fn moves(user: &mut User, at: u64, from: &str, to: &str) {
+        let from = put(user, at, from);
+        let to = put(user, at + 4096, to);
+        user.call(NR_RENAME, &[CWD, from[0], from[1], CWD, to[0], to[1]]).unwrap();
+    }
+    fn init(user: &mut User) {
+        let at = map(user, 1 << 16);
+        for name in ["/tmp/jail", "/tmp/secret", "/tmp/jail/other"] {
+            on(user, NR_MKDIR, at, name, &[0o777]).unwrap();
+        }
+        let mut path = "/tmp/jail".to_owned();
+        for _ in 0..LEVELS {
+            path.push_str("/d");
+            on(user, NR_MKDIR, at, &path, &[0o777]).unwrap();
+        }
+        let (_, objects, processes) = left(user);
+        let walker = spawn_with(user, "/bin/walker", "", &[]).unwrap();
+        let half = format!("/tmp/jail{}", "/d".repeat(LEVELS / 2));
+        loop {
+            moves(user, at, "/tmp/jail/other", "/tmp/other");
+            user.call(NR_SLEEP, &[300_000]).unwrap();
+            moves(user, at, "/tmp/other", "/tmp/jail/other");
+            moves(user, at, &half, "/tmp/half");
+            user.call(NR_SLEEP, &[300_000]).unwrap();
+            moves(user, at, "/tmp/half", &half);
+            user.call(NR_SLEEP, &[300_000]).unwrap();
+            if user.call(NR_WAIT, &[walker, u64::from(WAIT_NO_HANG), at + 8192, 0]) == Ok(walker) {
+                break;
+            }
+        }
+        // Entries that come and go cost memory, but nothing else is left.
+        let (_, objects_after, processes_after) = left(user);
+        assert_eq!((objects_after, processes_after), (objects, processes));
+        power_off(user);
+    }
+    fn walker(user: &mut User) {
+        let at = map(user, 1 << 16);
+        on(user, NR_CONFINE, at, "/tmp/jail", &[]).unwrap();
+        let whole = "/d".repeat(LEVELS);
+        while on(user, NR_CHDIR, at, &whole, &[]).is_err() {}
+        let (mut found, mut lost) = (0, 0);
+        while found < ROUNDS || lost < 3 {
+            match user.call(NR_GETCWD, &[at + 8192, 4096]) {
+                Ok(length) => {
+                    assert_eq!(user.load(at + 8192, length as usize), whole.as_bytes());
+                    found += 1;
+                }
+                Err(errno) => {
+                    assert_eq!(errno, Errno::NOENT);
+                    lost += 1;
+                }
+            }
+            for path in ["../".repeat(LEVELS) + "../secret", "../".repeat(LEVELS / 2 + 1) + "secret"] {
+                assert_eq!(inode(user, at, &path), Err(Errno::NOENT));
+            }
+            if on(user, NR_CHDIR, at, ".", &[]) == Ok(0) {
+                found += 1;
+            }
+        }
+    }
+    all_well(&[("init", init), ("walker", walker)], 2);
+}

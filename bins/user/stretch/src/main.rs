@@ -9,11 +9,14 @@
 
 extern crate alloc;
 
+mod crowds;
 mod files;
 mod memory;
+mod messages;
 mod network;
 mod processes;
 mod threads;
+mod trees;
 
 use alloc::string::{String, ToString as _};
 
@@ -28,7 +31,16 @@ swos_ulib::main!(run);
 /// What is done, and why it failed.
 type Case = (&'static str, fn() -> Result<(), String>);
 
-const CASES: &[&[Case]] = &[memory::CASES, files::CASES, network::CASES, threads::CASES, processes::CASES];
+const CASES: &[&[Case]] = &[
+    memory::CASES,
+    files::CASES,
+    network::CASES,
+    threads::CASES,
+    processes::CASES,
+    messages::CASES,
+    crowds::CASES,
+    trees::CASES,
+];
 
 fn run() -> i32 {
     if env::args().nth(1) == Some("child") {
@@ -69,6 +81,15 @@ fn child(deed: &str) -> i32 {
             Ok(())
         }
         "handles" => files::many_handles().map(core::mem::forget),
+        "letters" => messages::letters().map(drop),
+        "zombies" => crowds::zombies(),
+        "session" => crowds::session(),
+        "generations" => crowds::generations(),
+        "blocked" => crowds::blocked(),
+        "exec" => crowds::exec(),
+        "fork-of-threads" => crowds::fork_of_threads(),
+        "words" => crowds::words(),
+        "hungry" => trees::hungry(),
         name => match CASES.iter().copied().flatten().find(|(case, _)| *case == name) {
             Some((_, case)) => case(),
             None => Err(name.to_string()),

@@ -4,8 +4,9 @@ use alloc::{string::String, vec};
 use core::ptr::NonNull;
 
 use swos_ulib::{
-    abi::{Errno, Handle, MapFlags, Protection},
+    abi::{ADVISE_DISCARD, Errno, Handle, MapFlags, Protection},
     fs::{self, File},
+    process::{Fork, fork},
     sys,
     testing::text,
 };
@@ -26,6 +27,12 @@ pub(crate) const CASES: &[Case] = &[
     ("end-with-300-files", || child_ends("mapped")),
     ("end-with-100-mib", || child_ends("memory")),
     ("end-with-4000-areas", || child_ends("areas")),
+    ("discard-64-mib", || touched(64 << 20).map_err(text).and_then(|start| discard(start, 64 << 20))),
+    ("discard-4000-areas", || many_areas().and_then(|start| discard(start, AREAS * PAGE))),
+    ("shrink-a-mapped-object", shrink_object),
+    ("fork-with-64-mib", || touched(64 << 20).map_err(text).and_then(|_| fork_and_wait())),
+    ("fork-with-4000-areas", || many_areas().and_then(|_| fork_and_wait())),
+    ("fork-with-2000-objects", || objects(2000).and_then(|_| fork_and_wait())),
 ];
 
 const PAGE: usize = 4096;
@@ -39,7 +46,7 @@ fn both() -> Protection {
 }
 
 /// Maps so many bytes and touches each page.
-fn touched(bytes: usize) -> Result<NonNull<u8>, Errno> {
+pub(crate) fn touched(bytes: usize) -> Result<NonNull<u8>, Errno> {
     let start = sys::map_anonymous(bytes, both())?;
     for page in 0..bytes / PAGE {
         // SAFETY: within the mapping, which is ours.
@@ -163,4 +170,53 @@ pub(crate) fn mapped_files() -> Result<NonNull<u8>, String> {
         unsafe { at.write_volatile(1) };
     }
     Ok(start)
+}
+
+fn discard(start: NonNull<u8>, length: usize) -> Result<(), String> {
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::memory_advise(start, length, ADVISE_DISCARD).map_err(text) }
+}
+
+/// Memory of which no page is there yet.
+pub(crate) fn untouched(bytes: usize) -> Result<&'static mut [u8], String> {
+    let start = sys::map_anonymous(bytes, both()).map_err(text)?;
+    // SAFETY: a mapping of its own, which stays for ever.
+    Ok(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), bytes) })
+}
+
+/// So many memory objects, each mapped.
+fn objects(count: usize) -> Result<(), String> {
+    for _ in 0..count {
+        let object = sys::memory_create(PAGE as u64, 0).map_err(text)?;
+        // SAFETY: replaces nothing.
+        let start = unsafe { sys::mmap(0, PAGE, both(), MapFlags::SHARED, object, 0) }.map_err(text)?;
+        // SAFETY: within the mapping.
+        unsafe { start.write_volatile(1) };
+        sys::close(object).map_err(text)?;
+    }
+    Ok(())
+}
+
+/// One object in many places, each of which loses its pages.
+fn shrink_object() -> Result<(), String> {
+    const PAGES: usize = 16;
+    let object = sys::memory_create((PAGES * PAGE) as u64, 0).map_err(text)?;
+    for _ in 0..2000 {
+        // SAFETY: replaces nothing.
+        let start =
+            unsafe { sys::mmap(0, PAGES * PAGE, both(), MapFlags::SHARED, object, 0) }.map_err(text)?;
+        for page in 0..PAGES {
+            // SAFETY: within the mapping.
+            unsafe { start.add(page * PAGE).write_volatile(1) };
+        }
+    }
+    sys::memory_resize(object, 1).map_err(text)?;
+    sys::close(object).map_err(text)
+}
+
+fn fork_and_wait() -> Result<(), String> {
+    match fork().map_err(text)? {
+        Fork::Child => swos_ulib::process::exit(0),
+        Fork::Parent(child) => child.wait().map(drop).map_err(text),
+    }
 }

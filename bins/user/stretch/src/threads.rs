@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("kill-4000-threads", killed),
 ];
 
-const THREADS: u32 = 4000;
+pub(crate) const THREADS: u32 = 4000;
 const ALL: u32 = u32::MAX;
 const STACK: usize = 4096;
 
@@ -32,6 +32,8 @@ static WORD: AtomicU32 = AtomicU32::new(0);
 static READER: AtomicU64 = AtomicU64::new(0);
 static BEGUN: AtomicU32 = AtomicU32::new(0);
 static LEFT: AtomicU32 = AtomicU32::new(0);
+/// The id of the last one.
+static LAST: AtomicU32 = AtomicU32::new(0);
 
 /// A thread with nothing but a stack.
 type Act = fn();
@@ -54,7 +56,8 @@ fn start(act: Act) -> Result<(), String> {
     for number in 1..=THREADS as usize {
         let stack = stacks.addr().get() + number * STACK;
         // SAFETY: the stack is the thread's own; the function is `enter`'s argument.
-        unsafe { sys::thread_create(enter, stack, act as usize, 0) }.map_err(text)?;
+        let tid = unsafe { sys::thread_create(enter, stack, act as usize, 0) }.map_err(text)?;
+        LAST.store(tid, Relaxed);
     }
     while BEGUN.load(Relaxed) < THREADS {
         thread::yield_now();
@@ -111,6 +114,19 @@ fn sleep() -> Result<(), String> {
 /// Threads that sleep for ever; whoever called goes on.
 pub(crate) fn crowd() -> Result<(), String> {
     start(for_ever)
+}
+
+/// The one that was started last.
+pub(crate) fn last() -> u32 {
+    LAST.load(Relaxed)
+}
+
+/// Threads that wait for ever, each at a word on its own stack.
+pub(crate) fn each_at_a_word() -> Result<(), String> {
+    start(|| {
+        let word = AtomicU32::new(0);
+        let _woken = sys::futex_wait(&word, 0, TIMEOUT_NEVER, ALL);
+    })
 }
 
 pub(crate) fn for_ever() {

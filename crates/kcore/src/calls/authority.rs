@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use swos_abi::{Capabilities, Errno, Handle, Rights, SPAWN_ROOT, SpawnArgs};
 use swos_vfs::{Access, Kind, LastLink, VnodeId};
 
-use super::handle_errno;
+use super::{Which, handle_errno};
 use crate::{
     Kernel, Machine,
     object::Object,
@@ -95,7 +95,7 @@ impl<M: Machine> Kernel<M> {
         if view.root != from.root {
             return Err(Stop::Again);
         }
-        *view = self.narrowed(*view, root)?;
+        *view = self.narrowed(thread, *view, root)?;
         Ok(0)
     }
 
@@ -120,23 +120,17 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::PERM.into());
         }
         self.check_access(thread, found.vnode, Access::Search)?;
-        self.check_within(found.vnode, from.root)?;
+        self.check_within(thread, Which::First, found.vnode, from.root)?;
         Ok((found.vnode, from))
-    }
-
-    #[cold]
-    fn check_within(&self, directory: VnodeId, root: VnodeId) -> Result<(), Errno> {
-        let names = self.files.names.lock();
-        let names = names.as_ref().ok_or(Errno::NOENT)?;
-        if names.vfs.is_within(&names.namespace, directory, root) { Ok(()) } else { Err(Errno::NOENT) }
     }
 
     /// The view from `root`, which lies within it.
     #[cold]
-    fn narrowed(&self, view: View, root: VnodeId) -> Result<View, Errno> {
-        let directory = match self.check_within(view.directory, root) {
+    fn narrowed(&self, thread: &Thread<M>, view: View, root: VnodeId) -> Result<View, Stop> {
+        let directory = match self.check_within(thread, Which::Second, view.directory, root) {
             Ok(()) => view.directory,
-            Err(_) => root,
+            Err(Stop::Errno(_)) => root,
+            Err(stop) => return Err(stop),
         };
         Ok(View { root, directory })
     }
@@ -155,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         if self.attributes(root)?.kind != Kind::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        self.check_within(root, own.root)?;
-        Ok(self.narrowed(own, root)?)
+        self.check_within(thread, Which::First, root, own.root)?;
+        self.narrowed(thread, own, root)
     }
 }

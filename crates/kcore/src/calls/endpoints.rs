@@ -411,7 +411,7 @@ impl<M: Machine> Kernel<M> {
     fn answer(
         &self,
         thread: &Thread<M>,
-        shared: &SharedEndpoint<M>,
+        shared: &Arc<SharedEndpoint<M>>,
         token: Token,
         message: u64,
     ) -> Result<(), Stop> {
@@ -435,7 +435,7 @@ impl<M: Machine> Kernel<M> {
     fn answer_with_handles(
         &self,
         thread: &Thread<M>,
-        shared: &SharedEndpoint<M>,
+        shared: &Arc<SharedEndpoint<M>>,
         token: Token,
         record: &MessageOut,
     ) -> Result<(), Stop> {
@@ -466,7 +466,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     #[inline(never)]
-    fn not_answered(&self, shared: &SharedEndpoint<M>, error: Error) -> Stop {
+    fn not_answered(&self, shared: &Arc<SharedEndpoint<M>>, error: Error) -> Stop {
         if error == Error::CallerGone {
             let wake = shared.inner.lock().core.call_over();
             self.wake_senders(shared, wake);
@@ -500,7 +500,7 @@ impl<M: Machine> Kernel<M> {
         timeout_ns: u64,
     ) -> CallResult {
         let asked = self.read_asked(into)?;
-        let shared = &*end.shared;
+        let shared = &end.shared;
         let taken = {
             let mut inner = shared.inner.lock();
             inner.leave_idle(thread);
@@ -525,7 +525,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Waits for a message. The endpoint is locked.
-    fn park(&self, thread: &Arc<Thread<M>>, shared: &SharedEndpoint<M>, inner: &mut Inner<M>) -> Stop {
+    fn park(&self, thread: &Arc<Thread<M>>, shared: &Arc<SharedEndpoint<M>>, inner: &mut Inner<M>) -> Stop {
         if inner.idle.is_none() {
             inner.idle = Some(thread.clone());
             return Stop::Wait;
@@ -541,7 +541,7 @@ impl<M: Machine> Kernel<M> {
     fn hand_over(
         &self,
         thread: &Thread<M>,
-        shared: &SharedEndpoint<M>,
+        shared: &Arc<SharedEndpoint<M>>,
         mut taken: Taken<Travelling<M>>,
         into: u64,
         asked: &MessageIn,

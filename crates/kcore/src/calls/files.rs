@@ -25,6 +25,8 @@ use crate::{
 pub(super) const TRANSFER_MAX: u64 = 1 << 20;
 /// Of these, before interrupts get their turn.
 const READ_AT_ONCE: u64 = 5 * PAGE_SIZE as u64;
+/// Entries of a directory that one call tells at most.
+pub(crate) const ENTRIES_MAX: usize = 96;
 
 impl<M: Machine> Kernel<M> {
     /// Whether the process's principal may use a node in this way.
@@ -422,7 +424,10 @@ impl<M: Machine> Kernel<M> {
         } else {
             let names = self.files.names.lock();
             let names = names.as_ref().ok_or(Errno::NOENT)?;
-            while let Some(entry) = names.vfs.read_directory(vnode, cursor).map_err(Errno::from)? {
+            for _ in 0..ENTRIES_MAX {
+                let Some(entry) = names.vfs.read_directory(vnode, cursor).map_err(Errno::from)? else {
+                    break;
+                };
                 if !push_entry(&mut entries, room, entry.name.as_bytes(), entry.child, entry.next) {
                     cut = true;
                     break;

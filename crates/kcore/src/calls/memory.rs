@@ -12,7 +12,7 @@ use crate::{
     memory::{Mapped, MemoryObject},
     object::Object,
     space::{Inner, Space, TableFrames, Translation},
-    thread::Thread,
+    thread::{Registered, Thread},
     wait::{CallResult, Stop},
 };
 
@@ -24,6 +24,8 @@ const REPLACED_AT_ONCE: u64 = 20;
 const AREAS_PER_STEP: usize = 20;
 /// Areas looked at in one step.
 const AREAS_PER_LOOK: usize = 512;
+/// The same before their pages are discarded, some of them in that step already.
+const AREAS_DISCARDED: usize = 256;
 
 impl<M: Machine> Kernel<M> {
     #[expect(clippy::too_many_arguments, reason = "the call has six")]
@@ -302,9 +304,26 @@ impl<M: Machine> Kernel<M> {
         let mut inner = space.inner.lock();
         let start = Page::from_number(pages.start().number() + thread.progress.done());
         let rest = start.and_then(|start| PageRange::new(start, pages.end())).unwrap_or(pages);
-        let mapped: u64 = inner.areas.parts(rest).map(|part| part.pages.count()).sum();
-        if mapped != rest.count() {
+        // All of them are looked at before the first page goes: `found` is how many pages were.
+        let (_, looked) = thread.progress.done_and_found();
+        let unlooked = Page::from_number(pages.start().number() + looked)
+            .and_then(|start| PageRange::new(start, pages.end()))
+            .unwrap_or(pages);
+        let (mut areas, mut mapped) = (0, 0);
+        for part in inner.areas.parts(unlooked).take(AREAS_DISCARDED) {
+            if part.pages.start().number() != unlooked.start().number() + mapped {
+                break;
+            }
+            (areas, mapped) = (areas + 1, mapped + part.pages.count());
+        }
+        if mapped < unlooked.count() && areas < AREAS_DISCARDED {
             return Err(Errno::NOMEM.into());
+        }
+        if areas > 0 && pages.count() > PAGES_PER_STEP as u64 {
+            thread.progress.note(thread.progress.done(), looked + mapped, Registered::TakenBack);
+        }
+        if mapped < unlooked.count() {
+            return Err(Stop::Again);
         }
         // The tables stay: the pages are touched again.
         let vacant = PageRange::with_len(rest.start(), 0).ok_or(Errno::INVAL)?;

@@ -23,9 +23,9 @@ mod system;
 mod threads;
 mod writes;
 
-pub(crate) use files::push_entry;
+pub(crate) use files::{ENTRIES_MAX, push_entry};
 pub(crate) use memory::{Over, area_errno};
-pub(crate) use paths::{Passed, Which};
+pub(crate) use paths::{Climbing, Passed, Which};
 pub(crate) use process::limits_of;
 pub(crate) use signals::refused_errno;
 

@@ -4,8 +4,7 @@ use swos_abi::{
     Capabilities, Errno, FileSystemInfo, FileTimes, Handle, OpenFlags, Rights, TIME_NOW, TIME_OMIT,
     UNLINK_DIRECTORY,
 };
-use swos_path::PATH_MAX;
-use swos_vfs::{FileSystem, Kind, LastLink, NewNode, NodeId, Principal, Scope, Times};
+use swos_vfs::{FileSystem, Kind, LastLink, NewNode, NodeId, Principal, Times};
 
 use super::paths::{PathRoom, Which, check};
 use crate::{
@@ -298,25 +297,6 @@ impl<M: Machine> Kernel<M> {
             let modified_ns = chosen(times.modified_ns, now);
             file_system.set_times(who, node, Times { accessed_ns, modified_ns }, now)
         })
-    }
-
-    #[inline(never)]
-    pub(super) fn getcwd(&self, thread: &Thread<M>, buffer: u64, length: u64) -> CallResult {
-        let view = *thread.process.view.lock();
-        let mut bytes = [0; PATH_MAX];
-        let start = {
-            let names = self.files.names.lock();
-            let names = names.as_ref().ok_or(Errno::NOENT)?;
-            let (root, start, who) = (view.root, view.directory, Self::who(thread));
-            let scope = Scope { namespace: &names.namespace, root, start, who };
-            names.vfs.path_of(&scope, view.directory, &mut bytes).map_err(Errno::from)?
-        };
-        let path = bytes.get(start..).unwrap_or(&[]);
-        if path.len() as u64 > length {
-            return Err(Errno::RANGE.into());
-        }
-        self.copy_out(buffer, path)?;
-        Ok(path.len() as u64)
     }
 
     pub(super) fn file_system_info(

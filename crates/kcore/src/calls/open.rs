@@ -21,7 +21,6 @@ use crate::{
     ranks,
     thread::Thread,
     wait::{CallResult, Stop},
-    writable::RECLAIM_SLICE,
 };
 
 /// Pages read ahead of a sequential reader.
@@ -130,12 +129,14 @@ impl<M: Machine> Kernel<M> {
         if flags.contains(OpenFlags::TRUNCATE) && found.kind == Kind::File {
             self.resize(names, vnode, 0)?;
             // All that is cut off goes back first, and leaves whoever maps it; until then this starts over.
-            self.change(names, vnode.mount, &mut |file_system, frames, _| match file_system
-                .reclaim(RECLAIM_SLICE, frames)
-            {
-                Garbage::Left => Err(Error::Again),
-                Garbage::None => Ok(()),
-            })?;
+            self.change(
+                names,
+                vnode.mount,
+                &mut |file_system, frames, _| match file_system.reclaim(1, frames) {
+                    Garbage::Left => Err(Error::Again),
+                    Garbage::None => Ok(()),
+                },
+            )?;
             if Self::is_losing(names, vnode) {
                 return Err(Stop::Again);
             }

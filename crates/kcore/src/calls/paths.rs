@@ -4,20 +4,43 @@
 //! what is still to go. The slices belong together only as long as the process has the same root, starts at the same
 //! directory and acts for the same principal; otherwise the path is looked at from its beginning.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use arrayvec::ArrayVec;
 use swos_abi::{Capabilities, Errno, Handle, Rights, Stat};
 use swos_handles::Lease;
-use swos_path::{NAME_MAX, Name, Path};
-use swos_vfs::{Error, Halt, Kind, LastLink, Namespace, Principal, Resolved, Scope, Unfinished, VnodeId};
+use swos_path::{NAME_MAX, Name, PATH_MAX, Path};
+use swos_vfs::{
+    Ascent, Climbed, Error, Halt, Kind, LastLink, Namespace, Principal, Resolved, Scope, Trail, Unfinished,
+    VnodeId,
+};
 
 use crate::{
-    Kernel, Machine, files::Names, object::Object, process::View, thread::Thread, user::PathBytes, wait::Stop,
+    Kernel, Machine,
+    files::Names,
+    object::Object,
+    process::View,
+    thread::Thread,
+    user::PathBytes,
+    wait::{CallResult, Stop},
 };
 
 /// Steps of one resolution before interrupts get their turn. A call makes two at most.
 const STEPS_AT_ONCE: u32 = 250;
+
+/// Levels that one try of a call goes up, at some twenty instructions each: to see that a directory lies below a root.
+const LEVELS_AT_ONCE: u32 = 1000;
+/// The same with the names of the directories, at some hundred and fifty.
+const NAMES_AT_ONCE: u32 = 200;
+
+/// How far a call is with ways up in the tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Climbing {
+    /// Ways to roots.
+    ways: [Option<(Ascent, VnodeId)>; 2],
+    /// The path of the current directory, with its root and the bytes of it that were found.
+    path: Option<(Trail, VnodeId, Vec<u8>)>,
+}
 
 /// Which of the paths of a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -284,5 +307,73 @@ impl<M: Machine> Kernel<M> {
         let route = Route { start, lease: None, who, which: Which::First, steps };
         let (found, ()) = self.find(thread, &route, LastLink::Follow, |_, _| Ok(()))?;
         if found.kind == Kind::File { Ok(found.vnode) } else { Err(Errno::ACCES.into()) }
+    }
+
+    /// Whether a directory is `root` or lies below it; the `which`-th time that this call asks.
+    #[cold]
+    pub(super) fn check_within(
+        &self,
+        thread: &Thread<M>,
+        which: Which,
+        directory: VnodeId,
+        root: VnodeId,
+    ) -> Result<(), Stop> {
+        if directory == root {
+            return Ok(());
+        }
+        let names = self.files.names.lock();
+        let names = names.as_ref().ok_or(Errno::NOENT)?;
+        let kept = thread.progress.climbing().and_then(|climbing| climbing.ways[which as usize]);
+        let mut ascent = match kept {
+            Some((ascent, to)) if (ascent.from(), to) == (directory, root) => ascent,
+            _ => names.vfs.ascent(&names.namespace, directory),
+        };
+        match names.vfs.ascend(&names.namespace, &mut ascent, root, &mut { LEVELS_AT_ONCE }) {
+            Climbed::There if kept.is_none() => Ok(()),
+            Climbed::There => {
+                // A try that comes back for another reason finds it here.
+                thread.progress.climb(|climbing| climbing.ways[which as usize] = Some((ascent, root)));
+                Ok(())
+            }
+            Climbed::Elsewhere => Err(Errno::NOENT.into()),
+            Climbed::NotYet => {
+                thread.progress.climb(|climbing| climbing.ways[which as usize] = Some((ascent, root)));
+                Err(Stop::Again)
+            }
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn getcwd(&self, thread: &Thread<M>, buffer: u64, length: u64) -> CallResult {
+        let View { root, directory } = *thread.process.view.lock();
+        let mut bytes = [0; PATH_MAX];
+        let kept = thread.progress.climbing().and_then(|climbing| climbing.path);
+        let (trail, whole) = {
+            let names = self.files.names.lock();
+            let names = names.as_ref().ok_or(Errno::NOENT)?;
+            let scope = Scope { namespace: &names.namespace, root, start: directory, who: Self::who(thread) };
+            let mut trail = match kept {
+                Some((trail, from, found)) if (trail.directory(), from) == (directory, root) => {
+                    if let Some(end) = bytes.get_mut(trail.start()..) {
+                        end.copy_from_slice(&found);
+                    }
+                    trail
+                }
+                _ => names.vfs.trail(&names.namespace, directory),
+            };
+            let whole = names.vfs.follow_trail(&scope, &mut trail, &mut bytes, NAMES_AT_ONCE);
+            (trail, whole.map_err(Errno::from)?)
+        };
+        let path = bytes.get(trail.start()..).unwrap_or(&[]);
+        if !whole {
+            let found = path.to_vec();
+            thread.progress.climb(|climbing| climbing.path = Some((trail, root, found)));
+            return Err(Stop::Again);
+        }
+        if path.len() as u64 > length {
+            return Err(Errno::RANGE.into());
+        }
+        self.copy_out(buffer, path)?;
+        Ok(path.len() as u64)
     }
 }

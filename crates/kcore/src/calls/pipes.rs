@@ -27,6 +27,8 @@ const SHORT_STEP: usize = 512;
 const TINY_STEP: usize = 64;
 /// Bytes that one try of a call moves at most, however fast the other end is; then interrupts have their turn.
 const TURN: u64 = CAPACITY as u64;
+/// The same from many pieces of memory, which are sought for each step.
+const PIECES_TURN: u64 = TURN / 4;
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn pipe(&self, thread: &Thread<M>, ends: u64, size: u64, flags: u32) -> CallResult {
@@ -169,7 +171,7 @@ impl<M: Machine> Kernel<M> {
             if done == length {
                 break None;
             }
-            if done - before >= TURN {
+            if done - before >= if pieces.len() > 1 { PIECES_TURN } else { TURN } {
                 break Some(Stop::Again);
             }
             let step = if let [piece] = pieces

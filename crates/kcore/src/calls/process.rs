@@ -15,13 +15,13 @@ use swos_vfs::{Access, VnodeId};
 use crate::{
     Kernel, Machine,
     account::Account,
-    family::{Sought, Wanted},
+    family::{Place, Sought, Wanted},
     machine::Start,
     object::Object,
     process::{Limits, NAME_LEN, Process},
-    thread::{Phase, Thread},
+    thread::{Phase, Registered, Thread},
     user::{PathBytes, user_range},
-    wait::{CallResult, Stop, WaitKey},
+    wait::{ANY_BITS, CallResult, Stop, WaitKey},
 };
 
 impl<M: Machine> Kernel<M> {
@@ -171,17 +171,30 @@ impl<M: Machine> Kernel<M> {
             _ if pid & PID_GROUP != 0 => Wanted::Group(low),
             _ => Wanted::Child(low),
         };
+        let mut place = Place::unpack(thread.progress.done());
         loop {
             let found = {
                 let processes = self.processes.lock();
-                match processes.seek(parent, wanted, flags) {
+                let begins = place == Place::START;
+                match processes.seek(parent, wanted, flags, &mut place) {
                     Sought::Nobody => return Err(Errno::CHILD.into()),
                     Sought::News(news) => news,
+                    Sought::NotYet => {
+                        if begins {
+                            self.register(thread, WaitKey::Child { parent }, ANY_BITS)?;
+                        }
+                        thread.progress.note(place.pack(), 0, Registered::Stays);
+                        return Err(Stop::Again);
+                    }
                     Sought::None if flags & WAIT_NO_HANG != 0 => return Ok(0),
                     Sought::None if flags & WAIT_TIMEOUT != 0 && self.time_is_up(thread, timeout_ns) => {
                         return Err(Errno::TIMEDOUT.into());
                     }
-                    Sought::None => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                    Sought::None if begins => return Err(self.wait_for(thread, WaitKey::Child { parent })),
+                    Sought::None => {
+                        thread.progress.note(0, 0, Registered::TakenBack);
+                        return Err(Stop::Wait);
+                    }
                 }
             };
             if record != 0 {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use arrayvec::ArrayVec;
 use swos_abi::{Errno, Handle, READY_ADD, READY_EDGE, READY_MODIFY, READY_REMOVE, ReadyEvent, Rights};
-use swos_readiness::{Mode, Watch};
+use swos_readiness::{Mode, SourceId, Watch};
 use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
@@ -111,12 +111,15 @@ impl<M: Machine> Kernel<M> {
         let mut told = ArrayVec::<ReadyEvent, EVENTS_MAX>::new();
         let count = {
             let mut inner = set.inner.lock();
-            let mut revoked = false;
+            let mut revoked = ArrayVec::<SourceId, LOOKS_MAX>::new();
             let count = inner.collect(
                 capacity,
                 LOOKS_MAX,
-                |source| {
-                    revoked |= source.is_revoked();
+                |id, source| {
+                    if source.is_revoked() {
+                        // No more are looked at than there is room for.
+                        let _ = revoked.try_push(id);
+                    }
                     self.source_readiness(source)
                 },
                 |event| {
@@ -128,8 +131,8 @@ impl<M: Machine> Kernel<M> {
                     });
                 },
             );
-            if revoked {
-                Self::drop_revoked(&set, &mut inner, self);
+            if !revoked.is_empty() {
+                self.drop_revoked(&set, &mut inner, &revoked);
             }
             if count == 0 && inner.has_reports() {
                 return Err(Stop::Again);

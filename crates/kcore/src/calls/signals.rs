@@ -14,13 +14,16 @@ use zerocopy::IntoBytes as _;
 use crate::{
     Kernel, Machine,
     family::Processes,
-    thread::Thread,
+    signals::first_of,
+    thread::{Registered, Thread},
     user::user_range,
     wait::{CallResult, Stop},
 };
 
 /// Members of a process group that one try of a call signals.
-const GROUP_SLICE: usize = 32;
+const GROUP_SLICE: usize = 16;
+/// Generations that one try of a call goes up to see whether a process descends from its own.
+const GENERATIONS_AT_ONCE: u32 = 150;
 
 impl<M: Machine> Kernel<M> {
     pub(super) fn signal_action(
@@ -52,11 +55,15 @@ impl<M: Machine> Kernel<M> {
                 Error::BadSignal => Errno::INVAL,
                 Error::NoMemory => Errno::NOMEM,
             })?;
+            let discarded = if discards { SignalSet::of(&[signal]) } else { SignalSet::EMPTY };
             if discards {
-                for thread in &threads.list {
-                    thread.signals.lock().discard(SignalSet::of(&[signal]));
+                for thread in first_of(&threads) {
+                    thread.signals.lock().discard(discarded);
                 }
             }
+            drop(signals);
+            drop(threads);
+            self.concern_others(process, SignalSet::EMPTY, discarded);
             return Ok(0);
         }
     }
@@ -93,7 +100,7 @@ impl<M: Machine> Kernel<M> {
             (old, signals.pending().and(own.mask().without(old)))
         };
         if !taken_over.is_empty() {
-            self.tell_others(&process.threads.lock(), taken_over);
+            self.tell_others(process, taken_over);
         }
         self.recheck(thread);
         Ok(old.0)
@@ -250,11 +257,24 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn signal_one(&self, thread: &Arc<Thread<M>>, pid: u64, info: SignalInfo) -> CallResult {
-        let pid = reachable(&self.processes.lock(), thread, pid)?;
+        let pid = self.reach(thread, pid)?;
         if info.signal != 0 {
             self.signal_process(pid, info)?;
         }
         Ok(0)
+    }
+
+    /// The number of a process that a thread may signal and ask about, found in slices.
+    fn reach(&self, thread: &Thread<M>, pid: u64) -> Result<u32, Stop> {
+        let (_, kept) = thread.progress.done_and_found();
+        let mut at = u32::try_from(kept).unwrap_or(0);
+        match reachable(&self.processes.lock(), thread, pid, &mut at, &mut { GENERATIONS_AT_ONCE }) {
+            Some(reached) => Ok(reached?),
+            None => {
+                thread.progress.note(0, u64::from(at), Registered::TakenBack);
+                Err(Stop::Again)
+            }
+        }
     }
 
     /// Signals the members of a group in slices, in the order of their numbers; oneself comes last, because it may be the end.
@@ -262,8 +282,10 @@ impl<M: Machine> Kernel<M> {
         /// In the progress: somebody was there. Below it, the number to go on from.
         const FOUND: u64 = 1 << 32;
         let own = thread.process.pid;
-        let mut progress = thread.progress.lock().done;
+        let (mut progress, kept) = thread.progress.done_and_found();
         let from = u32::try_from(progress & !FOUND).unwrap_or(0);
+        // How far up from the next one it was found whose descendant that is.
+        let (mut at, mut steps) = (u32::try_from(kept).unwrap_or(0), GENERATIONS_AT_ONCE);
         let mut targets = ArrayVec::<u32, GROUP_SLICE>::new();
         let mut next = None;
         let member = {
@@ -277,12 +299,23 @@ impl<M: Machine> Kernel<M> {
                     next = Some(pid);
                     break;
                 }
-                if reachable(&processes, thread, u64::from(pid)).is_ok() {
-                    progress |= FOUND;
-                    if pid != own {
-                        targets.push(pid);
-                    }
+                if pid != from {
+                    at = 0;
                 }
+                match reachable(&processes, thread, u64::from(pid), &mut at, &mut steps) {
+                    None => {
+                        next = Some(pid);
+                        break;
+                    }
+                    Some(Ok(_)) => {
+                        progress |= FOUND;
+                        if pid != own {
+                            targets.push(pid);
+                        }
+                    }
+                    Some(Err(_)) => {}
+                }
+                at = 0;
             }
             processes.groups.group_of(own) == Some(group)
         };
@@ -291,7 +324,7 @@ impl<M: Machine> Kernel<M> {
             let _ = self.signal_process(target, info);
         }
         if let Some(next) = next {
-            thread.progress.lock().done = progress & FOUND | u64::from(next);
+            thread.progress.note(progress & FOUND | u64::from(next), u64::from(at), Registered::TakenBack);
             return Err(Stop::Again);
         }
         if member && info.signal != 0 {
@@ -303,8 +336,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn thread_kill(&self, thread: &Arc<Thread<M>>, tid: u32, signal: u32) -> CallResult {
         let info = user_info(thread, signal, SI_USER, 0)?;
         let process = &thread.process;
-        let target = process.threads.lock().list.iter().find(|other| other.tid == tid).cloned();
-        let target = target.ok_or(Errno::SRCH)?;
+        let target = process.threads.lock().get(tid).cloned().ok_or(Errno::SRCH)?;
         if signal != 0 {
             self.signal_thread(&target, info)?;
         }
@@ -339,23 +371,33 @@ impl<M: Machine> Kernel<M> {
         pid: u32,
         of: fn(&Groups, u32) -> Option<u32>,
     ) -> CallResult {
-        let processes = self.processes.lock();
-        let pid = if pid == 0 { thread.process.pid } else { reachable(&processes, thread, u64::from(pid))? };
-        of(&processes.groups, pid).map(u64::from).ok_or(Stop::Errno(Errno::SRCH))
+        let pid = if pid == 0 { thread.process.pid } else { self.reach(thread, u64::from(pid))? };
+        of(&self.processes.lock().groups, pid).map(u64::from).ok_or(Stop::Errno(Errno::SRCH))
     }
 }
 
 /// The number of a process that a thread may signal and ask about: its own, a descendant, or, if it may see other processes, one of
-/// the same principal and session. "Is not" and "is not yours" is the same answer.
+/// the same principal and session. "Is not" and "is not yours" is the same answer. `None` = it takes more than `steps`, and is to be
+/// gone on with `at`, which is 0 first.
 #[inline(never)]
-fn reachable<M: Machine>(processes: &Processes<M>, thread: &Thread<M>, pid: u64) -> Result<u32, Errno> {
+fn reachable<M: Machine>(
+    processes: &Processes<M>,
+    thread: &Thread<M>,
+    pid: u64,
+    at: &mut u32,
+    steps: &mut u32,
+) -> Option<Result<u32, Errno>> {
     let own = &thread.process;
-    let pid = u32::try_from(pid).map_err(|_| Errno::SRCH)?;
+    let Ok(pid) = u32::try_from(pid) else { return Some(Err(Errno::SRCH)) };
     let same = || {
         own.has(Capabilities::PROCESS_INSPECT)
             && processes.alive(pid).is_some_and(|process| process.identity() == own.identity())
     };
-    if pid == own.pid || same() || processes.descends(pid, own.pid) { Ok(pid) } else { Err(Errno::SRCH) }
+    if *at == 0 {
+        *at = pid;
+    }
+    let reached = pid == own.pid || same() || processes.descends(at, own.pid, steps)?;
+    Some(if reached { Ok(pid) } else { Err(Errno::SRCH) })
 }
 
 /// What the receiver of a signal from a program is told.

@@ -22,6 +22,15 @@ use crate::{
 
 /// Bytes that one try of a call moves at most; then interrupts have their turn.
 const TURN: u64 = 64 * 1024;
+/// The same into a file, whose pages are to be had first.
+const WRITE_TURN: u64 = 32 * 1024;
+/// The same of random numbers, each of which costs some forty instructions.
+const RANDOM_TURN: u64 = 1024;
+/// Of many pieces those that are moved after another without that: so many, or so many bytes. The last one may take a turn of its
+/// own.
+const PIECES_AT_ONCE: u32 = 8;
+const PIECE_BYTES_AT_ONCE: u64 = 2048;
+const RANDOM_BYTES_AT_ONCE: u64 = 64;
 
 /// Zeros that are copied from the kernel's stack.
 pub(super) const FEW: usize = 16;
@@ -71,7 +80,7 @@ impl<M: Machine> Kernel<M> {
         let before = thread.progress.done();
         let mut done = before;
         while done < length {
-            if done - before >= TURN {
+            if done - before >= if pieces.len() > 1 { WRITE_TURN / 4 } else { WRITE_TURN } {
                 return Err(Stop::Again);
             }
             let step = if length - done <= CHUNK as u64 {
@@ -175,7 +184,7 @@ impl<M: Machine> Kernel<M> {
             if done == length {
                 break None;
             }
-            if done - before >= TURN {
+            if done - before >= WRITE_TURN {
                 break Some(Stop::Again);
             }
             let at = offset + done;
@@ -273,11 +282,12 @@ impl<M: Machine> Kernel<M> {
         let before = thread.progress.done();
         let mut done = before;
         while done < length {
-            if done - before >= TURN {
+            let (at, rest) = (buffer.saturating_add(done), length - done);
+            let effect = device.on_read();
+            if done - before >= if effect == Effect::Random { RANDOM_TURN } else { TURN } {
                 return Err(Stop::Again);
             }
-            let (at, rest) = (buffer.saturating_add(done), length - done);
-            let count = match device.on_read() {
+            let count = match effect {
                 Effect::Zeros => self.copy_zeros(at, rest)?,
                 Effect::Random => self.random_bytes(at, rest)?,
                 Effect::End | Effect::Taken | Effect::NoSpace | Effect::Console => return Ok(0),
@@ -322,7 +332,13 @@ impl<M: Machine> Kernel<M> {
         let length = pieces.iter().try_fold(0_u64, |sum, piece| sum.checked_add(piece.length));
         let length = length.filter(|&sum| i64::try_from(sum).is_ok()).ok_or(Errno::INVAL)?;
         let needed = if way == Way::Read { Rights::READ } else { Rights::WRITE };
-        let object = Self::object(thread, handle, needed)?;
+        let mut earlier = thread.progress.earlier();
+        let object = match Self::object(thread, handle, needed) {
+            Ok(object) => object,
+            // What was moved before the handle went was moved.
+            Err(_) if earlier > 0 => return Ok(earlier),
+            Err(stop) => return Err(stop),
+        };
         match (&object, way) {
             (Object::File(file), Way::Write) => {
                 return self.write_file(thread, file, &pieces, length, None);
@@ -337,7 +353,10 @@ impl<M: Machine> Kernel<M> {
             }
             _ => {}
         }
-        let mut earlier = thread.progress.earlier();
+        let (before, mut count) = (earlier, 0);
+        let is_random =
+            matches!(&object, Object::Device(device) if device.device.on_read() == Effect::Random);
+        let most = if is_random { RANDOM_BYTES_AT_ONCE } else { PIECE_BYTES_AT_ONCE };
         let mut start = 0;
         for piece in pieces {
             let begins = start;
@@ -345,6 +364,10 @@ impl<M: Machine> Kernel<M> {
             if piece.length == 0 || begins < earlier {
                 continue;
             }
+            if count == PIECES_AT_ONCE || earlier - before >= most {
+                return Err(Stop::Again);
+            }
+            count += 1;
             let moved = match way {
                 Way::Read => self.read(thread, handle, piece.address, piece.length),
                 Way::Write => self.write(thread, handle, piece.address, piece.length),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use swos_path::{Name, Path};
 use swos_units::Frame;
 use swos_vfs::{
-    Error, FrameStore, Garbage, Halt, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId, Remembered,
-    Route, Scope, Times, Usage, Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
+    Ascent, Climbed, Error, FrameStore, Garbage, Halt, Kind, LINKS_MAX, LastLink, Namespace, NewNode, NodeId,
+    RESTARTS_MAX, Remembered, Route, Scope, Times, Usage, Vfs, VnodeId, WALK_BYTES_MAX, WriteAt,
 };
 
 use crate::mem_fs::{MemFs, Node, WHO};
@@ -163,6 +163,7 @@ fn a_directory_that_is_moved_out_between_two_slices_leads_nowhere() {
     let Node::Directory(children) = &mut moved.nodes[0].1 else { unreachable!() };
     children.insert(b"a".to_vec(), a);
     moved.nodes[a].0 = 0;
+    moved.changes += 1;
     let ((before, namespace), (after, _)) = (alone(tree), alone(moved));
     let at = |node: usize| VnodeId { mount: namespace.root().mount, node: NodeId(node as u64) };
     let scope = Scope { namespace: &namespace, root: at(jail), start: at(jail), who: WHO };
@@ -345,4 +346,88 @@ fn every_error_has_its_own_number() {
     assert_eq!(path(&[b'n'; 256]), Error::NameTooLong);
     assert_eq!(path(&[b'/'; 4097]), Error::NameTooLong);
     assert_eq!(swos_abi::Errno::from(Error::TooManyLinks), swos_abi::Errno::LOOP);
+}
+
+/// The way up from deep down, a few levels at a time: the same answer, and none from before a move.
+#[test]
+fn a_way_up_in_parts_is_one_way() {
+    const DEPTH: usize = 500;
+    let mut tree = MemFs::new();
+    let jail = tree.add(0, b"jail", directory()).unwrap();
+    let mut chain = vec![jail];
+    for _ in 0..DEPTH {
+        chain.push(tree.add(*chain.last().unwrap(), b"d", directory()).unwrap());
+    }
+    // What a move half way up makes of it: no longer below the jail.
+    let mut moved = tree.clone();
+    let (cut, above) = (chain[DEPTH / 2], chain[DEPTH / 2 - 1]);
+    let Node::Directory(children) = &mut moved.nodes[above].1 else { unreachable!() };
+    children.clear();
+    let Node::Directory(children) = &mut moved.nodes[0].1 else { unreachable!() };
+    children.insert(b"moved".to_vec(), cut);
+    moved.nodes[cut].0 = 0;
+    moved.changes += 1;
+    let ((before, namespace), (after, _)) = (alone(tree), alone(moved));
+    let at = |node: usize| VnodeId { mount: namespace.root().mount, node: NodeId(node as u64) };
+    let (root, deepest) = (at(jail), at(*chain.last().unwrap()));
+    let climb = |ascent: &mut Ascent, vfs: &Vfs| loop {
+        match vfs.ascend(&namespace, ascent, root, &mut 7) {
+            Climbed::NotYet => {}
+            end => return end,
+        }
+    };
+    let mut ascent = before.ascent(&namespace, deepest);
+    assert_eq!(climb(&mut ascent, &before), Climbed::There);
+    // Known, as long as nothing moves.
+    assert_eq!(before.ascend(&namespace, &mut ascent, root, &mut 0), Climbed::There);
+    assert_eq!(climb(&mut ascent, &after), Climbed::Elsewhere);
+    for parts in [1, DEPTH / 2 / 7 + 1, DEPTH / 7] {
+        let mut ascent = before.ascent(&namespace, deepest);
+        for _ in 0..parts {
+            assert_eq!(before.ascend(&namespace, &mut ascent, root, &mut 7), Climbed::NotYet);
+        }
+        assert_eq!(climb(&mut ascent, &after), Climbed::Elsewhere, "{parts} parts before the move");
+    }
+    // The same with the path: its bytes are those of one moment.
+    let (mut buffer, mut whole) = ([0; swos_path::PATH_MAX], [0; swos_path::PATH_MAX]);
+    let scope = Scope { namespace: &namespace, root, start: root, who: WHO };
+    let top = Scope { root: at(0), ..scope };
+    let mut trail = before.trail(&namespace, deepest);
+    for _ in 0..60 {
+        assert_eq!(before.follow_trail(&scope, &mut trail, &mut buffer, 7), Ok(false));
+    }
+    assert_eq!(after.follow_trail(&scope, &mut trail, &mut buffer, 1000), Err(Error::NotFound));
+    let mut trail = before.trail(&namespace, deepest);
+    assert_eq!(before.follow_trail(&top, &mut trail, &mut buffer, 400), Ok(false));
+    while !after.follow_trail(&top, &mut trail, &mut buffer, 7).unwrap() {}
+    let start = after.path_of(&top, deepest, &mut whole).unwrap();
+    assert_eq!(&buffer[trail.start()..], &whole[start..]);
+    assert!(whole[start..].starts_with(b"/moved/d/"));
+}
+
+/// Who moves directories all the time keeps another from arriving, but not for ever, and does not let it out.
+#[test]
+fn a_way_up_begins_anew_only_so_often() {
+    let mut tree = MemFs::new();
+    let mut at = 0;
+    for _ in 0..20 {
+        at = tree.add(at, b"d", directory()).unwrap();
+    }
+    let trees: Vec<_> = (0..3).map(|changes| alone(MemFs { changes, ..tree.clone() })).collect();
+    let namespace = &trees[0].1;
+    let from = VnodeId { mount: namespace.root().mount, node: NodeId(at as u64) };
+    let mut ascent = trees[0].0.ascent(namespace, from);
+    let mut trail = trees[0].0.trail(namespace, from);
+    let mut buffer = [0; swos_path::PATH_MAX];
+    let mut tries = 0;
+    while trees[(tries + 1) % 3].0.ascend(namespace, &mut ascent, namespace.root(), &mut 7) == Climbed::NotYet
+    {
+        tries += 1;
+    }
+    assert_eq!(tries, usize::from(RESTARTS_MAX));
+    let mut tries = 0;
+    while trees[(tries + 1) % 3].0.follow_trail(&scope(namespace), &mut trail, &mut buffer, 7) == Ok(false) {
+        tries += 1;
+    }
+    assert_eq!(tries, usize::from(RESTARTS_MAX));
 }

@@ -25,11 +25,13 @@ pub(crate) struct MemFs {
     pub(crate) settled: bool,
     /// Names can be removed, whatever it says.
     pub(crate) loses: bool,
+    pub(crate) changes: u64,
 }
 
 impl MemFs {
     pub(crate) fn new() -> Self {
-        Self { nodes: vec![(0, Node::Directory(BTreeMap::new()))], settled: false, loses: false }
+        let nodes = vec![(0, Node::Directory(BTreeMap::new()))];
+        Self { nodes, settled: false, loses: false, changes: 0 }
     }
 
     pub(crate) fn add(&mut self, parent: usize, name: &[u8], node: Node) -> Option<usize> {
@@ -89,6 +91,10 @@ impl FileSystem for MemFs {
 
     fn parent(&self, directory: NodeId) -> Result<NodeId, Error> {
         Ok(NodeId(self.at(directory).0 as u64))
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes
     }
 
     fn read_link(&self, link: NodeId) -> Result<&[u8], Error> {
