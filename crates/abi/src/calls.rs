@@ -205,7 +205,7 @@ calls! {
     61 NR_EVENT_CREATE EventCreate event_create(initial: u64, flags: u32) -> "handle", "-", "Makes a counter of events. With `EVENT_SEMAPHORE` 1 is taken at a time, else all. Flags `EVENT_NONBLOCK`, `CLOSE_ON_EXEC`.";
     62 NR_EVENT_ADD EventAdd event_add(event: Handle, value: u64) -> "0", "WRITE", "Adds to an event; OVERFLOW beyond `EVENT_MAX`. Never waits.";
     63 NR_COUNTER_TAKE CounterTake counter_take(counter: Handle, timeout_ns: u64) -> "what was taken, at least 1", "READ", "Takes what an event counted, or how often a timer's moment came; waits for it at most `timeout_ns` (TIMEDOUT).";
-    64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected stream sockets and stores their handles in a `PairEnds`. `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
+    64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected sockets and stores their handles in a `PairEnds`: of bytes (`SOCKET_STREAM`) or of messages (`SOCKET_DATAGRAM`). `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
 
     65 NR_READY_CREATE ReadyCreate ready_create() -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle.";
     66 NR_READY_CONTROL ReadyControl ready_control(set: Handle, operation: u32, handle: Handle, event: u64) -> "0", "WRITE on the set", "Adds, changes or removes a watched handle.";

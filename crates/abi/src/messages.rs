@@ -123,6 +123,9 @@ pub const TIMER_ABSOLUTE: u32 = 1;
 /// The shortest period of a timer, in nanoseconds.
 pub const TIMER_PERIOD_MIN_NS: u64 = 1_000;
 
+/// Bytes of a message between the ends of a pair of datagram sockets, at most.
+pub const PAIR_MESSAGE_MAX: usize = crate::PIPE_BUF - 4;
+
 /// `socket_pair`: the two ends of a pair.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]

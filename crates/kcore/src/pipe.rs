@@ -37,7 +37,17 @@ pub(crate) struct PipeEnd<M: Machine> {
 pub(crate) struct PairEnd<M: Machine> {
     pub(crate) incoming: Arc<PipeEnd<M>>,
     pub(crate) outgoing: Arc<PipeEnd<M>>,
+    pub(crate) borders: Borders,
     pub(crate) count: OpenCount,
+}
+
+/// Whether what was written at once is read at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Borders {
+    /// Bytes are bytes.
+    None,
+    /// A message stays one: it lies in the pipe behind its length.
+    Kept,
 }
 
 /// Who waits at one end, and the sets that watch it. Of a pair, an end of either pipe has the same.
@@ -129,12 +139,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The two ends of a new socket pair.
-    pub(crate) fn new_pair(&self, nonblock: bool) -> [Arc<PairEnd<M>>; 2] {
+    pub(crate) fn new_pair(&self, nonblock: bool, borders: Borders) -> [Arc<PairEnd<M>>; 2] {
         let [first, second] = self.audiences();
         let [second_reads, first_writes] = self.pipe_between(&second, &first, nonblock);
         let [first_reads, second_writes] = self.pipe_between(&first, &second, nonblock);
-        [(first_reads, first_writes), (second_reads, second_writes)]
-            .map(|(incoming, outgoing)| Arc::new(PairEnd { incoming, outgoing, count: OpenCount::one() }))
+        [(first_reads, first_writes), (second_reads, second_writes)].map(|(incoming, outgoing)| {
+            Arc::new(PairEnd { incoming, outgoing, borders, count: OpenCount::one() })
+        })
     }
 
     fn audiences(&self) -> [Arc<Audience<M>>; 2] {

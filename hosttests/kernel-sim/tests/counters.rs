@@ -38,6 +38,36 @@ fn pair(user: &mut User) -> (u64, u64) {
     (user.load_u64(at), user.load_u64(at + 8))
 }
 
+/// A writer in another process, and messages of all lengths: each is read as it was written.
+#[test]
+fn messages_of_a_pair_stay_whole() {
+    fn init(user: &mut User) {
+        let at = map(user, 8192);
+        user.call(NR_SOCKET_PAIR, &[u64::from(SOCKET_DATAGRAM), at, 16]).unwrap();
+        let (mine, theirs) = (user.load_u64(at), user.load_u64(at + 8));
+        let pid = spawn_with(user, "/bin/writer", "go", &[theirs]).unwrap();
+        user.call(NR_CLOSE, &[theirs]).unwrap();
+        for number in 0..60_u64 {
+            let length = number * 977 % 4093;
+            assert_eq!(user.call(NR_READ, &[mine, at, 8192]), Ok(length));
+            assert_eq!(user.load(at, length as usize), vec![number as u8; length as usize]);
+        }
+        assert_eq!(user.call(NR_READ, &[mine, at, 8192]), Ok(0), "the writer is gone");
+        assert_eq!(wait(user, pid), (0, 0));
+        power_off(user);
+    }
+    fn writer(user: &mut User) {
+        let at = map(user, 8192);
+        for number in 0..60_u64 {
+            let length = number * 977 % 4093;
+            user.store(at, &vec![number as u8; 4092]);
+            assert_eq!(user.call(NR_WRITE, &[0, at, length]), Ok(length));
+        }
+        assert_eq!(user.call(NR_WRITE, &[0, at, 4093]), Err(Errno::MSGSIZE));
+    }
+    all_well(&[("init", init), ("writer", writer)], 3);
+}
+
 /// Givers and takers in other processes: what is given is what is taken.
 #[test]
 fn what_is_added_is_taken_once() {

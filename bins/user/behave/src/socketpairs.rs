@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use swos_ulib::{
     abi::{
-        Errno, Handle, POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, PollItem, READY_EDGE, Rights, SOCKET_DATAGRAM,
+        Errno, Handle, PAIR_MESSAGE_MAX, POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, PollItem, READY_EDGE, Rights,
+        SOCKET_DATAGRAM, SOCKET_NONBLOCK,
     },
     handle::Blocking,
     io::{self, Read as _, Write as _},
@@ -39,6 +40,8 @@ pub(crate) const AREA: Area = Area {
         ("rights are asked for", rights),
         ("it is a socket without an address", socket),
         ("other kinds are refused", kinds),
+        ("messages keep their borders", messages),
+        ("a message too long is refused and one too long for its buffer is cut", cut_messages),
         ("much goes through in order", much),
     ],
     child,
@@ -245,8 +248,50 @@ fn socket() -> Result<(), String> {
     equal(sys::seek(one.handle(), 0, 0), Err(Errno::SPIPE))
 }
 
+fn messages() -> Result<(), String> {
+    let ends = sys::socket_pair(SOCKET_DATAGRAM | SOCKET_NONBLOCK).map_err(text)?;
+    let (one, two) = (PairStream::from_handle(ends.first), PairStream::from_handle(ends.second));
+    let mut buffer = [0; 64];
+    equal(sys::read(two.handle(), &mut buffer), Err(Errno::AGAIN))?;
+    for message in [b"one".as_slice(), b"", b"two and three"] {
+        equal(sys::write(one.handle(), message), Ok(message.len()))?;
+    }
+    for message in [b"one".as_slice(), b"", b"two and three"] {
+        equal(sys::read(two.handle(), &mut buffer), Ok(message.len()))?;
+        equal(buffer.get(..message.len()), Some(message))?;
+    }
+    equal(sys::read(two.handle(), &mut buffer), Err(Errno::AGAIN))?;
+    // It goes in whole or not at all; a message makes room for one.
+    let long = [7; PAIR_MESSAGE_MAX];
+    let mut sent = 0;
+    while sys::write(two.handle(), &long) == Ok(long.len()) {
+        sent += 1;
+    }
+    equal((sent, sys::write(two.handle(), &long)), (16, Err(Errno::AGAIN)))?;
+    equal(sys::read(one.handle(), &mut buffer), Ok(64))?;
+    equal(sys::write(two.handle(), &long), Ok(long.len()))?;
+    drop(two);
+    let mut all = vec![0; 5000];
+    for _ in 0..16 {
+        equal(sys::read(one.handle(), &mut all), Ok(long.len()))?;
+    }
+    equal(sys::read(one.handle(), &mut all), Ok(0))?;
+    equal(sys::write(one.handle(), b"x"), Err(Errno::PIPE))
+}
+
+fn cut_messages() -> Result<(), String> {
+    let ends = sys::socket_pair(SOCKET_DATAGRAM).map_err(text)?;
+    let (one, two) = (PairStream::from_handle(ends.first), PairStream::from_handle(ends.second));
+    equal(sys::write(one.handle(), &[1; PAIR_MESSAGE_MAX + 1]), Err(Errno::MSGSIZE))?;
+    equal(sys::write(one.handle(), b"a long one"), Ok(10))?;
+    equal(sys::write(one.handle(), b"next"), Ok(4))?;
+    let mut few = [0; 6];
+    equal((sys::read(two.handle(), &mut few), &few), (Ok(6), b"a long"))?;
+    equal((sys::read(two.handle(), &mut few), few.get(..4)), (Ok(4), Some(b"next".as_slice())))
+}
+
 fn kinds() -> Result<(), String> {
-    equal(sys::socket_pair(SOCKET_DATAGRAM).map(drop), Err(Errno::PROTONOSUPPORT))?;
+    equal(sys::socket_pair(0).map(drop), Err(Errno::PROTONOSUPPORT))?;
     equal(sys::socket_pair(77).map(drop), Err(Errno::PROTONOSUPPORT))
 }
 

@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering;
 
 use swos_abi::{
     CLOSE_ON_EXEC, EVENT_MAX, EVENT_NONBLOCK, EVENT_SEMAPHORE, Errno, Handle, PairEnds, Rights,
-    SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_NONBLOCK, SOCKET_STREAM, TIMER_ABSOLUTE,
-    TIMER_NONBLOCK, TIMER_PERIOD_MIN_NS,
+    SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM,
+    TIMER_ABSOLUTE, TIMER_NONBLOCK, TIMER_PERIOD_MIN_NS,
 };
 use swos_pipe::End;
 use swos_timers::Alarm;
@@ -18,7 +18,7 @@ use crate::{
     Kernel, Machine,
     counter::{Counted, Counter, Takes},
     object::Object,
-    pipe::PairEnd,
+    pipe::{Borders, PairEnd},
     thread::Thread,
     wait::CallResult,
 };
@@ -114,12 +114,14 @@ impl<M: Machine> Kernel<M> {
         if size < size_of::<PairEnds>() as u64 {
             return Err(Errno::INVAL.into());
         }
-        if kind & !(SOCKET_NONBLOCK | CLOSE_ON_EXEC) != SOCKET_STREAM {
-            return Err(Errno::PROTONOSUPPORT.into());
-        }
+        let borders = match kind & !(SOCKET_NONBLOCK | CLOSE_ON_EXEC) {
+            SOCKET_STREAM => Borders::None,
+            SOCKET_DATAGRAM => Borders::Kept,
+            _ => return Err(Errno::PROTONOSUPPORT.into()),
+        };
         // A bad pointer must not cost a pair: it is tried before there is one.
         self.copy_out(ends, PairEnds::NONE.as_bytes())?;
-        let pair = self.new_pair(kind & SOCKET_NONBLOCK != 0);
+        let pair = self.new_pair(kind & SOCKET_NONBLOCK != 0, borders);
         let rights = Rights::GETATTR | Rights::DUPLICATE | Rights::TRANSFER | Rights::READ | Rights::WRITE;
         let pair = pair.map(|end| (Object::Pair(end), rights));
         self.install_two(thread, pair, on_exec_of(kind), |[first, second]| {

@@ -71,7 +71,7 @@ impl<M: Machine> Kernel<M> {
             Object::Console(console) => self.read_console(thread, &console, buffer, length),
             Object::Socket(socket) => self.receive(thread, &socket, buffer, length),
             Object::Pipe(end) => self.read_pipe(thread, &end, buffer, length),
-            Object::Pair(end) => self.read_pipe(thread, &end.incoming, buffer, length),
+            Object::Pair(end) => self.read_pair(thread, &end, buffer, length),
             Object::Device(open) => self.read_device(thread, open.device, buffer, length),
             Object::Counter(_) | Object::Endpoint(_) | Object::Ready(_) | Object::Memory(_) => {
                 Err(Errno::NOTTY.into())
@@ -281,7 +281,7 @@ impl<M: Machine> Kernel<M> {
             }
             Object::Socket(socket) => self.send(thread, &socket, buffer, length, 0),
             Object::Pair(end) => {
-                self.write_pipe(thread, &end.outgoing, &[MemoryPiece { address: buffer, length }], length)
+                self.write_pair(thread, &end, &[MemoryPiece { address: buffer, length }], length)
             }
             Object::Pipe(end) => {
                 self.write_pipe(thread, &end, &[MemoryPiece { address: buffer, length }], length)

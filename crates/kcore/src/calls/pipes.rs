@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
-use swos_abi::{CLOSE_ON_EXEC, Errno, Handle, MemoryPiece, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights};
+use swos_abi::{
+    CLOSE_ON_EXEC, Errno, Handle, MemoryPiece, PAIR_MESSAGE_MAX, PIPE_BUF, PIPE_NONBLOCK, PipeEnds, Rights,
+};
 use swos_pipe::{CAPACITY, End, Error, Piece, Wake};
 use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
@@ -13,7 +15,7 @@ use super::{Reading, on_exec_of};
 use crate::{
     Kernel, Machine,
     object::Object,
-    pipe::PipeEnd,
+    pipe::{Borders, PairEnd, PipeEnd},
     thread::Thread,
     user::user_range,
     wait::{CallResult, Stop, read_fault},
@@ -25,6 +27,8 @@ const STEP: usize = PIPE_BUF;
 const SHORT_STEP: usize = 512;
 /// And for those of a few words.
 const TINY_STEP: usize = 64;
+/// Bytes in front of a message of a pair that keeps borders: its length.
+const HEADER: usize = PIPE_BUF - PAIR_MESSAGE_MAX;
 /// Bytes that one try of a call moves at most, however fast the other end is; then interrupts have their turn.
 const TURN: u64 = CAPACITY as u64;
 /// The same from many pieces of memory, which are sought for each step.
@@ -263,6 +267,103 @@ impl<M: Machine> Kernel<M> {
             self.wake_pipe(&end.shared, End::Reader);
         }
         Ok(taken.count as u64)
+    }
+
+    /// Reads from an end of a pair.
+    pub(super) fn read_pair(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PairEnd<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        match end.borders {
+            Borders::None => self.read_pipe(thread, &end.incoming, buffer, length),
+            Borders::Kept => self.read_message(thread, &end.incoming, buffer, length),
+        }
+    }
+
+    /// Writes to an end of a pair.
+    pub(super) fn write_pair(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PairEnd<M>,
+        pieces: &[MemoryPiece],
+        length: u64,
+    ) -> CallResult {
+        match end.borders {
+            Borders::None => self.write_pipe(thread, &end.outgoing, pieces, length),
+            Borders::Kept => self.write_message(thread, &end.outgoing, pieces, length),
+        }
+    }
+
+    /// Reads a message; what has no room in the buffer is dropped.
+    #[inline(never)]
+    fn read_message(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        buffer: u64,
+        length: u64,
+    ) -> CallResult {
+        let _reading = Reading::start(&end.shared.reading)?;
+        let mut bytes = ArrayVec::<u8, STEP>::new();
+        {
+            let pipe = end.shared.pipe.lock();
+            let Ok(pieces) = pipe.peek() else { return Err(self.wait_pipe(thread, end)) };
+            for piece in pieces {
+                let room = bytes.remaining_capacity();
+                // As much as goes: behind the message others wait.
+                let _ = bytes.try_extend_from_slice(piece.get(..room).unwrap_or(piece));
+            }
+        }
+        // Nobody writes any more.
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(0) };
+        let whole = usize::try_from(u32::from_le_bytes(*header)).unwrap_or(usize::MAX);
+        let message = rest.get(..whole).unwrap_or(rest);
+        let wanted = usize::try_from(length).unwrap_or(usize::MAX);
+        let part = message.get(..wanted).unwrap_or(message);
+        self.copy_out(buffer, part)?;
+        let wake = end.shared.pipe.lock().consume(HEADER + message.len());
+        if wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Writer);
+        }
+        self.notify_pipe(&end.shared, End::Writer);
+        Ok(part.len() as u64)
+    }
+
+    /// Writes a message, whole or not at all.
+    #[inline(never)]
+    fn write_message(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        pieces: &[MemoryPiece],
+        length: u64,
+    ) -> CallResult {
+        let count = usize::try_from(length).ok().filter(|&count| count <= PAIR_MESSAGE_MAX);
+        let count = count.ok_or(Errno::MSGSIZE)?;
+        // What it holds is the kernel's memory.
+        self.room_for_objects()?;
+        let mut bytes = [0; STEP];
+        let (header, rest) = bytes.split_at_mut(HEADER);
+        for (to, from) in header.iter_mut().zip(length.to_le_bytes()) {
+            *to = from;
+        }
+        self.gather(pieces, 0, rest.get_mut(..count).unwrap_or(&mut []))?;
+        let taken = {
+            let mut pipe = end.shared.pipe.lock();
+            match pipe.write(bytes.get(..HEADER + count).unwrap_or(&[]), Piece::Whole) {
+                Ok(taken) => taken,
+                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(error) => return Err(pipe_errno(error).into()),
+            }
+        };
+        if taken.wake == Wake::OtherEnd {
+            self.wake_pipe(&end.shared, End::Reader);
+        }
+        self.notify_pipe(&end.shared, End::Reader);
+        Ok(length)
     }
 }
 

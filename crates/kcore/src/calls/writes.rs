@@ -14,7 +14,7 @@ use crate::{
     files::PageWanted,
     net::SocketKind,
     object::{File, Object, OpenDevice},
-    pipe::PipeEnd,
+    pipe::{Borders, PipeEnd},
     thread::Thread,
     user::CHUNK,
     wait::{CallResult, Stop},
@@ -345,10 +345,13 @@ impl<M: Machine> Kernel<M> {
             }
             (Object::Pipe(end), Way::Write) => return self.write_pipe(thread, end, &pieces, length),
             (Object::Pair(end), Way::Write) => {
-                return self.write_pipe(thread, &end.outgoing, &pieces, length);
+                return self.write_pair(thread, end, &pieces, length);
             }
             // One message can't be made of pieces that are sent one by one.
             (Object::Socket(socket), _) if socket.kind != SocketKind::Stream && count > 1 => {
+                return Err(Errno::OPNOTSUPP.into());
+            }
+            (Object::Pair(end), Way::Read) if end.borders == Borders::Kept && count > 1 => {
                 return Err(Errno::OPNOTSUPP.into());
             }
             _ => {}
