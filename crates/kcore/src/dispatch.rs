@@ -201,11 +201,26 @@ impl<M: Machine> Kernel<M> {
             self.put_back(cpu, Enter::Yielded, Pending::Result(0));
             return Trap::Reschedule;
         }
-        let Ok(call) = Call::decode(number, [a, b, c, d, e, f]) else { return Trap::Resume };
-        if stop == Stop::Wait && self.leave_to_wait(cpu, call) {
+        let decoded = Call::decode(number, [a, b, c, d, e, f]);
+        if stop == Stop::Wait
+            && let Ok(call) = decoded
+            && self.leave_to_wait(cpu, call)
+        {
             return Trap::Reschedule;
         }
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
+        let call = match decoded {
+            Ok(call) => call,
+            // That may come before the call was looked at, and it may be none.
+            Err(_) if stop == Stop::Exit => {
+                self.end_thread(cpu, &thread);
+                return Trap::Reschedule;
+            }
+            Err(errno) => {
+                let raw = self.complete(&thread, Err(errno));
+                return self.give_way(cpu, raw);
+            }
+        };
         match self.attempt(cpu, &thread, call, Err(stop)) {
             Some(raw) => self.give_way(cpu, raw),
             None => Trap::Reschedule,

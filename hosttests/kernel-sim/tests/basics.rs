@@ -50,6 +50,27 @@ fn children_are_waited_for_with_their_status() {
 }
 
 #[test]
+fn a_call_that_does_not_exist_ends_with_its_process() {
+    fn init(user: &mut User) {
+        for _ in 0..10 {
+            let pid = spawn(user, "/bin/caller", "").unwrap();
+            user.call(NR_SLEEP, &[20_000]).unwrap();
+            user.call(NR_KILL, &[pid, 9]).unwrap();
+            assert_eq!(wait(user, pid), (1, 9));
+        }
+        power_off(user);
+    }
+    fn caller(user: &mut User) {
+        loop {
+            // The process may end at any moment before the number is looked at.
+            assert_eq!(user.call(1 << 40, &[0; 6]), Err(Errno::NOSYS));
+            assert_eq!(user.call(NR_HANDLE_DUPLICATE, &[u64::MAX, u64::MAX]), Err(Errno::INVAL));
+        }
+    }
+    simulate(&[("init", init), ("caller", caller)], &[]);
+}
+
+#[test]
 fn what_goes_wrong_ends_the_program_and_nothing_else() {
     fn init(user: &mut User) {
         for (name, cause, code) in [("null", 1, 11), ("text", 1, 11), ("kernel", 1, 11), ("stack", 1, 11)] {
