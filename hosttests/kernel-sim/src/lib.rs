@@ -17,6 +17,7 @@
 )]
 
 mod image;
+mod line;
 mod machine;
 mod user;
 

@@ -2,12 +2,13 @@
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use swos_abi::{Errno, NR_SIGNAL_RETURN, SignalFrame, result_from_raw};
 use swos_kcore::{AccessKind, Cause, ExceptionKind, Start};
 use swos_units::VirtAddr;
+
+use crate::line::{Receiver, Sender, line};
 
 /// A program: a function of the host that acts through [`User`].
 pub type Program = fn(&mut User);
@@ -302,8 +303,8 @@ impl Context {
 
     /// Starts the program's own thread of the host.
     pub(crate) fn begin(&self, program: Program) {
-        let (requests, from_program) = channel();
-        let (to_program, replies) = channel();
+        let (requests, from_program) = line();
+        let (to_program, replies) = line();
         let start = self.start;
         let mut line = self.line.lock().unwrap();
         // A signal may come before its first instruction.
