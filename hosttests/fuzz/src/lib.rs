@@ -31,4 +31,4 @@ mod targets;
 
 pub use corpus::{crash_name, folder, load};
 pub use mutator::Mutator;
-pub use targets::{TARGETS, Target, find};
+pub use targets::{Answer, TARGETS, Target, calls_made, find, take_answers};

@@ -10,6 +10,8 @@ mod stack;
 mod tcp;
 mod wire;
 
+pub use kernel::{Answer, calls_made, take_answers};
+
 /// One border and what may cross it.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
