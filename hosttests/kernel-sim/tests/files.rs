@@ -286,6 +286,41 @@ fn those_who_are_ended_leave_nothing() {
     all_well(&[("init", init), ("busy", busy)], 2);
 }
 
+#[test]
+fn a_file_that_is_cut_while_it_is_copied_ends_there() {
+    fn init(user: &mut User) {
+        if user.argument() != user.stack() {
+            let shared = user.argument();
+            let (from, to) = (user.load_u64(shared), user.load_u64(shared + 8));
+            while user.load_u64(shared + 16) == 0 {
+                let copied = user.call(NR_SENDFILE, &[to, from, 0, 200_000]).unwrap();
+                assert!(copied <= 200_000);
+                user.call(NR_SEEK, &[to, 0, 0]).unwrap();
+            }
+            user.store(shared + 24, &1_u64.to_le_bytes());
+            return;
+        }
+        let (from, to) = (open(user, "/tmp/from", BOTH | CREATE), open(user, "/tmp/to", BOTH | CREATE));
+        let (from, to) = (from.unwrap(), to.unwrap());
+        let shared = map(user, 4096);
+        user.store(shared, &from.to_le_bytes());
+        user.store(shared + 8, &to.to_le_bytes());
+        thread(user, shared);
+        for turn in 0..60_u64 {
+            user.call(NR_SET_SIZE, &[from, 200_000]).unwrap();
+            user.call(NR_SLEEP, &[20_000 + turn * 3_100]).unwrap();
+            user.call(NR_SET_SIZE, &[from, turn * 100]).unwrap();
+            user.call(NR_SLEEP, &[30_000]).unwrap();
+        }
+        user.store(shared + 16, &1_u64.to_le_bytes());
+        while user.load_u64(shared + 24) == 0 {
+            user.call(NR_SLEEP, &[100_000]).unwrap();
+        }
+        power_off(user);
+    }
+    all_well(&[("init", init)], 2);
+}
+
 /// Pages of `/tmp` that are in use, at once.
 fn pages(user: &mut User) -> u64 {
     let at = user.stack() - 2048;

@@ -51,7 +51,7 @@ fn child(deed: &str) -> i32 {
         },
         "spin together" => spin_together(),
         "sleep" => {
-            thread::sleep(Duration::from_millis(60));
+            thread::sleep(Duration::from_millis(260));
             0
         }
         "inherited" => outcome(inherited_in_child()),
@@ -266,7 +266,7 @@ fn spin_together() -> i32 {
 }
 
 fn sleeping() -> Result<(), String> {
-    let status = crate::child(AREA.name, "sleep").cpu_limit(Duration::from_millis(50)).status();
+    let status = crate::child(AREA.name, "sleep").cpu_limit(Duration::from_millis(200)).status();
     equal(status.map_err(text)?.code(), Some(0))
 }
 

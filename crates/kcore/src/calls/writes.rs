@@ -181,7 +181,8 @@ impl<M: Machine> Kernel<M> {
             self.read_ahead(file, vnode, offset, length, attributes.size);
         }
         let stop = loop {
-            if done == length {
+            // The file may have been cut between two tries.
+            if done >= length {
                 break None;
             }
             if done - before >= WRITE_TURN {
