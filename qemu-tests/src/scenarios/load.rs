@@ -1,5 +1,7 @@
 //! Many clients, slow clients, and nothing left of them afterwards.
 
+mod siege;
+
 use super::boot::with_site;
 use super::site::files_below;
 use crate::figures::Figures;
@@ -36,6 +38,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario::new("load/slow-reader", slow_reader),
         Scenario::new("load/sequential-10000", sequential),
         Scenario::new("load/more-than-handles", more_than_handles),
+        Scenario::new("load/fork-bomb-beside-site-1cpu", |bench| siege::beside_a_bomb(bench, 1)),
+        Scenario::new("load/fork-bomb-beside-site-4cpu", |bench| siege::beside_a_bomb(bench, 4)),
         // More would be idle for too long before they are asked: the emulator looks at all for each.
         Scenario::new("long/connections-4000", |bench| {
             with_site(bench, bench.probed()?.smp(4), |guest, port| {
@@ -252,7 +256,7 @@ fn sequential(bench: &Bench) -> Result<()> {
     })
 }
 
-/// Runs `work` and waits until sockets and objects are as few, and memory is as much, as before.
+/// Runs `work` and waits until sockets, objects, processes and threads are as few, and memory is as much, as before.
 fn leaves_nothing(guest: &mut Guest, work: impl Fn(&mut Guest) -> Result<()>) -> Result<()> {
     // Once before, so that what is allocated once and kept is there.
     work(guest)?;
@@ -269,7 +273,7 @@ fn leaves_nothing(guest: &mut Guest, work: impl Fn(&mut Guest) -> Result<()>) ->
     nothing_gone(guest, before)
 }
 
-/// Waits until sockets and objects are as few as before; at most [`GROWTH_BYTES`] less may be available.
+/// Waits until sockets, objects, processes and threads are as few as before; at most [`GROWTH_BYTES`] less may be available.
 fn nothing_gone(guest: &mut Guest, before: Figures) -> Result<()> {
     let after = settled(guest, Some(before))?;
     let lost = before.available.saturating_sub(after.available);
@@ -283,7 +287,10 @@ fn settled(guest: &mut Guest, like: Option<Figures>) -> Result<Figures> {
     match like {
         None => Figures::wait_until(guest, limit, |now| now.sockets <= 2),
         Some(like) => Figures::wait_until(guest, limit, |now| {
-            now.sockets <= like.sockets && now.objects <= like.objects
+            now.sockets <= like.sockets
+                && now.objects <= like.objects
+                && now.processes <= like.processes
+                && now.threads <= like.threads
         }),
     }
 }

@@ -16,21 +16,26 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 
 /// Every file of the site over one connection, byte for byte.
 fn whole(bench: &Bench, cpus: u32) -> Result<()> {
-    let root = bench.artefacts().stage.join("www");
-    let files = files_below(&root)?;
-    ensure!(files.len() > 10, "only {} files are staged", files.len());
     with_site(bench, bench.served()?.smp(cpus), |_, port| {
-        let mut client = Client::connect(port)?;
-        for file in &files {
-            let name = file.strip_prefix(&root).context("a file below the root")?;
-            let path = format!("/{}", name.to_string_lossy());
-            let answer = client.get(&path)?;
-            ensure!(answer.status == 200, "{path} answers {}", answer.status);
-            let expected = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-            ensure!(answer.body == expected, "{path} differs from what was rendered");
-        }
-        Ok(())
+        let root = bench.artefacts().stage.join("www");
+        let files = files_below(&root)?;
+        ensure!(files.len() > 10, "only {} files are staged", files.len());
+        arrive_as_rendered(port, &root, &files)
     })
+}
+
+/// Fetches these files below `root` over one connection and compares them.
+pub(super) fn arrive_as_rendered(port: u16, root: &Path, files: &[PathBuf]) -> Result<()> {
+    let mut client = Client::connect(port)?;
+    for file in files {
+        let name = file.strip_prefix(root).context("a file below the root")?;
+        let path = format!("/{}", name.to_string_lossy());
+        let answer = client.get(&path)?;
+        ensure!(answer.status == 200, "{path} answers {}", answer.status);
+        let expected = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        ensure!(answer.body == expected, "{path} differs from what was rendered");
+    }
+    Ok(())
 }
 
 /// All files at or below a folder, by name.

@@ -11,6 +11,7 @@ extern crate alloc;
 mod memory;
 mod pipes;
 mod processes;
+mod siege;
 mod threads;
 
 use alloc::{string::String, vec::Vec};
@@ -42,6 +43,8 @@ fn run() -> i32 {
         Some("crowd") => crowd(),
         Some("serve") => serve(args.next().and_then(|count| count.parse().ok()).unwrap_or(64)),
         Some("echo") => pipes::echo(),
+        Some("besieged") => siege::besieged(),
+        Some("bomb") => siege::explode(),
         count => all(count.and_then(|count| count.parse().ok()).unwrap_or(10_000)),
     }
 }
@@ -284,15 +287,19 @@ fn limited() -> i32 {
     if handles == Errno::MFILE && threads == Errno::AGAIN && memory { 0 } else { 3 }
 }
 
-/// Lets the web server run with so many handles, and says how much of each quarter of a second nothing ran, in thousandths.
-fn serve(handles: u32) -> i32 {
+/// Starts the web server with so many handles, 0 = as many as this process may have.
+fn website(handles: u32) -> Result<Child, Errno> {
     let mut command = Command::new("/bin/httpd");
     command
         .args(["--root", "/www"])
         .inherit_streams()
         .capabilities(Capabilities::NET | Capabilities::FS_READ);
-    command.limits(0, handles, 0);
-    if let Err(errno) = command.spawn() {
+    command.limits(0, handles, 0).spawn()
+}
+
+/// Lets the web server run with so many handles, and says how much of each quarter of a second nothing ran, in thousandths.
+fn serve(handles: u32) -> i32 {
+    if let Err(errno) = website(handles) {
         println!("httpd can't be started: {errno}");
         return 1;
     }
