@@ -47,5 +47,5 @@ mod space;
 pub use area::{Area, Backing, FileWindow, ObjectId, ObjectWindow, Permitted};
 pub use fault::{AccessKind, Cause, Decision, Denied};
 pub use objects::Objects;
-pub use space::{AddressSpace, Error, Limits, Placement, Request, Stack, USER_END, USER_START};
+pub use space::{AddressSpace, Error, Limits, Placement, Request, Search, Stack, USER_END, USER_START};
 pub use swos_vm::{Access, PageRange};

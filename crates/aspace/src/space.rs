@@ -80,6 +80,18 @@ pub struct Request {
     pub backing: Backing,
 }
 
+/// Areas that are rewritten at once, with their neighbours.
+const REWRITTEN: usize = 24;
+
+/// How far a search for free pages came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Search {
+    /// They begin here.
+    Found(Page),
+    /// There are none down to here.
+    Further(Page),
+}
+
 /// A stack and the guard below it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stack {
@@ -165,8 +177,7 @@ impl AddressSpace {
             self.overlapping(pages).filter_map(|area| area.part(pages)).map(|part| counted(&part)).sum();
         self.check_pages(counted(&area), freed)?;
         self.reserve(2)?;
-        self.remove(pages, &mut removed);
-        self.insert(area);
+        self.put(pages, Some(area), &mut removed);
         Ok(pages)
     }
 
@@ -213,7 +224,7 @@ impl AddressSpace {
         if in_middle {
             self.reserve(1)?;
         }
-        self.remove(pages, &mut removed);
+        self.put(pages, None, &mut removed);
         Ok(())
     }
 
@@ -227,18 +238,24 @@ impl AddressSpace {
     pub fn protect(&mut self, pages: PageRange, access: Access) -> Result<(), Error> {
         let committed = self.check_protect(pages, access)?;
         self.admit_protect(pages, committed)?;
-        self.split_at(pages.start());
-        self.split_at(pages.end());
-        let first = self.first_ending_after(pages.start());
-        let last = self.first_starting_at_or_after(pages.end());
-        for area in &mut self.areas[first..last] {
+        let change = |mut area: Area| {
             area.access = access;
             if area.backing == Backing::Reserved && access != Access::None {
                 area.backing = Backing::Anonymous;
             }
+            area
+        };
+        if !self.rewrite(pages, None, |area| Some(change(area))) {
+            self.split_at(pages.start());
+            self.split_at(pages.end());
+            let first = self.first_ending_after(pages.start());
+            let last = self.first_starting_at_or_after(pages.end());
+            for area in &mut self.areas[first..last] {
+                *area = change(*area);
+            }
+            self.join(first.saturating_sub(1), last + 1);
         }
         self.pages += committed;
-        self.join(first.saturating_sub(1), last + 1);
         Ok(())
     }
 
@@ -371,37 +388,81 @@ impl AddressSpace {
         self.areas[first..].iter().take_while(move |area| area.pages.start() < pages.end())
     }
 
+    /// How many areas there are.
+    #[must_use]
+    pub const fn area_count(&self) -> usize {
+        self.areas.len()
+    }
+
+    /// Whether a mapping with [`Placement::Hint`] would be where it asks.
+    #[must_use]
+    pub fn takes_hint(&self, page: Page, count: u64) -> bool {
+        user_range(page, count).is_ok_and(|range| self.is_free(range))
+    }
+
     fn is_free(&self, pages: PageRange) -> bool {
         self.overlapping(pages).next().is_none()
     }
 
     /// The highest free stretch of `count` pages below the base, else above it.
     fn free_stretch(&self, count: u64) -> Result<PageRange, Error> {
+        match self.seek(count, None, usize::MAX)? {
+            Search::Found(start) => user_range(start, count),
+            Search::Further(_) => Err(Error::NoSpace),
+        }
+    }
+
+    /// The search that [`Placement::Anywhere`] makes for `count` free pages, a part at a time: it looks at no more than `areas` of
+    /// them, and tells where the next part goes on from. `None` = it begins. What is mapped meanwhile it may pass over or find.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`]; [`Error::NoSpace`] when all was looked at.
+    pub fn seek(&self, count: u64, from: Option<Page>, areas: usize) -> Result<Search, Error> {
         if count == 0 {
             return Err(Error::Empty);
         }
-        self.free_stretch_in(Page::containing(USER_START), self.base, count)
-            .or_else(|| self.free_stretch_in(self.base, Page::containing(USER_END), count))
-            .ok_or(Error::NoSpace)
+        let (low, high) = (Page::containing(USER_START), Page::containing(USER_END));
+        let from = from.unwrap_or(self.base);
+        let mut left = areas;
+        let found = if from > self.base {
+            self.free_stretch_in(self.base, from.min(high), count, &mut left)
+        } else {
+            match self.free_stretch_in(low, from, count, &mut left) {
+                Ok(None) => self.free_stretch_in(self.base, high, count, &mut left),
+                other => other,
+            }
+        };
+        match found {
+            Ok(Some(start)) => Ok(Search::Found(start)),
+            Ok(None) => Err(Error::NoSpace),
+            Err(from) => Ok(Search::Further(from)),
+        }
     }
 
-    fn free_stretch_in(&self, low: Page, high: Page, count: u64) -> Option<PageRange> {
+    /// `Err` = there are no more `areas` to be looked at: where to go on from.
+    fn free_stretch_in(
+        &self,
+        low: Page,
+        high: Page,
+        count: u64,
+        areas: &mut usize,
+    ) -> Result<Option<Page>, Page> {
         let mut end = high;
         let below = self.first_starting_at_or_after(high);
         for area in self.areas[..below].iter().rev() {
             if area.pages.end() < end && end.number() - area.pages.end().number().max(low.number()) >= count {
                 break;
             }
+            let Some(left) = areas.checked_sub(1) else { return Err(end) };
+            *areas = left;
             end = end.min(area.pages.start());
             if end <= low {
-                return None;
+                return Ok(None);
             }
         }
-        let start = end.number().checked_sub(count)?;
-        if start < low.number() {
-            return None;
-        }
-        PageRange::new(Page::from_number(start)?, end)
+        let start = end.number().checked_sub(count).filter(|start| *start >= low.number());
+        Ok(start.and_then(Page::from_number))
     }
 
     fn check_pages(&self, added: u64, removed: u64) -> Result<(), Error> {
@@ -438,8 +499,19 @@ impl AddressSpace {
         }
     }
 
-    /// Takes `pages` out. Room for one more area was reserved if `pages` lies in the middle of one.
-    fn remove(&mut self, pages: PageRange, removed: &mut impl FnMut(Area)) {
+    /// Takes `pages` out, and puts an area there instead. Room was reserved: one area more if `pages` lies in the middle of one, and
+    /// one for the new area.
+    fn put(&mut self, pages: PageRange, new: Option<Area>, removed: &mut impl FnMut(Area)) {
+        let mut less = 0;
+        let gone = |area: Area| {
+            less += counted(&area);
+            removed(area);
+            None
+        };
+        if self.rewrite(pages, new, gone) {
+            self.pages = self.pages - less + new.as_ref().map_or(0, counted);
+            return;
+        }
         self.split_at(pages.start());
         self.split_at(pages.end());
         let first = self.first_ending_after(pages.start());
@@ -448,6 +520,54 @@ impl AddressSpace {
             self.pages -= counted(&area);
             removed(area);
         }
+        if let Some(area) = new {
+            self.insert(area);
+        }
+    }
+
+    /// Makes what `change` says of the parts of areas in `pages`, puts `new` before what is left of them, and joins what is alike; all
+    /// that lies above moves once. False = there are too many areas for that, and nothing was done.
+    fn rewrite(
+        &mut self,
+        pages: PageRange,
+        new: Option<Area>,
+        mut change: impl FnMut(Area) -> Option<Area>,
+    ) -> bool {
+        let first = self.first_ending_after(pages.start()).saturating_sub(1);
+        let last = (self.first_starting_at_or_after(pages.end()) + 1).min(self.areas.len());
+        let Some(window) = self.areas.get(first..last).filter(|window| window.len() <= REWRITTEN) else {
+            return false;
+        };
+        let Some(filler) = window.first().copied().or(new) else { return true };
+        // The borders may cut two areas, or one twice.
+        let mut fresh = [filler; REWRITTEN + 3];
+        let mut count = 0_usize;
+        let mut push = |area: Area| {
+            if let Some(joined) = count.checked_sub(1).and_then(|last| fresh[last].joined(area)) {
+                fresh[count - 1] = joined;
+            } else {
+                fresh[count] = area;
+                count += 1;
+            }
+        };
+        let mut new = new;
+        let below = |area: &Area| PageRange::new(area.pages.start(), pages.start().min(area.pages.end()));
+        let above = |area: &Area| PageRange::new(pages.end().max(area.pages.start()), area.pages.end());
+        let part = |area: &Area, range: Option<PageRange>| {
+            range.filter(|range| !range.is_empty()).and_then(|range| area.part(range))
+        };
+        for area in window {
+            part(area, below(area)).into_iter().for_each(&mut push);
+            if area.pages.end() > pages.start() {
+                new.take().into_iter().for_each(&mut push);
+            }
+            part(area, Some(pages)).and_then(&mut change).into_iter().for_each(&mut push);
+            part(area, above(area)).into_iter().for_each(&mut push);
+        }
+        new.take().into_iter().for_each(&mut push);
+        // Its length is known before, so the tail moves once.
+        self.areas.splice(first..last, fresh.into_iter().take(count));
+        true
     }
 
     /// Adds an area where nothing is, as part of its neighbours if it is like them. Room was reserved.

@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{all_well, figures, map, power_off, spawn, spawn_with, wait};
+use common::{all_well, figures, map, power_off, spawn, spawn_with, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::User;
 
@@ -314,6 +314,46 @@ fn many_areas_change_as_one_though_others_map_meanwhile() {
             let after = figures(user).memory_free / PAGE;
             assert!(after >= frames + AREAS - 20, "{deed}: {frames}, then {after}");
             user.call(NR_MUNMAP, &[at - PAGE, PAGE]).unwrap();
+        }
+        power_off(user);
+    }
+    all_well(&[("init", init)], 2);
+}
+
+/// Two threads look for free pages among many areas, a part at a time, and never get the same ones.
+#[test]
+fn free_pages_among_many_areas_are_found_once() {
+    const AREAS: u64 = 1300;
+    fn work(user: &mut User, mark: u8) {
+        for turn in 0..40 {
+            let at = map(user, 4096 * (1 + turn % 3));
+            assert_eq!(user.load(at, 1), [0]);
+            user.store(at, &[mark]);
+            user.spin(20_000);
+            assert_eq!(user.load(at, 1), [mark]);
+            user.call(NR_MUNMAP, &[at, 4096 * (1 + turn % 3)]).unwrap();
+        }
+    }
+    fn init(user: &mut User) {
+        if user.argument() != user.stack() {
+            let shared = user.argument();
+            work(user, 2);
+            user.store(shared, &[1]);
+            return;
+        }
+        let shared = map(user, 4096);
+        let start = map(user, AREAS * 4096);
+        for page in (0..AREAS).step_by(2) {
+            user.call(NR_MPROTECT, &[start + page * 4096, 4096, 1]).unwrap();
+        }
+        // Holes of a page: too small for most.
+        for page in (1..AREAS / 2).step_by(4) {
+            user.call(NR_MUNMAP, &[start + page * 4096, 4096]).unwrap();
+        }
+        thread(user, shared);
+        work(user, 1);
+        while user.load(shared, 1) == [0] {
+            user.call(NR_SLEEP, &[100_000]).unwrap();
         }
         power_off(user);
     }

@@ -21,6 +21,8 @@ pub(crate) const CASES: &[Case] = &[
     ("protect-4000-areas", protect_areas),
     ("map-over-4000-areas", map_over_areas),
     ("unmap-4000-areas", unmap_areas),
+    ("map-below-4000-areas", map_below_areas),
+    ("cut-below-4000-areas", cut_below_areas),
     ("cut-mapped-64-mib", cut_mapped),
     ("read-shared-1-mib", read_shared),
     ("unmap-300-files", || mapped_files().and_then(|start| unmap_all(start, FILES * PAGE))),
@@ -117,6 +119,27 @@ fn unmap_areas() -> Result<(), String> {
     let start = many_areas()?;
     // SAFETY: ours, and not used any more.
     unsafe { sys::munmap(start, AREAS * PAGE).map_err(text) }
+}
+
+fn map_below_areas() -> Result<(), String> {
+    let start = many_areas()?;
+    let below = touched(3 * PAGE).map_err(text)?;
+    unmap_all(below, 3 * PAGE)?;
+    unmap_all(start, AREAS * PAGE)
+}
+
+/// The page in the middle becomes an area of its own, and goes.
+fn cut_below_areas() -> Result<(), String> {
+    let start = many_areas()?;
+    let below = touched(3 * PAGE).map_err(text)?;
+    // SAFETY: within the mapping, which is ours.
+    unsafe {
+        let middle = below.add(PAGE);
+        sys::mprotect(middle, PAGE, Protection::READ).map_err(text)?;
+        sys::munmap(middle, PAGE).map_err(text)?;
+    }
+    unmap_all(below, 3 * PAGE)?;
+    unmap_all(start, AREAS * PAGE)
 }
 
 fn unmap_all(start: NonNull<u8>, bytes: usize) -> Result<(), String> {

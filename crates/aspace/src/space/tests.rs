@@ -453,6 +453,24 @@ fn expected((access, _, backing): PageModel, kind: AccessKind, cause: Cause) -> 
     }
 }
 
+/// Free pages, found by parts of two areas.
+fn sought(space: &AddressSpace, count: u64) -> Option<u64> {
+    let mut from = None;
+    loop {
+        match space.seek(count, from, 2) {
+            Ok(Search::Found(start)) => return Some(start.number()),
+            Ok(Search::Further(page)) => {
+                assert!(from.is_none_or(|from| page < from || from.number() <= space.base.number()));
+                from = Some(page);
+            }
+            Err(error) => {
+                assert_eq!(error, Error::NoSpace);
+                return None;
+            }
+        }
+    }
+}
+
 /// Applies one operation to both and compares what they say.
 fn apply(space: &mut AddressSpace, model: &mut Model, op: &Op) {
     let mut removed = Vec::new();
@@ -476,6 +494,9 @@ fn apply(space: &mut AddressSpace, model: &mut Model, op: &Op) {
                 Placement::Anywhere | Placement::Hint(_) if request.pages == 0 => None,
                 Placement::Anywhere | Placement::Hint(_) => model.place(request.pages),
             };
+            if request.pages > 0 {
+                assert_eq!(sought(space, request.pages), model.place(request.pages));
+            }
             let wanted = wanted.filter(|_| Model::admits(request));
             let placed = space.map(*request);
             assert_eq!(placed.ok().map(|pages| pages.start().number()), wanted, "{placed:?}");

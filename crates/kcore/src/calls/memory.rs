@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use swos_abi::{ADVISE_DISCARD, Errno, Handle, MapFlags, Protection, Rights};
-use swos_aspace::{Backing, FileWindow, ObjectWindow, Permitted, Placement, Request};
+use swos_aspace::{Backing, FileWindow, ObjectWindow, Permitted, Placement, Request, Search};
 use swos_units::{Page, VirtAddr, page_count};
 use swos_vm::{Access, PageRange, Progress};
 
@@ -22,6 +22,8 @@ const PAGES_PER_STEP: usize = 128;
 const REPLACED_AT_ONCE: u64 = 20;
 /// Areas changed in one step: each may be the last one of its file, which then goes as well.
 const AREAS_PER_STEP: usize = 20;
+/// Areas looked at in one step for free pages between them; the new area may move all of them.
+const AREAS_PER_SEARCH: usize = 512;
 /// Areas looked at in one step.
 const AREAS_PER_LOOK: usize = 512;
 /// The same before their pages are discarded, some of them in that step already.
@@ -64,7 +66,12 @@ impl<M: Machine> Kernel<M> {
             (false, _) => Placement::Hint(page),
         };
         let over = if replaced { Over::Anything } else { Over::Nothing };
-        let wish = Wish { placement, pages: page_count(length), access, over };
+        let pages = page_count(length);
+        let (placement, sought) = match self.seek_pages(thread, placement, pages)? {
+            Some(free) => (Placement::At(free), true),
+            None => (placement, false),
+        };
+        let wish = Wish { placement, pages, access, over, sought };
         let crowded = (replaced && wish.pages > REPLACED_AT_ONCE).then(|| page_range(address, length).ok());
         let clear = |pages: Option<PageRange>| pages.map_or(Ok(()), |pages| self.make_way(thread, pages));
         if flags.contains(MapFlags::ANONYMOUS) {
@@ -85,6 +92,27 @@ impl<M: Machine> Kernel<M> {
         mapped
     }
 
+    /// Looks for free pages among many areas, a part at each try of the call. `None` = there are few, or it is known where.
+    fn seek_pages(&self, thread: &Thread<M>, placement: Placement, pages: u64) -> Result<Option<Page>, Stop> {
+        let inner = thread.process.space.inner.lock();
+        let known = match placement {
+            Placement::Anywhere => false,
+            Placement::Hint(page) => inner.areas.takes_hint(page, pages),
+            Placement::At(_) => true,
+        };
+        if known || inner.areas.area_count() <= AREAS_PER_SEARCH {
+            return Ok(None);
+        }
+        let from = Page::from_number(thread.progress.done()).filter(|page| page.number() != 0);
+        match inner.areas.seek(pages, from, AREAS_PER_SEARCH).map_err(area_errno)? {
+            Search::Found(page) => Ok(Some(page)),
+            Search::Further(page) => {
+                thread.progress.lock().done = page.number();
+                Err(Stop::Again)
+            }
+        }
+    }
+
     /// Maps a memory object that has no handle: only the mapping keeps it, if there is one.
     fn map_unnamed(&self, thread: &Arc<Thread<M>>, wish: Wish, length: u64) -> CallResult {
         let object = self.new_memory(&thread.process.memory, length)?;
@@ -96,7 +124,7 @@ impl<M: Machine> Kernel<M> {
     /// Maps pages, in place of what is there or where nothing is: another thread finds the old pages or the new ones, never
     /// none.
     fn map_pages(&self, thread: &Arc<Thread<M>>, wish: Wish, source: &Source) -> CallResult {
-        let Wish { placement, pages, access, over } = wish;
+        let Wish { placement, pages, access, over, sought } = wish;
         let Source { permitted, backing, .. } = *source;
         let request = Request { placement, pages, access, permitted, backing };
         let space = &thread.process.space;
@@ -104,7 +132,14 @@ impl<M: Machine> Kernel<M> {
         if !matches!(inner.tables, Translation::Live(_)) {
             return Err(Errno::NOMEM.into());
         }
-        let pages = self.map_area(space, &mut inner, request, source.object.as_ref(), over)?;
+        let pages = match self.map_area(space, &mut inner, request, source.object.as_ref(), over) {
+            // Another thread was faster: the search begins anew.
+            Err(Errno::EXIST) if sought => {
+                thread.progress.lock().done = 0;
+                return Err(Stop::Again);
+            }
+            other => other?,
+        };
         drop(inner);
         if over == Over::Anything {
             self.take_out_replaced(thread, pages)?;
@@ -446,6 +481,8 @@ struct Wish {
     pages: u64,
     access: Access,
     over: Over,
+    /// The place was looked for among many areas: nobody asked for it.
+    sought: bool,
 }
 
 /// What a new mapping shows.
