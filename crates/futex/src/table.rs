@@ -104,7 +104,25 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// not drawn stay. O(1) each, plus the waiters passed over for their bits.
     pub fn wake(&mut self, key: &K, count: usize, bits: u32) -> Wake<'_, K, W, S> {
         let cursor = self.first(key);
-        Wake { table: self, cursor, left: count, bits }
+        Wake { table: self, cursor, left: count, bits, passes: usize::MAX, passed: None }
+    }
+
+    /// The same for waiters behind `after`, and at most `passes` others are passed over. Without `after`, or if that one waits there no
+    /// more, it begins with the oldest. [`Wake::passed`] says where the next part goes on.
+    pub fn wake_behind(
+        &mut self,
+        key: &K,
+        after: Option<WaitId>,
+        (count, passes): (usize, usize),
+        bits: u32,
+    ) -> Wake<'_, K, W, S> {
+        let after = after.filter(|after| self.nodes.stamp(after.node) == Some(after.stamp));
+        let known = after.and_then(|after| self.nodes.get(after.node)).filter(|entry| entry.key == *key);
+        let (cursor, passed) = match known {
+            Some(entry) => (Some(entry.next), after),
+            None => (self.first(key), None),
+        };
+        Wake { table: self, cursor, left: count, bits, passes, passed }
     }
 
     /// Wakes the first waiter of `key` that has one of `bits`; returns it, and how many the key has left.
@@ -328,6 +346,18 @@ pub struct Wake<'a, K, W, S> {
     cursor: Option<u32>,
     left: usize,
     bits: u32,
+    /// How many more may be passed over.
+    passes: usize,
+    /// The last one that was.
+    passed: Option<WaitId>,
+}
+
+impl<K: Eq + Hash, W, S: BuildHasher> Wake<'_, K, W, S> {
+    /// The last waiter that was passed over, if there is one and others wait behind it that were not looked at.
+    #[must_use]
+    pub fn passed(&self) -> Option<WaitId> {
+        self.cursor.and_then(|cursor| self.table.nodes.get(cursor)).and(self.passed)
+    }
 }
 
 impl<K: Eq + Hash, W, S: BuildHasher> Iterator for Wake<'_, K, W, S> {
@@ -340,11 +370,14 @@ impl<K: Eq + Hash, W, S: BuildHasher> Iterator for Wake<'_, K, W, S> {
         loop {
             let node = self.cursor?;
             let (bits, next) = self.table.nodes.get(node).map(|n| (n.bits, n.next))?;
-            self.cursor = Some(next);
             if bits & self.bits != 0 {
+                self.cursor = Some(next);
                 self.left -= 1;
                 return self.table.take(node);
             }
+            self.passes = self.passes.checked_sub(1)?;
+            self.cursor = Some(next);
+            self.passed = self.table.nodes.stamp(node).map(|stamp| WaitId { node, stamp });
         }
     }
 }

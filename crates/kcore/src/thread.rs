@@ -106,6 +106,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) found: u64,
     /// Bytes done in earlier pieces of memory, of a call that takes many.
     pub(crate) earlier: u64,
+    /// The last of the waiters that it passes over.
+    pub(crate) behind: Option<WaitId>,
     /// Everything that it last registered for has happened.
     pub(crate) fired: bool,
     /// Where it is in a call on an endpoint.
@@ -155,7 +157,7 @@ impl<M: Machine> Progress<M> {
             && matches!(self.passed, [None, None]);
         if plain {
             self.deadline = None;
-            (self.done, self.found, self.earlier) = (0, 0, 0);
+            (self.done, self.found, self.earlier, self.behind) = (0, 0, 0, None);
             (self.fired, self.brief, self.registered) = (false, false, Registered::TakenBack);
         }
         plain
@@ -192,6 +194,7 @@ impl<M: Machine> Kept<M> {
             done: 0,
             found: 0,
             earlier: 0,
+            behind: None,
             fired: false,
             brief: false,
             ipc: None,
@@ -325,6 +328,7 @@ impl<M: Machine> Kept<M> {
         progress.done = 0;
         progress.found = 0;
         progress.earlier = 0;
+        progress.behind = None;
         progress.fired = false;
         progress.brief = false;
         progress.leases.clear();

@@ -22,6 +22,9 @@ use crate::{
     work::{WAKES_PER_SLICE, Work},
 };
 
+/// Waiters with other bits that are passed over before interrupts have their turn, at some twenty instructions each.
+const PASSED_PER_SLICE: usize = 1024;
+
 /// What a thread may wait for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum WaitKey {
@@ -325,6 +328,31 @@ impl<M: Machine> Kernel<M> {
             self.make_ready(thread);
         }
         if woken == count || woken < now { Woken::All(woken) } else { Woken::Some(woken) }
+    }
+
+    /// The same for threads that wait behind `after`, where others may be in between that have other bits: as many of those are
+    /// passed over as may be before interrupts have their turn. Where to go on comes with [`Woken::Some`].
+    pub(crate) fn wake_behind(
+        &self,
+        key: WaitPlace,
+        after: Option<WaitId>,
+        count: usize,
+        bits: u32,
+    ) -> (Woken, Option<WaitId>) {
+        let now = count.min(self.wakes_left());
+        let mut woken = ArrayVec::<_, WAKES_PER_SLICE>::new();
+        let passed = {
+            let mut waits = self.waits.lock();
+            let mut wake = waits.wake_behind(&key, after, (now, PASSED_PER_SLICE), bits);
+            woken.extend(&mut wake);
+            wake.passed()
+        };
+        self.count_wakes(woken.len());
+        for thread in &woken {
+            self.make_ready(thread);
+        }
+        let done = woken.len() == count || passed.is_none() && woken.len() < now;
+        (if done { Woken::All(woken.len()) } else { Woken::Some(woken.len()) }, passed)
     }
 
     /// Wakes all that wait for `key`.

@@ -1,6 +1,6 @@
 //! Thousands of threads that are woken at once, or end at once.
 
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use swos_ulib::{
@@ -17,6 +17,7 @@ use crate::{Case, child_ends, this_program};
 
 pub(crate) const CASES: &[Case] = &[
     ("wake-4000", wake),
+    ("wake-past-4000", wake_past),
     ("wake-4000-at-a-pipe", wake_pollers),
     ("time-outs-of-4000", sleep),
     ("end-with-4000-threads", || child_ends("threads")),
@@ -79,6 +80,22 @@ fn wake() -> Result<(), String> {
             let _woken = sys::futex_wait(&WORD, 0, TIMEOUT_NEVER, ALL);
         }
     })?;
+    wake_all()
+}
+
+/// A wake for others passes all of them over.
+fn wake_past() -> Result<(), String> {
+    start(|| {
+        while WORD.load(Relaxed) == 0 {
+            let _woken = sys::futex_wait(&WORD, 0, TIMEOUT_NEVER, 1);
+        }
+    })?;
+    let woken = sys::futex_wake(&WORD, 1, 2).map_err(text)?;
+    wake_all()?;
+    if woken == 0 { Ok(()) } else { Err(format!("{woken} woken")) }
+}
+
+fn wake_all() -> Result<(), String> {
     WORD.store(1, Relaxed);
     while sys::futex_wake(&WORD, ALL, ALL).map_err(text)? > 0 {}
     join();

@@ -81,7 +81,17 @@ proptest! {
                         expected.extend(wakes.then_some(waiter));
                         !wakes
                     });
-                    prop_assert_eq!(table.wake(&key, count, bits).collect::<Vec<_>>(), expected);
+                    // In parts, each of which passes two others over.
+                    let (mut woken, mut after) = (Vec::new(), None);
+                    loop {
+                        let mut wake = table.wake_behind(&key, after, (count - woken.len(), 2), bits);
+                        woken.extend(&mut wake);
+                        after = wake.passed();
+                        if after.is_none() || woken.len() == count {
+                            break;
+                        }
+                    }
+                    prop_assert_eq!(woken, expected);
                 }
                 Step::WakeSome(key, count) => {
                     let list = model.entry(key).or_default();
@@ -211,4 +221,24 @@ fn room_is_the_same_again_when_a_crowd_has_gone() {
         assert!(ids.into_iter().all(|id| table.remove(id).is_none()), "an old id names nobody");
     }
     assert!(resting.into_iter().all(|id| table.remove(id).is_some()));
+}
+
+#[test]
+fn a_part_goes_on_behind_the_last_or_begins_anew() {
+    let mut table = table();
+    let ids: Vec<_> =
+        (0..6).map(|waiter| table.wait(1, waiter, if waiter == 4 { 2 } else { 1 }).unwrap()).collect();
+    let part = |table: &mut FutexTable<u8, usize, _>, after| {
+        let mut wake = table.wake_behind(&1, after, (1, 2), 2);
+        (wake.next(), wake.passed())
+    };
+    assert_eq!(part(&mut table, None), (None, Some(ids[1])));
+    // It left, and came back as another one: the oldest is the first again.
+    table.remove(ids[1]).unwrap();
+    table.wait(1, 9, 1).unwrap();
+    assert_eq!(part(&mut table, Some(ids[1])), (None, Some(ids[2])));
+    assert_eq!(part(&mut table, Some(ids[2])), (Some(4), Some(ids[3])));
+    // Nobody is behind the last.
+    let mut wake = table.wake_behind(&1, Some(ids[5]), (1, 2), 4);
+    assert_eq!((wake.next(), wake.passed()), (None, None));
 }

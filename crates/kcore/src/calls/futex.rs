@@ -105,10 +105,18 @@ impl<M: Machine> Kernel<M> {
             0 => (self.waits.lock().waiting(&key).min(count as usize) as u64, 0),
             kept => (kept >> 32, kept & u64::from(u32::MAX)),
         };
-        match self.wake_some(key, usize::try_from(limit - done).unwrap_or(0), bitset) {
+        let count = usize::try_from(limit - done).unwrap_or(0);
+        let (woken, passed) = if bitset == ANY_BITS {
+            (self.wake_some(key, count, bitset), None)
+        } else {
+            let after = if thread.progress.is_used() { thread.progress.lock().behind } else { None };
+            self.wake_behind(key, after, count, bitset)
+        };
+        match woken {
             Woken::All(woken) => Ok(done + woken as u64),
             Woken::Some(woken) => {
-                thread.progress.lock().done = limit << 32 | (done + woken as u64);
+                let mut progress = thread.progress.lock();
+                (progress.done, progress.behind) = (limit << 32 | (done + woken as u64), passed);
                 Err(Stop::Again)
             }
         }
