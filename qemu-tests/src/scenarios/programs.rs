@@ -48,13 +48,15 @@ const CALLS: [&str; 7] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 27] = [
+const LOADS: [&str; 29] = [
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
     "threads",
     "detached-threads",
     "a-counter-under-a-lock-on-all-CPUs",
+    "signals-between-threads",
+    "signals-between-processes",
     "a-condition-from-thread-to-thread",
     "a-reader-writer-lock-on-all-CPUs",
     "a-channel-between-threads",

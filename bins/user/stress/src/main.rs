@@ -12,6 +12,7 @@ mod memory;
 mod pipes;
 mod processes;
 mod siege;
+mod storms;
 mod threads;
 
 use alloc::{string::String, vec::Vec};
@@ -164,6 +165,10 @@ fn all(count: u32) -> i32 {
         })
     });
     report.test("a counter under a lock on all CPUs", || counter(count * 10));
+    report.test("signals between threads", || leaves_nothing_after(1, 1, || storms::between_threads(count)));
+    report.test("signals between processes", || {
+        leaves_nothing_after(1, 1, || storms::between_processes(count))
+    });
     report.test("a condition from thread to thread", || handoff(count));
     report.test("a reader-writer lock on all CPUs", || threads::readers_and_writers(count * 2));
     report.test("a channel between threads", || leaves_nothing(count / 20, threads::channels));
