@@ -82,6 +82,8 @@ pub struct Request {
 
 /// Areas that are rewritten at once, with their neighbours.
 const REWRITTEN: usize = 24;
+/// From so many areas on it pays to move those above once only.
+const MANY: usize = if cfg!(test) { 4 } else { 512 };
 
 /// How far a search for free pages came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -526,13 +528,17 @@ impl AddressSpace {
     }
 
     /// Makes what `change` says of the parts of areas in `pages`, puts `new` before what is left of them, and joins what is alike; all
-    /// that lies above moves once. False = there are too many areas for that, and nothing was done.
+    /// that lies above moves once. False = nothing was done: there are too many areas in `pages` for that, or so few in all that
+    /// it does not matter.
     fn rewrite(
         &mut self,
         pages: PageRange,
         new: Option<Area>,
         mut change: impl FnMut(Area) -> Option<Area>,
     ) -> bool {
+        if self.areas.len() < MANY {
+            return false;
+        }
         let first = self.first_ending_after(pages.start()).saturating_sub(1);
         let last = (self.first_starting_at_or_after(pages.end()) + 1).min(self.areas.len());
         let Some(window) = self.areas.get(first..last).filter(|window| window.len() <= REWRITTEN) else {
