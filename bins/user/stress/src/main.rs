@@ -33,6 +33,8 @@ use swos_ulib::{
 swos_ulib::main!(run);
 
 const SELF: &str = "/bin/stress";
+/// Of the counter under a lock, by all threads together.
+const INCREMENTS: u32 = 1_000_000;
 
 fn run() -> i32 {
     let mut args = env::args().skip(1);
@@ -164,7 +166,7 @@ fn all(count: u32) -> i32 {
             Ok(())
         })
     });
-    report.test("a counter under a lock on all CPUs", || counter(count * 10));
+    report.test("a counter under a lock on all CPUs", || threads::counter(INCREMENTS));
     report.test("signals between threads", || leaves_nothing_after(1, 1, || storms::between_threads(count)));
     report.test("signals between processes", || {
         leaves_nothing_after(1, 1, || storms::between_processes(count))
@@ -226,19 +228,6 @@ fn spin() -> i32 {
     loop {
         thread::yield_now();
     }
-}
-
-fn counter(times: u32) -> Result<(), String> {
-    let threads = system::system_info().map_err(text)?.cpus * 2;
-    let shared = Arc::new(Mutex::new(0_u64));
-    let running: Vec<_> = (0..threads)
-        .filter_map(|_| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || (0..times).for_each(|_| *shared.lock() += 1)).ok()
-        })
-        .collect();
-    running.into_iter().for_each(thread::JoinHandle::join);
-    equal(*shared.lock(), u64::from(threads) * u64::from(times))
 }
 
 fn handoff(times: u32) -> Result<(), String> {

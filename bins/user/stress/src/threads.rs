@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use swos_ulib::{
     abi::Errno,
     sync::{
-        Barrier, LazyLock, OnceLock, RwLock, Semaphore,
+        Barrier, LazyLock, Mutex, OnceLock, RwLock, Semaphore,
         mpsc::{RecvError, RecvTimeoutError, SendError, TrySendError, channel, sync_channel},
     },
     system,
@@ -13,6 +13,32 @@ use swos_ulib::{
     thread,
     time::{Duration, Instant},
 };
+
+/// Two threads for each CPU start together and add up to `total` under one lock. Now and then one gives the CPU away with the lock
+/// held, so that the others wait in the kernel, on one CPU too.
+pub(crate) fn counter(total: u32) -> Result<(), String> {
+    let threads = system::system_info().map_err(text)?.cpus * 2;
+    let (shared, start) = (Mutex::new(0_u32), Barrier::new(usize::try_from(threads).map_err(text)?));
+    let each = total / threads;
+    let add = || {
+        let _leads = start.wait();
+        for turn in 0..each {
+            let mut value = shared.lock();
+            *value += 1;
+            if turn.is_multiple_of(1 << 10) {
+                thread::yield_now();
+            }
+        }
+    };
+    let add = &add;
+    thread::scope(|scope| {
+        let running: Result<Vec<_>, Errno> = (0..threads).map(|_| scope.spawn(add)).collect();
+        running.map(|running| running.into_iter().for_each(thread::ScopedJoinHandle::join))
+    })
+    .map_err(text)?;
+    let value = *shared.lock();
+    equal(value, each * threads)
+}
 
 /// Two threads for each CPU start together; every fourth turn writes two numbers, the others must see them equal.
 pub(crate) fn readers_and_writers(times: u32) -> Result<(), String> {
