@@ -131,8 +131,9 @@ impl<P: PageRef> Stack<P> {
     }
 
     /// Closes a socket: the id is invalid from now on. A connection sends what is queued and ends in order by itself;
-    /// with unread data it is reset, so that the peer learns of the loss. A listener resets connections that nobody
-    /// has accepted.
+    /// with unread data it is reset, so that the peer learns of the loss. A listener takes no more connections, and those
+    /// that nobody has accepted are reset, a few in each call of [`Self::poll`]; until then they count as connections
+    /// of the port ([`Self::bind`]).
     ///
     /// # Errors
     ///
@@ -156,14 +157,11 @@ impl<P: PageRef> Stack<P> {
                 }
             }
             Socket::Listener(listener) => {
-                let (local, mut next) = (listener.local, listener.first);
+                let (local, first, last) = (listener.local, listener.first, listener.last);
                 self.sockets.remove(index);
                 self.ports.unbind(Space::Tcp, local, index);
-                while let Some(Socket::Stream(stream)) = self.sockets.get_mut(next) {
-                    let this = core::mem::replace(&mut next, stream.next_accepted);
-                    stream.connection.abort();
-                    self.abandon(this);
-                }
+                // There may be thousands: [`Self::poll`] resets some in each call.
+                self.discarded.append(&mut self.sockets, first, last);
             }
             Socket::Stream(stream) => {
                 stream.connection.close(now, &self.tcp);

@@ -69,47 +69,57 @@ pub(crate) enum Holder {
 }
 
 /// Flows by keyed hash.
+/// Tables that grow each for itself: a larger one takes all its flows over at once, which for tens of thousands takes long.
+const TABLES: usize = 64;
+
 #[derive(Debug)]
 pub(crate) struct Flows {
-    table: HashTable<(FlowKey, Holder)>,
+    tables: [HashTable<(FlowKey, Holder)>; TABLES],
     key: [u64; 2],
 }
 
 impl Flows {
     /// An empty table; `key` is secret, so that nobody outside can aim at one bucket.
     pub(crate) const fn new(key: [u64; 2]) -> Self {
-        Self { table: HashTable::new(), key }
+        Self { tables: [const { HashTable::new() }; TABLES], key }
     }
 
     pub(crate) fn get(&self, flow: &FlowKey) -> Option<Holder> {
-        self.table.find(hash(self.key, flow), |entry| entry.0 == *flow).map(|entry| entry.1)
+        let hash = hash(self.key, flow);
+        self.tables[place(hash)].find(hash, |entry| entry.0 == *flow).map(|entry| entry.1)
     }
 
     /// Adds a flow or changes its holder.
     pub(crate) fn set(&mut self, flow: FlowKey, holder: Holder) {
-        let key = self.key;
-        match self.table.find_mut(hash(key, &flow), |entry| entry.0 == flow) {
+        let (key, at) = (self.key, hash(self.key, &flow));
+        let table = &mut self.tables[place(at)];
+        match table.find_mut(at, |entry| entry.0 == flow) {
             Some(entry) => entry.1 = holder,
             None => {
-                self.table.insert_unique(hash(key, &flow), (flow, holder), |entry| hash(key, &entry.0));
+                table.insert_unique(at, (flow, holder), |entry| hash(key, &entry.0));
             }
         }
     }
 
     /// Removes a flow if `holder` still has it.
     pub(crate) fn remove(&mut self, flow: &FlowKey, holder: Holder) {
-        if let Ok(entry) = self.table.find_entry(hash(self.key, flow), |entry| *entry == (*flow, holder)) {
+        let hash = hash(self.key, flow);
+        if let Ok(entry) = self.tables[place(hash)].find_entry(hash, |entry| *entry == (*flow, holder)) {
             entry.remove();
         }
     }
 
+    /// Walks the tables.
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.tables.iter().map(HashTable::len).sum()
     }
 }
 
-/// Two folded multiplications by secrets: a dozen instructions, run for every segment. An attacker who sees
-/// neither the key nor a hash can't choose colliding flows.
+/// Which table: by bits that choose no place inside of it.
+const fn place(hash: u64) -> usize {
+    (hash >> 40) as usize % TABLES
+}
+
 fn hash(key: [u64; 2], flow: &FlowKey) -> u64 {
     let first = fold(u64::from(flow.local) << 32 | u64::from(flow.remote), key[0], key[1]);
     fold(first ^ u64::from(flow.ports), key[1], key[0])

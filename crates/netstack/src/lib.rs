@@ -53,6 +53,7 @@ mod counters;
 mod datagrams;
 mod deadlines;
 mod device;
+mod discarded;
 mod entropy;
 mod error;
 mod flows;

@@ -24,17 +24,21 @@ pub(crate) struct Binding {
     pub(crate) index: u32,
 }
 
+/// Tables that grow each for itself, as those of the flows do.
+const TABLES: usize = 64;
+
 /// Bound sockets by port, and how many connections use each port.
 #[derive(Debug)]
 pub(crate) struct Ports {
     bindings: HashTable<Binding>,
-    connections: HashTable<(u16, u32)>,
+    connections: [HashTable<(u16, u32)>; TABLES],
     key: u64,
 }
 
 impl Ports {
     pub(crate) const fn new(key: u64) -> Self {
-        Self { bindings: HashTable::new(), connections: HashTable::new(), key }
+        let connections = [const { HashTable::new() }; TABLES];
+        Self { bindings: HashTable::new(), connections, key }
     }
 
     pub(crate) fn bind(&mut self, space: Space, local: SocketAddrV4, index: u32) {
@@ -70,20 +74,20 @@ impl Ports {
 
     /// Notes that one more connection, half-open ones apart, has local `port`.
     pub(crate) fn connection_began(&mut self, port: u16) {
-        let key = self.key;
-        match self.connections.find_mut(hash(key, Space::Tcp, port), |entry| entry.0 == port) {
+        let (key, at) = (self.key, hash(self.key, Space::Tcp, port));
+        let table = &mut self.connections[place(at)];
+        match table.find_mut(at, |entry| entry.0 == port) {
             Some(entry) => entry.1 += 1,
             None => {
-                self.connections.insert_unique(hash(key, Space::Tcp, port), (port, 1), |entry| {
-                    hash(key, Space::Tcp, entry.0)
-                });
+                table.insert_unique(at, (port, 1), |entry| hash(key, Space::Tcp, entry.0));
             }
         }
     }
 
     /// Notes that one is gone, TIME-WAIT included.
     pub(crate) fn connection_ended(&mut self, port: u16) {
-        let found = self.connections.find_entry(hash(self.key, Space::Tcp, port), |entry| entry.0 == port);
+        let at = hash(self.key, Space::Tcp, port);
+        let found = self.connections[place(at)].find_entry(at, |entry| entry.0 == port);
         if let Ok(mut entry) = found {
             let count = &mut entry.get_mut().1;
             *count = count.saturating_sub(1);
@@ -95,7 +99,8 @@ impl Ports {
 
     /// Whether some connection has local `port`.
     pub(crate) fn has_connections(&self, port: u16) -> bool {
-        self.connections.find(hash(self.key, Space::Tcp, port), |entry| entry.0 == port).is_some()
+        let at = hash(self.key, Space::Tcp, port);
+        self.connections[place(at)].find(at, |entry| entry.0 == port).is_some()
     }
 
     /// A port of `range` for which `is_free` holds, starting anywhere in it.
@@ -116,8 +121,13 @@ impl Ports {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.bindings.is_empty() && self.connections.is_empty()
+        self.bindings.is_empty() && self.connections.iter().all(HashTable::is_empty)
     }
+}
+
+/// Which table: by bits that choose no place inside of it.
+const fn place(hash: u64) -> usize {
+    (hash >> 40) as usize % TABLES
 }
 
 fn hash(key: u64, space: Space, port: u16) -> u64 {

@@ -158,13 +158,14 @@ impl<P: PageRef> Stack<P> {
     /// Gives a connection whose handshake is complete a slot and a place in its listener's queue.
     fn enqueue(&mut self, now: Instant, at: u32, key: FlowKey, connection: Connection) -> Option<u32> {
         let Some(Socket::Listener(listener)) = self.sockets.get(at) else { return None };
-        let options = listener.options;
+        let (options, last) = (listener.options, listener.last);
         let stream = Stream {
             connection,
             queue: Queue::EMPTY,
             flow: key,
-            owner: Owner::Listener(at),
+            owner: Owner::Listener(self.sockets.id_of(at)?),
             next_accepted: u32::MAX,
+            previous_accepted: last,
             options,
             held: 0,
             failure: None,

@@ -13,11 +13,14 @@ use crate::link::{Envelope, Hop};
 use crate::pieces::Borrowed;
 use crate::ports::Space;
 use crate::readiness::Readiness;
+use crate::slab::SocketId;
 use crate::socket::{Owner, Socket};
 use crate::stack::Stack;
 
 /// Segments that one connection sends before the next has its turn.
 const SEGMENTS_PER_TURN: usize = 16;
+/// SYN-ACKs repeated in one call of [`Stack::poll`].
+const SYN_ACKS_AT_ONCE: usize = 8;
 
 impl<P: PageRef> Stack<P> {
     /// Sends what a connection has to send, then sees when it wants to be called again and whether it is over.
@@ -116,9 +119,12 @@ impl<P: PageRef> Stack<P> {
         if self.half_open.is_empty() {
             return;
         }
-        while tx.has_room()
-            && let Some((flow, segment)) = self.half_open.poll_transmit(now, &self.tcp)
-        {
+        // What is due beyond these is the next deadline still.
+        for _ in 0..SYN_ACKS_AT_ONCE {
+            if !tx.has_room() {
+                break;
+            }
+            let Some((flow, segment)) = self.half_open.poll_transmit(now, &self.tcp) else { break };
             if let Some(key) = FlowKey::from_flow(&flow) {
                 self.send_bare(now, &key, segment, tx);
             }
@@ -146,6 +152,13 @@ impl<P: PageRef> Stack<P> {
             self.pool.clear(&mut stream.queue);
         }
         let flow = stream.flow;
+        if over
+            && let Owner::Listener(listener) = stream.owner
+            && stream.connection.readable() == 0
+        {
+            self.leave_queue(index, listener);
+        }
+        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
         match stream.owner {
             Owner::Nobody => {
                 let rest = stream.connection.time_wait();
@@ -171,6 +184,31 @@ impl<P: PageRef> Stack<P> {
             // The flow is free for the peer's next attempt; the socket only tells what happened.
             Owner::User | Owner::Listener(_) if over => self.end_flow(&flow, Holder::Connection(index)),
             Owner::User | Owner::Listener(_) => {}
+        }
+    }
+
+    /// A connection ended without data before it was accepted: its place is free for another, and `accept` does not have to
+    /// pass over any number of such. If the listener is closed, the connection stays where it is until its turn comes.
+    fn leave_queue(&mut self, index: u32, listener: SocketId) {
+        let Some(Socket::Stream(stream)) = self.sockets.get(index) else { return };
+        let (previous, next) = (stream.previous_accepted, stream.next_accepted);
+        let Some(at) = self.sockets.check(listener) else { return };
+        let Some(Socket::Listener(listener)) = self.sockets.get_mut(at) else { return };
+        listener.queued = listener.queued.saturating_sub(1);
+        if listener.first == index {
+            listener.first = next;
+        }
+        if listener.last == index {
+            listener.last = previous;
+        }
+        if let Some(Socket::Stream(previous)) = self.sockets.get_mut(previous) {
+            previous.next_accepted = next;
+        }
+        if let Some(Socket::Stream(next)) = self.sockets.get_mut(next) {
+            next.previous_accepted = previous;
+        }
+        if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
+            stream.owner = Owner::Nobody;
         }
     }
 

@@ -8,6 +8,7 @@ use swos_units::Duration;
 use crate::error::Error;
 use crate::flows::FlowKey;
 use crate::pieces::Queue;
+use crate::slab::SocketId;
 
 /// An option that is on or off.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -94,8 +95,8 @@ pub(crate) struct StreamOptions {
 pub(crate) enum Owner {
     /// A socket id is out.
     User,
-    /// It waits in the queue of this listener.
-    Listener(u32),
+    /// It waits in the queue of this listener, or in [`Discarded`](crate::discarded::Discarded) if that is closed.
+    Listener(SocketId),
     /// The user closed it; it ends by itself.
     Nobody,
 }
@@ -109,6 +110,8 @@ pub(crate) struct Stream {
     pub(crate) owner: Owner,
     /// Next in the listener's queue.
     pub(crate) next_accepted: u32,
+    /// The one before it there.
+    pub(crate) previous_accepted: u32,
     pub(crate) options: StreamOptions,
     /// What it counts for in the receive budget: bytes that came, corrected when the reader has caught up.
     pub(crate) held: usize,

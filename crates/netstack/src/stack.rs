@@ -12,6 +12,7 @@ use crate::config::{Config, Limits};
 use crate::counters::{Counters, Usage};
 use crate::deadlines::Deadlines;
 use crate::device::{PageRef, Transmit};
+use crate::discarded::Discarded;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::flows::Flows;
@@ -69,6 +70,8 @@ pub struct Stack<P> {
     pub(crate) awaiting: SlotQueue,
     /// UDP sockets that found the device full.
     pub(crate) blocked: SlotQueue,
+    /// Connections whose listener closed before they were accepted.
+    pub(crate) discarded: Discarded,
     pub(crate) changes: Changes,
     /// Bytes in receive buffers, as far as they are counted: the sum of all streams' `held`.
     pub(crate) received: usize,
@@ -103,6 +106,7 @@ impl<P: PageRef> Stack<P> {
             ready: SlotQueue::new(),
             awaiting: SlotQueue::new(),
             blocked: SlotQueue::new(),
+            discarded: Discarded::new(),
             changes: Changes::new(),
             received: 0,
             reassembly: Reassembly::new(limits.reassembly),
@@ -139,7 +143,7 @@ impl<P: PageRef> Stack<P> {
         self.poll_neighbors(now, tx);
         self.poll_deadlines(now);
         self.poll_half_open(now, tx);
-        let mut budget = BUDGET;
+        let mut budget = BUDGET - self.discard_some();
         loop {
             if budget == 0 {
                 return Progress::More;
@@ -175,7 +179,8 @@ impl<P: PageRef> Stack<P> {
             let Some(index) = self.blocked.pop() else { break };
             self.unblock(index);
         }
-        if self.ready.is_empty() && self.blocked.is_empty() && !self.link.has_loopback() {
+        let served = self.ready.is_empty() && self.discarded.is_empty();
+        if served && self.blocked.is_empty() && !self.link.has_loopback() {
             Progress::Done
         } else {
             Progress::More

@@ -84,7 +84,7 @@ impl<P: PageRef> Stack<P> {
             let (next, ended) = match self.sockets.get_mut(index) {
                 Some(Socket::Stream(stream)) => {
                     stream.owner = Owner::User;
-                    // Reset before it was accepted: nobody has to know.
+                    // Reset before it was accepted, and its turn has not come since: nobody has to know.
                     let ended = stream.connection.state() == State::Closed;
                     (stream.next_accepted, ended && stream.connection.readable() == 0)
                 }
@@ -97,6 +97,9 @@ impl<P: PageRef> Stack<P> {
             queue.first = next;
             if next == NONE {
                 queue.last = NONE;
+            }
+            if let Some(Socket::Stream(next)) = self.sockets.get_mut(next) {
+                next.previous_accepted = NONE;
             }
             if ended {
                 self.abandon(index);
@@ -149,6 +152,7 @@ impl<P: PageRef> Stack<P> {
             flow,
             owner: Owner::User,
             next_accepted: NONE,
+            previous_accepted: NONE,
             options,
             held: 0,
             failure: None,

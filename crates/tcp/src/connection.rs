@@ -15,6 +15,7 @@ use swos_wire::{SeqNumber, TcpFlags, TcpOptions};
 use crate::config::{Config, Extension, KeepAlive, Nagle, Path};
 use crate::congestion::Congestion;
 use crate::error::{Error, Unreachable};
+use crate::receive_buffer::ReceiveBuffer;
 use crate::receiver::{AckDue, Reader, Receiver};
 use crate::rtt::RttEstimator;
 use crate::segment::{Bare, Transmit};
@@ -256,6 +257,15 @@ impl Connection {
     /// Ends the connection at once with a reset, which [`Self::poll_transmit`] gives.
     pub fn abort(&mut self) {
         self.abort_with(Error::Aborted);
+    }
+
+    /// The same for a connection that nobody reads any more: what was received goes, too. Returns how many bytes of memory
+    /// that was, by which the time it takes grows.
+    pub fn discard(&mut self) -> usize {
+        let bytes = self.memory_bytes();
+        self.abort();
+        self.receive.buffer = ReceiveBuffer::default();
+        bytes
     }
 
     fn abort_with(&mut self, error: Error) {

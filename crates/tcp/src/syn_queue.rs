@@ -50,6 +50,9 @@ const NONE: u32 = u32::MAX;
 /// a list in order of its deadlines.
 const LEVELS: usize = 16;
 
+/// Entries that one call drops.
+const DROPPED_AT_ONCE: usize = 64;
+
 /// As many SYN-ACKs as have a level of their own.
 const TRANSMISSIONS_MAX: u8 = 15;
 
@@ -72,7 +75,7 @@ struct List {
 /// Half-open connections. One per stack.
 ///
 /// **Invariant:** at most `limit` entries, whatever comes in; every operation is constant time, and
-/// [`SynQueue::poll_transmit`] is constant time per segment it returns or entry it drops.
+/// so is [`SynQueue::poll_transmit`].
 pub struct SynQueue {
     slots: Vec<Slot>,
     free: u32,
@@ -250,10 +253,10 @@ impl SynQueue {
     }
 
     /// The next SYN-ACK to repeat; call until `None` at each [`Self::deadline`]. Drops entries whose
-    /// peer never answered.
+    /// peer never answered, at most 64 in one call: if there are more, the deadline stays in the past.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant, config: &Config) -> Option<(Flow, Transmit)> {
-        loop {
+        for _ in 0..DROPPED_AT_ONCE {
             let overdue =
                 |list: &&List| self.slots.get(list.first as usize).is_some_and(|slot| slot.due <= now);
             let at = self.levels.iter().find(overdue)?.first;
@@ -271,6 +274,7 @@ impl SynQueue {
             self.link(at);
             return Some(result);
         }
+        None
     }
 
     fn hash(&self, flow: &Flow) -> u64 {

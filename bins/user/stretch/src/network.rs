@@ -1,6 +1,6 @@
 //! Sockets on the loopback address.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use swos_ulib::{
     abi::SHUTDOWN_WRITE,
@@ -19,7 +19,9 @@ pub(crate) const CASES: &[Case] = &[
     ("socket-read-all-at-once", read_at_once),
     ("sendfile", sendfile),
     ("datagrams", datagrams),
-    ("close-a-full-listener", listener),
+    ("close-a-full-listener", || listener(200)),
+    ("listener-with-1000-connections", || listener(1_000)),
+    ("listener-with-unread-data", unread),
     ("close-200-connections", connections),
 ];
 
@@ -79,11 +81,33 @@ fn datagrams() -> Result<(), String> {
     Ok(())
 }
 
-fn listener() -> Result<(), String> {
-    let listener = TcpListener::bind(ADDRESS, 512).map_err(text)?;
+/// Closes a listener that has so many connections which nobody accepted. Each peer hears of it, and the port is free.
+fn listener(connections: usize) -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 1_024).map_err(text)?;
     let mut near = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..connections {
         near.push(TcpStream::connect(ADDRESS).map_err(text)?);
+    }
+    drop(listener);
+    let another = TcpListener::bind(ADDRESS, 1).map_err(text)?;
+    for mut near in near {
+        if let Ok(count) = near.read(&mut [0; 1]) {
+            return Err(format!("{count} bytes where the connection should have been reset"));
+        }
+    }
+    drop(another);
+    Ok(())
+}
+
+/// The same, where each connection holds all that its buffer takes.
+fn unread() -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 1_024).map_err(text)?;
+    let mut near = Vec::new();
+    let bytes = vec![1; 64 << 10];
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(ADDRESS).map_err(text)?;
+        stream.write_all(&bytes).map_err(text)?;
+        near.push(stream);
     }
     drop(listener);
     drop(near);

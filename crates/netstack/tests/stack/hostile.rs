@@ -230,6 +230,17 @@ fn a_syn_flood_keeps_no_client_out_and_no_memory() {
     }
     let usage = net.hosts[0].stack.usage();
     assert_eq!((usage.half_open, usage.sockets, usage.flows), (1_024, 1, 0));
+    // All of them want their SYN-ACK again at the same moment: each call sends a few.
+    net.now = net.now + Duration::from_secs(1);
+    for _ in 0..1_024 / 8 {
+        let host = &mut net.hosts[0];
+        assert!(host.stack.deadline().unwrap() <= net.now, "there are more");
+        let before = host.stack.counters().segments_sent;
+        let _progress = host.stack.poll(net.now, &mut host.out);
+        assert_eq!(host.stack.counters().segments_sent - before, 8);
+        host.out.frames.clear();
+    }
+    assert!(net.hosts[0].stack.deadline().unwrap() > net.now);
     let client = net.hosts[1].stack.tcp_open().unwrap();
     net.hosts[1].stack.connect(net.now, client, at(1, 80)).unwrap();
     net.settle();

@@ -1,7 +1,9 @@
 //! Thousands of connections, one after another and at once: nothing stays.
 
-use crate::net::{Net, at, pattern};
-use swos_netstack::{Error, Push, SocketOption, State};
+use std::collections::VecDeque;
+
+use crate::net::{Dice, Net, at, pattern};
+use swos_netstack::{Error, Progress, Push, Readiness, SocketOption, State, Switch};
 use swos_units::Duration;
 
 #[test]
@@ -164,4 +166,139 @@ fn receive_buffers_stay_within_the_budget_and_lose_nothing() {
     }
     net.run(Duration::from_secs(200));
     assert_eq!(net.hosts[1].stack.usage().sockets, 1);
+}
+
+#[test]
+fn a_listener_with_a_thousand_that_nobody_accepted_goes_a_few_at_a_time() {
+    const WAITING: usize = 1_000;
+    let mut net = Net::new();
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, WAITING).unwrap();
+    let clients: Vec<_> = (0..WAITING)
+        .map(|number| {
+            let client = net.hosts[0].stack.tcp_open().unwrap();
+            net.hosts[0].stack.connect(net.now, client, at(2, 80)).unwrap();
+            net.settle();
+            if number % 10 == 0 {
+                // Data that nobody reads goes, too.
+                net.hosts[0].stack.send_bytes(net.now, client, &[1; 3_000], Push::Now).unwrap();
+                net.settle();
+            }
+            client
+        })
+        .collect();
+    // Some gave up themselves before.
+    for client in &clients[..20] {
+        net.hosts[0].stack.abort(*client).unwrap();
+    }
+    net.settle();
+    net.hosts[1].stack.close(net.now, listener).unwrap();
+    // Who comes now finds nobody.
+    let late = net.hosts[0].stack.tcp_open().unwrap();
+    net.hosts[0].stack.connect(net.now, late, at(2, 80)).unwrap();
+    let _ = net.hosts[0].poll(net.now);
+    let syn = net.hosts[0].out.frames.pop_back().unwrap();
+    net.hosts[1].frame(net.now, &syn);
+    // Another may listen at once if it takes a port with connections, as after any end of connections.
+    let second = net.hosts[1].stack.tcp_open().unwrap();
+    assert_eq!(net.hosts[1].stack.bind(second, at(2, 80)), Err(Error::AddressInUse));
+    net.hosts[1].stack.set_option(net.now, second, SocketOption::ReuseAddress(Switch::On)).unwrap();
+    net.hosts[1].stack.bind(second, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(second, 16).unwrap();
+    // One call after the other, each with little of it.
+    let (mut calls, mut left) = (0, net.hosts[1].stack.usage().flows);
+    loop {
+        let host = &mut net.hosts[1];
+        let progress = host.stack.poll(net.now, &mut host.out);
+        calls += 1;
+        let now = host.stack.usage().flows;
+        assert!(left - now <= 8, "{} in one call", left - now);
+        left = now;
+        for frame in net.hosts[1].out.frames.drain(..).collect::<Vec<_>>() {
+            net.hosts[0].frame(net.now, &frame);
+        }
+        let _ = net.hosts[0].poll(net.now);
+        if progress == Progress::Done {
+            break;
+        }
+    }
+    assert!(calls >= (WAITING - 20) / 8, "{calls} calls");
+    let usage = net.hosts[1].stack.usage();
+    assert_eq!((usage.sockets, usage.flows, usage.receive_bytes), (1, 0, 0), "only the second listener");
+    for client in &clients[20..] {
+        assert_eq!(net.hosts[0].stack.take_error(*client), Ok(Some(Error::Reset)));
+        assert_eq!(net.hosts[0].stack.tcp_state(*client), Ok(State::Closed));
+    }
+    assert_eq!(net.hosts[0].stack.take_error(late), Ok(Some(Error::Refused)));
+    // The new one knows nothing of the old one's connections, and without it the port is nobody's.
+    net.connect_to(second, 80);
+    assert_eq!(net.hosts[1].stack.accept(second), Err(Error::WouldBlock));
+}
+
+#[test]
+fn a_full_device_does_not_lose_those_that_nobody_accepted() {
+    let mut net = Net::new();
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 64).unwrap();
+    let clients: Vec<_> = (0..64).map(|_| net.hosts[0].stack.tcp_open().unwrap()).collect();
+    for client in &clients {
+        net.hosts[0].stack.connect(net.now, *client, at(2, 80)).unwrap();
+        net.settle();
+    }
+    net.hosts[1].out.capacity = 3;
+    net.hosts[1].stack.close(net.now, listener).unwrap();
+    assert_eq!(net.hosts[1].poll(net.now), Progress::DeviceFull);
+    net.settle();
+    assert_eq!(net.hosts[1].stack.usage(), Default::default());
+    for client in &clients {
+        assert_eq!(net.hosts[0].stack.take_error(*client), Ok(Some(Error::Reset)));
+    }
+    let third = net.hosts[1].stack.tcp_open().unwrap();
+    assert_eq!(net.hosts[1].stack.bind(third, at(2, 80)), Ok(()), "the port is free");
+}
+
+#[test]
+fn what_was_reset_before_it_was_accepted_leaves_its_place_at_once() {
+    const PLACES: usize = 60;
+    let mut net = Net::new();
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, PLACES).unwrap();
+    let mut dice = Dice::new(21);
+    // Who waits, in order: what the listener should give out.
+    let mut waiting = VecDeque::new();
+    for _ in 0..3_000 {
+        match dice.within(0..8) {
+            0..4 if waiting.len() < PLACES => {
+                let client = net.hosts[0].stack.tcp_open().unwrap();
+                net.hosts[0].stack.connect(net.now, client, at(2, 80)).unwrap();
+                net.settle();
+                assert_eq!(net.hosts[0].stack.tcp_state(client), Ok(State::Established), "a place is free");
+                waiting.push_back(client);
+            }
+            4..7 if !waiting.is_empty() => {
+                let client = waiting.remove(dice.within(0..waiting.len())).unwrap();
+                net.hosts[0].stack.abort(client).unwrap();
+                net.settle();
+            }
+            _ if waiting.is_empty() => {
+                assert_eq!(net.hosts[1].stack.accept(listener), Err(Error::WouldBlock));
+                assert_eq!(net.hosts[1].stack.readiness(listener), Ok(Readiness::empty()));
+            }
+            _ => {
+                let client = waiting.pop_front().unwrap();
+                let (server, peer) = net.hosts[1].stack.accept(listener).unwrap();
+                assert_eq!(net.hosts[0].stack.local(client), Ok(peer), "in order");
+                net.hosts[1].stack.abort(server).unwrap();
+                net.hosts[0].stack.abort(client).unwrap();
+                net.settle();
+            }
+        }
+        assert_eq!(net.hosts[1].stack.usage().sockets, 1 + waiting.len());
+    }
+    net.hosts[1].stack.close(net.now, listener).unwrap();
+    net.settle();
+    assert_eq!(net.hosts[1].stack.usage(), Default::default());
 }

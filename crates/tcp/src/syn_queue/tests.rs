@@ -135,6 +135,25 @@ fn syn_ack_is_repeated_then_given_up() {
 }
 
 #[test]
+fn many_that_never_answered_are_dropped_a_few_at_a_time() {
+    let mut rig = Rig::new(1_000);
+    rig.config.syn_ack_transmissions = 1;
+    for n in 0..1_000 {
+        let _ = rig.syn(n);
+    }
+    rig.now = rig.queue.deadline().unwrap();
+    let mut left = rig.queue.len();
+    while left > 0 {
+        assert!(rig.queue.deadline().unwrap() <= rig.now, "call again");
+        assert_eq!(rig.queue.poll_transmit(rig.now, &rig.config), None);
+        let now = rig.queue.len();
+        assert!((1..=64).contains(&(left - now)), "{}", left - now);
+        left = now;
+    }
+    assert_eq!(rig.queue.deadline(), None);
+}
+
+#[test]
 fn repeated_syn_keeps_the_entry() {
     let mut rig = Rig::new(8);
     rig.config.syn_ack_transmissions = 2;
