@@ -90,7 +90,7 @@ fn leaves_nothing_after(
     times: u32,
     mut act: impl FnMut() -> Result<(), String>,
 ) -> Result<(), String> {
-    const ROUNDS: u32 = 2;
+    const ROUNDS: u32 = 4;
     for _ in 0..warm_up {
         act()?;
     }
