@@ -59,6 +59,8 @@ const TRANSMISSIONS_MAX: u8 = 15;
 #[derive(Debug)]
 struct Slot {
     flow: Flow,
+    /// Of the flow: kept, for the index is moved in one piece when it grows.
+    hash: u64,
     path: Path,
     half: HalfOpen,
     due: Instant,
@@ -295,10 +297,10 @@ impl SynQueue {
             return false;
         }
         let due = now + interval(config, half.transmissions);
-        let slot = Slot { flow: *flow, path, half, due, previous: NONE, next: NONE };
         let hash = self.hash(flow);
-        let (slots, key) = (&self.slots, &self.key);
-        let rehash = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.flow.keyed_hash(key, u64::MAX));
+        let slot = Slot { flow: *flow, hash, path, half, due, previous: NONE, next: NONE };
+        let slots = &self.slots;
+        let rehash = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
         if self.index.try_reserve(1, rehash).is_err() {
             return false;
         }
@@ -339,8 +341,7 @@ impl SynQueue {
 
     /// Gives the slot, which is in no list, back.
     fn forget(&mut self, at: u32) {
-        let Some(flow) = self.slots.get(at as usize).map(|slot| slot.flow) else { return };
-        let hash = self.hash(&flow);
+        let Some(hash) = self.slots.get(at as usize).map(|slot| slot.hash) else { return };
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
             entry.remove();
         }
