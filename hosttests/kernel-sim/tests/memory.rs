@@ -11,32 +11,15 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn_with, thread, wait};
+use common::{all_well, figures, left, map, power_off, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+use swos_kernel_sim::User;
 
 const PAGE: u64 = 4096;
 const NONE: u64 = u64::MAX;
 const RW: u64 = 3;
 const BUS: (u32, i32) = (1, 7);
 const SEGV: (u32, i32) = (1, 11);
-
-fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(4_000_000);
-    simulation.machine().console_text()
-}
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default());
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
 
 fn create(user: &mut User, pages: u64) -> u64 {
     user.call(NR_MEMORY_CREATE, &[pages * PAGE, 0]).unwrap()
@@ -53,15 +36,6 @@ fn unmap(user: &mut User, at: u64, pages: u64) {
 
 fn close(user: &mut User, handle: u64) {
     user.call(NR_CLOSE, &[handle]).unwrap();
-}
-
-/// What must be as before: free frames, open objects, processes, threads.
-fn left(user: &mut User) -> (u64, u32, u32, u32) {
-    for _ in 0..50 {
-        user.call(NR_SLEEP, &[1_000_000]).unwrap();
-    }
-    let info = figures(user);
-    (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads)
 }
 
 /// Does it until nothing changes but by it, and then counts what is left of a few more times.
