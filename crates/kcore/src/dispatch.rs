@@ -15,7 +15,7 @@ use crate::{
     fault::{Refusal, Resolution},
     ranks,
     signals::Interrupted,
-    thread::{Pending, Phase, State, Thread},
+    thread::{Done, Pending, Phase, State, Thread},
     wait::{CallResult, Stop, Until},
 };
 
@@ -203,13 +203,13 @@ impl<M: Machine> Kernel<M> {
         }
         let decoded = Call::decode(number, [a, b, c, d, e, f]);
         if stop == Stop::Wait
-            && let Ok(call) = decoded
+            && let Ok(call) = &decoded
             && self.leave_to_wait(cpu, call)
         {
             return Trap::Reschedule;
         }
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
-        let call = match decoded {
+        let call = match &decoded {
             Ok(call) => call,
             // That may come before the call was looked at, and it may be none.
             Err(_) if stop == Stop::Exit => {
@@ -217,7 +217,7 @@ impl<M: Machine> Kernel<M> {
                 return Trap::Reschedule;
             }
             Err(errno) => {
-                let raw = self.complete(&thread, Err(errno));
+                let raw = self.complete(&thread, Err(*errno));
                 return self.give_way(cpu, raw);
             }
         };
@@ -230,14 +230,14 @@ impl<M: Machine> Kernel<M> {
     /// Takes the running thread off the CPU to wait, if that is all there is to it: nothing to look at, no end of the wait, no loan,
     /// and it was not woken meanwhile. False = nothing was done.
     #[inline]
-    fn leave_to_wait(&self, cpu: &mut CpuToken, call: Call) -> bool {
+    fn leave_to_wait(&self, cpu: &mut CpuToken, call: &Call) -> bool {
         let own = self.own.get_mut(cpu);
         let Some(thread) = own.current.take() else { return false };
         if !thread.has_attention() && thread.progress.waits_plainly() {
             let mut state = thread.state.lock();
             if !state.woken && !thread.process.is_ending() {
                 state.phase = Phase::Waiting;
-                state.pending = Pending::Call(call);
+                state.pending = Pending::Call(*call);
                 let now = self.charge(cpu, &mut state, &thread);
                 drop(state);
                 self.shared(cpu.index()).flags.set_none_running();
@@ -265,7 +265,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         cpu: &mut CpuToken,
         thread: &Arc<Thread<M>>,
-        call: Call,
+        call: &Call,
         mut result: CallResult,
     ) -> Option<i64> {
         let mut faults = 0;
@@ -317,7 +317,7 @@ impl<M: Machine> Kernel<M> {
                         return Some(self.complete(thread, Err(errno)));
                     }
                 },
-                Err(Stop::Wait) if thread.has_attention() => match self.interrupt_call(cpu, thread, &call) {
+                Err(Stop::Wait) if thread.has_attention() => match self.interrupt_call(cpu, thread, call) {
                     Interrupted::Left => return None,
                     Interrupted::LookAgain => false,
                     Interrupted::No => true,
@@ -330,7 +330,7 @@ impl<M: Machine> Kernel<M> {
                 None => None,
             };
             if let Some(Until(deadline)) = until {
-                match self.stop_until(cpu, thread, Pending::Call(call), deadline) {
+                match self.stop_until(cpu, thread, Pending::Call(*call), deadline) {
                     Stopped::Waits => return None,
                     Stopped::Woken => {}
                     Stopped::NoMemory => {
@@ -345,8 +345,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The call goes on after interrupts had their turn.
-    fn go_on_later(&self, cpu: &mut CpuToken, call: Call) {
-        self.put_back(cpu, Enter::Preempted, Pending::Call(call));
+    fn go_on_later(&self, cpu: &mut CpuToken, call: &Call) {
+        self.put_back(cpu, Enter::Preempted, Pending::Call(*call));
         self.shared(cpu.index()).flags.breathe.store(true, Ordering::Relaxed);
     }
 
@@ -384,7 +384,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Performs a call that was tried before.
-    fn try_again(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
+    fn try_again(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: &Call) -> CallResult {
         if thread.process.is_ending() { Err(Stop::Exit) } else { self.perform(cpu, thread, call) }
     }
 
@@ -614,31 +614,30 @@ impl<M: Machine> Kernel<M> {
             self.halt(cpu, &thread, pending);
             return Dispatch::Again;
         }
-        let mut done = pending;
-        match pending {
+        let mut done = match &pending {
             Pending::Nothing => {
                 // It may have waited for a page, which is not what its next call waits for.
                 if thread.progress.is_used() {
                     self.forget(&thread);
                 }
+                Done::Nothing
             }
-            Pending::Result(_) | Pending::Again => {}
+            Pending::Result(raw) => Done::Result(*raw),
+            Pending::Again => Done::Again,
             // All that such a call waits for is a wake-up, and its waker took the registration away.
             Pending::Call(Call::FutexWait { .. } | Call::FutexWaitUntil { .. })
                 if thread.progress.fired() =>
             {
-                done = Pending::Result(self.complete(&thread, Ok(0)));
+                Done::Result(self.complete(&thread, Ok(0)))
             }
-            Pending::Call(call) => {
-                done = match self.try_again(cpu, &thread, call) {
-                    Ok(value) => Pending::Result(self.complete(&thread, Ok(value))),
-                    result => match self.attempt(cpu, &thread, call, result) {
-                        Some(raw) => Pending::Result(raw),
-                        None => return Dispatch::Again,
-                    },
-                };
-            }
-        }
+            Pending::Call(call) => match self.try_again(cpu, &thread, call) {
+                Ok(value) => Done::Result(self.complete(&thread, Ok(value))),
+                result => match self.attempt(cpu, &thread, call, result) {
+                    Some(raw) => Done::Result(raw),
+                    None => return Dispatch::Again,
+                },
+            },
+        };
         if thread.has_attention() {
             match self.deliver(cpu, &thread, done) {
                 Some(left) => done = left,
@@ -649,10 +648,10 @@ impl<M: Machine> Kernel<M> {
             self.start_slice(cpu, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
-            self.put_back(cpu, Enter::Preempted, done);
+            self.put_back(cpu, Enter::Preempted, done.into());
             return Dispatch::Again;
         }
-        let result = if let Pending::Result(raw) = done { Some(raw) } else { None };
+        let result = if let Done::Result(raw) = done { Some(raw) } else { None };
         Dispatch::Run { thread, result }
     }
 
@@ -729,6 +728,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline]
     fn start_slice(&self, cpu: &CpuToken, from: Instant, slice: Option<Duration>) {
         let end = slice.map_or(u64::MAX, |slice| (from + slice).as_nanos());
         self.shared(cpu.index()).flags.slice_end.store(end, Ordering::Relaxed);

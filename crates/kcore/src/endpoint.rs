@@ -407,10 +407,13 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Disposes of a slice of what dead endpoints hold. True = there is more.
+    #[inline]
     pub(crate) fn bury(&self) -> bool {
-        if !self.dead_endpoints.any() {
-            return false;
-        }
+        self.dead_endpoints.any() && self.bury_some()
+    }
+
+    #[inline(never)]
+    fn bury_some(&self) -> bool {
         let Some(shared) = self.dead_endpoints.pop() else { return false };
         let mut left = DRAINED_PER_SLICE;
         while left > 0 {

@@ -27,7 +27,7 @@ use crate::{
     dispatch::Stopped,
     fault::Resolution,
     process::{Ending, Process, Threads},
-    thread::{Pending, Phase, Thread},
+    thread::{Done, Pending, Phase, Thread},
     wait::{Access, WaitKey},
     work::Work,
 };
@@ -324,17 +324,12 @@ impl<M: Machine> Kernel<M> {
     /// The thread that runs here is about to go on at EL0 with `done`, and has signals to look at. `None` = it left the CPU.
     #[cold]
     #[inline(never)]
-    pub(crate) fn deliver(
-        &self,
-        cpu: &mut CpuToken,
-        thread: &Arc<Thread<M>>,
-        done: Pending,
-    ) -> Option<Pending> {
+    pub(crate) fn deliver(&self, cpu: &mut CpuToken, thread: &Arc<Thread<M>>, done: Done) -> Option<Done> {
         loop {
             match self.look(thread) {
                 Look::GoOn => return Some(done),
                 Look::Halt => {
-                    self.halt(cpu, thread, done);
+                    self.halt(cpu, thread, done.into());
                     return None;
                 }
                 Look::End => {
@@ -347,10 +342,10 @@ impl<M: Machine> Kernel<M> {
                 Ok(()) => {}
                 Err(Resolution::Mapped) => continue,
                 Err(Resolution::Later) => {
-                    self.come_back(cpu, done);
+                    self.come_back(cpu, done.into());
                     return None;
                 }
-                Err(Resolution::Wait) => match self.stop_until(cpu, thread, done, None) {
+                Err(Resolution::Wait) => match self.stop_until(cpu, thread, done.into(), None) {
                     Stopped::Waits => return None,
                     Stopped::Woken | Stopped::NoMemory => {
                         self.unregister(thread);
@@ -368,7 +363,7 @@ impl<M: Machine> Kernel<M> {
                 self.come_back(cpu, Pending::Nothing);
                 return None;
             }
-            return Some(Pending::Nothing);
+            return Some(Done::Nothing);
         }
     }
 
@@ -382,17 +377,17 @@ impl<M: Machine> Kernel<M> {
 
     /// Writes the frame of a handler and gives the thread the registers with which the handler begins. On an error nothing has
     /// changed but the user's stack.
-    fn enter_handler(&self, thread: &Arc<Thread<M>>, done: Pending) -> Result<(), Resolution> {
+    fn enter_handler(&self, thread: &Arc<Thread<M>>, done: Done) -> Result<(), Resolution> {
         const SIZE: u64 = size_of::<SignalFrame>() as u64;
         let refused = Resolution::Refused(crate::fault::Refusal::NoPage);
         let context = thread.context();
         let mut frame = SignalFrame::default();
         self.machine.save_context(context, &mut frame);
         match done {
-            Pending::Result(raw) => frame.x[0] = raw.cast_unsigned(),
+            Done::Result(raw) => frame.x[0] = raw.cast_unsigned(),
             // The `svc` is made again when the handler has returned: x0 is still its first argument.
-            Pending::Again => frame.pc = frame.pc.wrapping_sub(4),
-            Pending::Nothing | Pending::Call(_) => {}
+            Done::Again => frame.pc = frame.pc.wrapping_sub(4),
+            Done::Nothing => {}
         }
         let (action, stack) = {
             let own = thread.signals.lock();

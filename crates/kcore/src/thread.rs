@@ -25,24 +25,28 @@ use crate::{
 };
 
 /// A thread of a process: its registers, and what the kernel needs to run it.
+///
+/// In this order in memory: what each switch touches comes first, close enough for instructions that load and store two words, and the
+/// registers last.
+#[repr(C)]
 pub struct Thread<M: Machine> {
+    /// The process that it runs in.
+    pub(crate) process: Arc<Process<M>>,
     /// Unique in the system, never used again.
     pub(crate) tid: u32,
     /// Its process's id, for who needs nothing else; 0 if a tracer wants to hear of that.
     pub(crate) quick_pid: u32,
-    /// The process that it runs in.
-    pub(crate) process: Arc<Process<M>>,
-    context: M::Context,
     pub(crate) state: Lock<State>,
+    /// It looks at its signals before it next goes on at EL0. Whoever sets it sees to it that the thread passes by.
+    attention: AtomicBool,
     /// How far its current call is. Touched by its own CPU only.
     pub(crate) progress: Kept<M>,
+    /// What it blocks, for those who look for a thread that takes a signal.
+    blocked: AtomicU64,
     /// What it is called, padded with zeros.
     pub(crate) name: Lock<ThreadName>,
     pub(crate) signals: Lock<ThreadSignals>,
-    /// It looks at its signals before it next goes on at EL0. Whoever sets it sees to it that the thread passes by.
-    attention: AtomicBool,
-    /// What it blocks, for those who look for a thread that takes a signal.
-    blocked: AtomicU64,
+    context: M::Context,
 }
 
 /// A thread's name.
@@ -91,6 +95,27 @@ pub(crate) enum Pending {
     Again,
     /// Restarts a call.
     Call(Call),
+}
+
+/// The same for a thread that has no call to restart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Done {
+    /// As [`Pending::Nothing`].
+    Nothing,
+    /// As [`Pending::Result`].
+    Result(i64),
+    /// As [`Pending::Again`].
+    Again,
+}
+
+impl From<Done> for Pending {
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Nothing => Self::Nothing,
+            Done::Result(raw) => Self::Result(raw),
+            Done::Again => Self::Again,
+        }
+    }
 }
 
 /// What a restarted call knows of its earlier tries.

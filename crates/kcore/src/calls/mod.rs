@@ -102,15 +102,15 @@ impl<M: Machine> Kernel<M> {
         e: u64,
         f: u64,
     ) -> CallResult {
-        self.perform(cpu, thread, Call::decode(number, [a, b, c, d, e, f])?)
+        self.perform(cpu, thread, &Call::decode(number, [a, b, c, d, e, f])?)
     }
 
     /// Performs a call of `thread`, which runs on this CPU with its address space selected.
     ///
     /// Not inlined: its caller tries in a loop, and the compiler would compute before it what any of the calls might need.
     #[inline(never)]
-    pub(crate) fn perform(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: Call) -> CallResult {
-        match call {
+    pub(crate) fn perform(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: &Call) -> CallResult {
+        match *call {
             Call::AbiVersion {} => Ok(u64::from(swos_abi::ABI_VERSION)),
             Call::Exit { status } => Err(self.exit(thread, status)),
             Call::Getpid {} => Ok(u64::from(thread.process.pid)),
