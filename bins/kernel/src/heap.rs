@@ -58,9 +58,11 @@ unsafe impl GlobalAlloc for KernelHeap {
     }
 }
 
-/// Frames that the heap holds.
-pub(crate) fn frames() -> u64 {
-    HEAP.0.lock().statistics().frames as u64
+/// Frames that the heap holds objects in, and those that it would give back at once.
+pub(crate) fn frames() -> (u64, u64) {
+    let heap = HEAP.0.lock();
+    let (all, kept) = (heap.statistics().frames as u64, heap.kept() as u64);
+    (all.saturating_sub(kept), kept)
 }
 
 /// Gives kept empty slabs back. Returns how many frames that were.

@@ -228,7 +228,9 @@ impl Machine for Metal {
 
     fn frames(&self) -> FrameCount {
         let free = memory::frames().map_or(0, |frames| frames.lock().free_frames());
-        FrameCount { total: self.total_frames, free: free + cpu::cached_frames(), kernel: heap::frames() }
+        // What caches of frames and objects keep is taken from them before anybody is refused.
+        let (kernel, kept) = heap::frames();
+        FrameCount { total: self.total_frames, free: free + cpu::cached_frames() + kept, kernel }
     }
 
     fn is_short(&self) -> bool {

@@ -121,6 +121,12 @@ impl<S: FrameSource> Heap<S> {
         freed
     }
 
+    /// How many frames [`trim`](Self::trim) would give back.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.slabs.iter().filter(|slabs| slabs.empty.is_some()).count()
+    }
+
     /// How much the heap holds now.
     #[must_use]
     pub const fn statistics(&self) -> Statistics {

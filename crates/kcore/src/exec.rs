@@ -10,7 +10,6 @@
 //! A thread of the old process that is in a call at this moment on another CPU finishes that call with an empty table of handles.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::Ordering;
 
 use swos_abi::{Capabilities, Errno, SpawnArgs};
 use swos_handles::HandleTable;
@@ -68,7 +67,9 @@ impl<M: Machine> Kernel<M> {
         let signals = match outcome {
             Ok(signals) => signals,
             Err(stop) => {
-                self.threads_alive.fetch_sub(u32::from(has_room), Ordering::Relaxed);
+                if has_room {
+                    self.forget_thread();
+                }
                 let teardown = Teardown::new(successor, Ending::Silent);
                 let Stop::Errno(errno) = stop else {
                     self.push_teardown(teardown);
@@ -157,7 +158,7 @@ impl<M: Machine> Kernel<M> {
         match ending {
             // Killed before it had a thread that could leave.
             Some(ending) => {
-                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                self.forget_thread();
                 self.push_teardown(Teardown::new(process, ending));
             }
             None => {

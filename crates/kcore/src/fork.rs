@@ -198,7 +198,7 @@ impl<M: Machine> Kernel<M> {
         let (pid, signals) = match made {
             Ok(made) => made,
             Err(errno) => {
-                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                self.forget_thread();
                 return Err((draft, errno));
             }
         };

@@ -51,7 +51,7 @@ pub struct DeviceError;
 pub struct FrameCount {
     /// All.
     pub total: u64,
-    /// Not in use.
+    /// Not in use, or kept only to be fast.
     pub free: u64,
     /// Held by the kernel's own objects.
     pub kernel: u64,

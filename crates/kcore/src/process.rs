@@ -12,6 +12,7 @@ use core::{
 use swos_abi::{Capabilities, Errno, ExitRecord};
 use swos_handles::HandleTable;
 use swos_signals::{Job, ProcessSignals};
+use swos_slab::give_back_queue;
 use swos_sync::{CpuToken, Lock};
 use swos_units::{Instant, page_count};
 use swos_vfs::VnodeId;
@@ -27,6 +28,7 @@ use crate::{
     trace::Sink,
     usage::Usage,
     wait::WaitKey,
+    work::LEAST,
 };
 
 /// Handles that a process may have open unless its parent chose otherwise.
@@ -357,7 +359,7 @@ impl<M: Machine> Kernel<M> {
         own.current = None;
         own.left_at = Some(now);
         self.shared(cpu.index()).flags.set_none_running();
-        self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+        self.forget_thread();
         if let Some(unborn) = thread.progress.take_unborn() {
             self.give_up(&thread.process, unborn);
         }
@@ -378,6 +380,9 @@ impl<M: Machine> Kernel<M> {
 
     pub(crate) fn push_teardown(&self, work: Teardown<M>) {
         let mut queue = self.teardown.lock();
+        if queue.capacity() == 0 {
+            queue.reserve(LEAST);
+        }
         queue.push_back(work);
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
     }
@@ -385,6 +390,7 @@ impl<M: Machine> Kernel<M> {
     fn next_teardown(&self) -> Option<Teardown<M>> {
         let mut queue = self.teardown.lock();
         let work = queue.pop_front();
+        give_back_queue(&mut queue, LEAST);
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
         work
     }

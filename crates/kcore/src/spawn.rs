@@ -5,7 +5,6 @@
 //! threads run in between: a handle that one of them closes is missing, and the call fails, as if that had come before.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::Ordering;
 
 use swos_abi::{
     Capabilities, Errno, Handle, Rights, SPAWN_GROUP, SPAWN_LEND, SPAWN_ROOT, SPAWN_TRACE, SpawnArgs,
@@ -368,7 +367,7 @@ impl<M: Machine> Kernel<M> {
         let placed = self.reserve_thread().and_then(|()| {
             let placed = self.processes.lock().new_pid(birth.parent, birth.group);
             placed.map_err(refused_errno).inspect_err(|_| {
-                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                self.forget_thread();
             })
         });
         let process = Process::new(NewProcess {

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use swos_abi::SignalSet;
 use swos_futex::WaitId;
+use swos_slab::give_back_queue;
 use swos_sync::Lock;
 
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 
 /// Threads that are made ready between two chances for an interrupt, for whatever reason.
 pub(crate) const WAKES_PER_SLICE: usize = 64;
+
+/// Things to do, or processes to take apart, for which there always is room, once there was one.
+pub(crate) const LEAST: usize = 32;
 
 /// One thing that is not finished.
 pub(crate) enum Work<M: Machine> {
@@ -68,7 +72,8 @@ impl<M: Machine> Kernel<M> {
     /// Leaves work for later, or gives it back if there is no memory to note it.
     fn leave(&self, work: Work<M>) -> Result<(), Work<M>> {
         let mut queue = self.works.queue.lock();
-        if queue.try_reserve(1).is_err() {
+        let more = if queue.capacity() == 0 { LEAST } else { 1 };
+        if queue.try_reserve(more).is_err() {
             return Err(work);
         }
         queue.push_back(work);
@@ -97,6 +102,7 @@ impl<M: Machine> Kernel<M> {
         let work = {
             let mut queue = self.works.queue.lock();
             let work = queue.pop_front();
+            give_back_queue(&mut queue, LEAST);
             self.works.count.store(queue.len(), Ordering::SeqCst);
             work
         };

@@ -3,6 +3,11 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use swos_slab::give_back;
+
+/// Threads for which there always is room, once there was one.
+const LEAST: usize = 32;
+
 /// The kernel has no memory for another entry. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoMemory;
@@ -51,7 +56,13 @@ impl<T> Heap<T> {
     /// Makes room for `total` entries.
     pub(crate) fn reserve(&mut self, total: usize) -> Result<(), NoMemory> {
         // One more than those behind the first, for the moment in which a thread comes that goes before it.
+        let total = if self.rest.capacity() == 0 { total.max(LEAST) } else { total };
         self.rest.try_reserve(total.saturating_sub(self.rest.len())).map_err(|_| NoMemory)
+    }
+
+    /// Gives room back that `total` entries are far from needing.
+    pub(crate) fn give_back(&mut self, total: usize) {
+        give_back(&mut self.rest, total.saturating_mul(2).max(LEAST));
     }
 
     #[cfg(test)]

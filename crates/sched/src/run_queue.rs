@@ -86,6 +86,12 @@ impl<T> RunQueue<T> {
         self.heap.reserve(threads)
     }
 
+    /// Gives room back that is far more than so many threads need, which is how many there are now. It is worth a call when
+    /// their number has halved.
+    pub fn give_back(&mut self, threads: usize) {
+        self.heap.give_back(threads);
+    }
+
     /// Number of waiting threads.
     #[must_use]
     pub const fn len(&self) -> usize {

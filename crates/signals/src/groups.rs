@@ -2,6 +2,11 @@
 
 use alloc::vec::Vec;
 
+use swos_slab::give_back;
+
+/// Pairs for which there always is room, once there was one.
+const LEAST: usize = 32;
+
 /// Why a process can't move.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
@@ -27,6 +32,12 @@ impl Pairs {
     fn of(&self, first: u32, from: u32) -> impl Iterator<Item = u32> + '_ {
         let rest = self.0.get(self.position((first, from))..).unwrap_or_default();
         rest.iter().take_while(move |pair| pair.0 == first).map(|pair| pair.1)
+    }
+
+    /// Makes room for one more.
+    fn reserve_one(&mut self) -> Result<(), Refused> {
+        let more = if self.0.capacity() == 0 { LEAST } else { 1 };
+        self.0.try_reserve(more).map_err(|_| Refused::NoMemory)
     }
 
     /// Adds a pair, for which there is room.
@@ -79,7 +90,7 @@ impl Groups {
             Some(_) => return Err(Refused::NotAllowed),
         };
         for index in [&mut self.group_of, &mut self.session_of, &mut self.in_group, &mut self.in_session] {
-            index.0.try_reserve(1).map_err(|_| Refused::NoMemory)?;
+            index.reserve_one()?;
         }
         self.put(pid, group, session);
         Ok(())
@@ -93,8 +104,16 @@ impl Groups {
         self.in_session.insert((session, pid));
     }
 
-    /// Forgets a process.
+    /// Forgets a process. Room of which hardly a quarter is used goes.
     pub fn remove(&mut self, pid: u32) {
+        self.take(pid);
+        for index in [&mut self.group_of, &mut self.session_of, &mut self.in_group, &mut self.in_session] {
+            give_back(&mut index.0, LEAST);
+        }
+    }
+
+    /// Takes a process out, and leaves the room for it.
+    fn take(&mut self, pid: u32) {
         if let (Some(group), Some(session)) = (self.group_of(pid), self.session_of(pid)) {
             self.group_of.remove((pid, group));
             self.session_of.remove((pid, session));
@@ -141,7 +160,7 @@ impl Groups {
         if session == pid || (group != pid && self.session_of_group(group) != Some(session)) {
             return Err(Refused::NotAllowed);
         }
-        self.remove(pid);
+        self.take(pid);
         self.put(pid, group, session);
         Ok(())
     }
@@ -156,8 +175,11 @@ impl Groups {
         if self.members(pid, 0).next().is_some() {
             return Err(Refused::NotAllowed);
         }
-        self.remove(pid);
+        self.take(pid);
         self.put(pid, pid, pid);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

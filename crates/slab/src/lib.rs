@@ -22,4 +22,4 @@ extern crate alloc;
 
 mod slab;
 
-pub use slab::{NoMemory, Slab, give_back};
+pub use slab::{NoMemory, Slab, give_back, give_back_queue};

@@ -1,6 +1,6 @@
 //! The places, and the list of those that are free.
 
-use alloc::vec::Vec;
+use alloc::{collections::VecDeque, vec::Vec};
 
 /// There is no memory for another entry. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -224,6 +224,24 @@ fn move_to_less<T>(list: &mut Vec<T>, least: usize) {
     if wanted < list.capacity() && smaller.try_reserve_exact(wanted).is_ok() {
         smaller.append(list);
         *list = smaller;
+    }
+}
+
+/// As [`give_back`], for a queue.
+#[inline]
+pub fn give_back_queue<T>(queue: &mut VecDeque<T>, least: usize) {
+    if queue.capacity() > least && queue.len() <= queue.capacity() / 4 {
+        move_queue_to_less(queue, least);
+    }
+}
+
+#[cold]
+fn move_queue_to_less<T>(queue: &mut VecDeque<T>, least: usize) {
+    let mut smaller = VecDeque::new();
+    let wanted = (2 * queue.len()).next_power_of_two().max(least);
+    if wanted < queue.capacity() && smaller.try_reserve_exact(wanted).is_ok() {
+        smaller.append(queue);
+        *queue = smaller;
     }
 }
 

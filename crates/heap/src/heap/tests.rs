@@ -271,7 +271,8 @@ proptest! {
                 }
                 Op::Free(_) | Op::Resize(..) => {}
                 Op::Trim => {
-                    heap.trim();
+                    let kept = heap.kept();
+                    prop_assert_eq!((heap.trim(), heap.kept()), (kept, 0));
                 }
             }
             let out = heap.source().count();
@@ -283,7 +284,7 @@ proptest! {
         blocks.into_iter().for_each(|block| block.free(&mut heap));
         let kept = heap.source().count();
         prop_assert!(kept <= COUNT);
-        prop_assert_eq!(heap.trim(), kept);
+        prop_assert_eq!((heap.kept(), heap.trim()), (kept, kept));
         prop_assert_eq!((heap.statistics(), heap.source().count()), (Statistics::default(), 0));
     }
 }

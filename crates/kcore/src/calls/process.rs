@@ -65,11 +65,31 @@ impl<M: Machine> Kernel<M> {
         let threads = self.threads_alive.fetch_add(1, Ordering::Relaxed) as usize + 1;
         for cpu in &self.cpus {
             if cpu.queue.lock().reserve(threads).is_err() {
-                self.threads_alive.fetch_sub(1, Ordering::Relaxed);
+                self.forget_thread();
                 return Err(Errno::NOMEM);
             }
         }
         Ok(())
+    }
+
+    /// Counts one thread less that [`reserve_thread`](Self::reserve_thread) counted. Run queues give room back when a crowd has
+    /// halved.
+    #[inline]
+    pub(crate) fn forget_thread(&self) {
+        let left = self.threads_alive.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+        if left.is_power_of_two() {
+            self.give_back_queues();
+        }
+    }
+
+    #[cold]
+    fn give_back_queues(&self) {
+        for cpu in &self.cpus {
+            let mut queue = cpu.queue.lock();
+            // With the queue locked: whoever has been counted and is not among these makes its room after us.
+            let threads = self.threads_alive.load(Ordering::Relaxed) as usize;
+            queue.give_back(threads);
+        }
     }
 
     pub(crate) fn start_thread(

@@ -163,6 +163,45 @@ fn reserved_room_is_enough() {
 }
 
 #[test]
+fn room_is_the_same_again_when_a_crowd_has_gone_and_enough_meanwhile() {
+    for crowd in [40, 100, 1_000, 10_000] {
+        let mut queue = RunQueue::new(0);
+        queue.reserve(5).unwrap();
+        let before = queue.heap.room();
+        for threads in 6..=crowd {
+            queue.reserve(threads).unwrap();
+            queue.enqueue(&mut Entity::new(Weight::NORMAL), threads, Enter::New);
+        }
+        assert!(queue.heap.room() >= crowd);
+        // All but some end, and of those that are left all may wait.
+        for threads in (5..crowd).rev() {
+            assert!(queue.pick().is_some());
+            queue.give_back(threads);
+            assert!(queue.heap.room() >= threads, "{threads} of {crowd}");
+        }
+        assert_eq!((queue.heap.room(), queue.len()), (before, 0), "{crowd}");
+    }
+}
+
+#[test]
+fn a_thread_to_and_fro_moves_nothing() {
+    let mut queue: RunQueue<u32> = RunQueue::new(0);
+    queue.reserve(1_000).unwrap();
+    let room = queue.heap.room();
+    let mut threads = 1_000;
+    while queue.heap.room() == room {
+        threads -= 1;
+        queue.give_back(threads);
+    }
+    let less = queue.heap.room();
+    for _ in 0..100 {
+        queue.reserve(threads + 1).unwrap();
+        queue.give_back(threads);
+        assert_eq!(queue.heap.room(), less);
+    }
+}
+
+#[test]
 fn who_is_picked_knows_its_slice() {
     let mut queue = RunQueue::new(0);
     assert_eq!(queue.pick_with_slice(), None::<(&str, _)>);

@@ -132,3 +132,21 @@ fn a_list_gives_back_what_is_far_too_much() {
     give_back(&mut odd, 20);
     assert_eq!(odd.capacity(), 20);
 }
+
+#[test]
+fn a_queue_gives_back_what_is_far_too_much_and_keeps_its_order() {
+    let mut queue: VecDeque<u32> = VecDeque::with_capacity(1024);
+    // Across the end of its memory.
+    queue.extend(0..1000);
+    queue.drain(..900);
+    queue.extend(1000..1157);
+    give_back_queue(&mut queue, 16);
+    assert_eq!((queue.capacity(), queue.len()), (1024, 257));
+    assert_eq!(queue.pop_front(), Some(900));
+    give_back_queue(&mut queue, 16);
+    assert_eq!(queue.capacity(), 512);
+    assert!(queue.iter().copied().eq(901..1157));
+    queue.clear();
+    give_back_queue(&mut queue, 16);
+    assert_eq!((queue.capacity(), queue.len()), (16, 0));
+}
