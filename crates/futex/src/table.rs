@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
 
-use swos_slab::{Slab, give_back};
+use swos_slab::{Slab, Spare};
 
 use crate::NoMemory;
 
@@ -49,6 +49,8 @@ pub struct FutexTable<K, W, S> {
     hash: S,
     /// The first of each chain. They become more one by one, each by what one older bucket gives away, so that no step moves all.
     buckets: Vec<u32>,
+    /// The least memory of the buckets, while they have more.
+    spare: Spare<Vec<u32>>,
     nodes: Slab<Node<K, W>>,
     keys: usize,
     waiters: usize,
@@ -58,7 +60,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Nobody waits.
     #[must_use]
     pub const fn new(hash: S) -> Self {
-        Self { hash, buckets: Vec::new(), nodes: Slab::new(), keys: 0, waiters: 0 }
+        Self { hash, buckets: Vec::new(), spare: Spare::new(), nodes: Slab::new(), keys: 0, waiters: 0 }
     }
 
     /// Number of waiters.
@@ -88,7 +90,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     #[inline]
     pub fn wait(&mut self, key: K, waiter: W, bits: u32) -> Result<WaitId, NoMemory> {
         if self.buckets.is_empty() {
-            self.buckets.try_reserve_exact(ROOM).map_err(|_| NoMemory)?;
+            self.spare.make_room(&mut self.buckets, BUCKETS, ROOM).map_err(|_| NoMemory)?;
             self.buckets.resize(BUCKETS, NONE);
         }
         let hash = self.hash.hash_one(&key);
@@ -235,7 +237,7 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Makes one more bucket, which gets its share of the one that had it so far. Without memory chains become longer.
     #[cold]
     fn split(&mut self) {
-        if self.buckets.try_reserve(1).is_err() {
+        if self.spare.make_room(&mut self.buckets, 1, ROOM).is_err() {
             return;
         }
         let (new, mask) = (self.buckets.len(), (self.buckets.len() + 1).next_power_of_two() - 1);
@@ -263,7 +265,8 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
             let Some(entry) = self.nodes.get_mut(at) else { return };
             at = core::mem::replace(&mut entry.chain, chain);
         }
-        give_back(&mut self.buckets, ROOM);
+        let buckets = self.buckets.len();
+        self.spare.give_back(&mut self.buckets, buckets, ROOM);
     }
 
     /// Takes a node out of its list. It stays in the slab.

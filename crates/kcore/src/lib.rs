@@ -100,7 +100,7 @@ pub struct Kernel<M: Machine> {
     cpus: Box<[dispatch::Shared<M>]>,
     processes: Lock<family::Processes<M>>,
     account: Arc<account::Account>,
-    teardown: Lock<VecDeque<process::Teardown<M>>>,
+    teardown: Lock<work::Queue<process::Teardown<M>>>,
     /// Its length, for a look without the lock.
     teardown_len: AtomicUsize,
     works: work::Works<M>,
@@ -248,7 +248,7 @@ impl<M: Machine> Kernel<M> {
             cpus: (0..count).map(dispatch::Shared::new).collect(),
             processes: Lock::new(ranks::PROCESSES, family::Processes::new()),
             account: account::Account::root(PROCESSES_MAX),
-            teardown: Lock::new(ranks::TEARDOWN, VecDeque::new()),
+            teardown: Lock::new(ranks::TEARDOWN, work::Queue::new()),
             teardown_len: AtomicUsize::new(0),
             works: work::Works::new(),
             threads_alive: AtomicU32::new(0),

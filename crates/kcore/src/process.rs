@@ -12,7 +12,6 @@ use core::{
 use swos_abi::{Capabilities, Errno, ExitRecord};
 use swos_handles::HandleTable;
 use swos_signals::{Job, ProcessSignals};
-use swos_slab::give_back_queue;
 use swos_sync::{CpuToken, Lock};
 use swos_units::{Instant, page_count};
 use swos_vfs::VnodeId;
@@ -28,7 +27,6 @@ use crate::{
     trace::Sink,
     usage::Usage,
     wait::WaitKey,
-    work::LEAST,
 };
 
 /// Handles that a process may have open unless its parent chose otherwise.
@@ -380,17 +378,13 @@ impl<M: Machine> Kernel<M> {
 
     pub(crate) fn push_teardown(&self, work: Teardown<M>) {
         let mut queue = self.teardown.lock();
-        if queue.capacity() == 0 {
-            queue.reserve(LEAST);
-        }
-        queue.push_back(work);
+        queue.push_always(work);
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
     }
 
     fn next_teardown(&self) -> Option<Teardown<M>> {
         let mut queue = self.teardown.lock();
-        let work = queue.pop_front();
-        give_back_queue(&mut queue, LEAST);
+        let work = queue.pop();
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
         work
     }

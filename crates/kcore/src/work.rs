@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use swos_abi::SignalSet;
 use swos_futex::WaitId;
-use swos_slab::give_back_queue;
+use swos_slab::Spare;
 use swos_sync::Lock;
 
 use crate::{
@@ -26,8 +26,51 @@ use crate::{
 /// Threads that are made ready between two chances for an interrupt, for whatever reason.
 pub(crate) const WAKES_PER_SLICE: usize = 64;
 
-/// Things to do, or processes to take apart, for which there always is room, once there was one.
-pub(crate) const LEAST: usize = 32;
+/// Things to do for which there always is room, once there was one.
+const LEAST: usize = 32;
+
+/// First in, first out, with no more memory than it needs.
+pub(crate) struct Queue<T> {
+    list: VecDeque<T>,
+    /// The least memory, while there is more.
+    spare: Spare<VecDeque<T>>,
+}
+
+impl<T> Queue<T> {
+    pub(crate) const fn new() -> Self {
+        Self { list: VecDeque::new(), spare: Spare::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Puts something in, or gives it back if there is no memory.
+    pub(crate) fn push(&mut self, value: T) -> Result<(), T> {
+        if self.spare.make_room(&mut self.list, 1, LEAST).is_err() {
+            return Err(value);
+        }
+        self.list.push_back(value);
+        Ok(())
+    }
+
+    /// Puts something in that can't be given back: without memory the kernel ends.
+    pub(crate) fn push_always(&mut self, value: T) {
+        let _or_the_list_asks_itself = self.spare.make_room(&mut self.list, 1, LEAST);
+        self.list.push_back(value);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let value = self.list.pop_front();
+        let left = self.list.len();
+        self.spare.give_back(&mut self.list, left, LEAST);
+        value
+    }
+}
 
 /// One thing that is not finished.
 pub(crate) enum Work<M: Machine> {
@@ -52,13 +95,13 @@ pub(crate) enum Work<M: Machine> {
 
 /// All of it.
 pub(crate) struct Works<M: Machine> {
-    queue: Lock<VecDeque<Work<M>>>,
+    queue: Lock<Queue<Work<M>>>,
     count: AtomicUsize,
 }
 
 impl<M: Machine> Works<M> {
     pub(crate) const fn new() -> Self {
-        Self { queue: Lock::new(ranks::WORK, VecDeque::new()), count: AtomicUsize::new(0) }
+        Self { queue: Lock::new(ranks::WORK, Queue::new()), count: AtomicUsize::new(0) }
     }
 
     /// Whether there is any.
@@ -72,11 +115,7 @@ impl<M: Machine> Kernel<M> {
     /// Leaves work for later, or gives it back if there is no memory to note it.
     fn leave(&self, work: Work<M>) -> Result<(), Work<M>> {
         let mut queue = self.works.queue.lock();
-        let more = if queue.capacity() == 0 { LEAST } else { 1 };
-        if queue.try_reserve(more).is_err() {
-            return Err(work);
-        }
-        queue.push_back(work);
+        queue.push(work)?;
         self.works.count.store(queue.len(), Ordering::SeqCst);
         drop(queue);
         // This CPU comes by before it runs a program again; interrupts have their turn first, as the call or the interrupt that
@@ -101,8 +140,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn work_step(&self) -> bool {
         let work = {
             let mut queue = self.works.queue.lock();
-            let work = queue.pop_front();
-            give_back_queue(&mut queue, LEAST);
+            let work = queue.pop();
             self.works.count.store(queue.len(), Ordering::SeqCst);
             work
         };

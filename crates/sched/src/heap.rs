@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use swos_slab::give_back;
+use swos_slab::Spare;
 
 /// Threads for which there always is room, once there was one.
 const LEAST: usize = 32;
@@ -35,12 +35,14 @@ pub(crate) struct Heap<T> {
     first: Option<Waiting<T>>,
     /// All others, as a heap; empty if there is no first.
     rest: Vec<Waiting<T>>,
+    /// The least memory of these, while there is more.
+    spare: Spare<Vec<Waiting<T>>>,
 }
 
 #[expect(clippy::indexing_slicing, reason = "indices are below the length by the loop conditions")]
 impl<T> Heap<T> {
     pub(crate) const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
+        Self { first: None, rest: Vec::new(), spare: Spare::new() }
     }
 
     #[inline]
@@ -56,13 +58,13 @@ impl<T> Heap<T> {
     /// Makes room for `total` entries.
     pub(crate) fn reserve(&mut self, total: usize) -> Result<(), NoMemory> {
         // One more than those behind the first, for the moment in which a thread comes that goes before it.
-        let total = if self.rest.capacity() == 0 { total.max(LEAST) } else { total };
-        self.rest.try_reserve(total.saturating_sub(self.rest.len())).map_err(|_| NoMemory)
+        let more = total.saturating_sub(self.rest.len());
+        self.spare.make_room(&mut self.rest, more, LEAST).map_err(|_| NoMemory)
     }
 
     /// Gives room back that `total` entries are far from needing.
     pub(crate) fn give_back(&mut self, total: usize) {
-        give_back(&mut self.rest, total.saturating_mul(2).max(LEAST));
+        self.spare.give_back(&mut self.rest, total, LEAST);
     }
 
     #[cfg(test)]

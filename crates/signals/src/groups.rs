@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use swos_slab::give_back;
+use swos_slab::Spare;
 
 /// Pairs for which there always is room, once there was one.
 const LEAST: usize = 32;
@@ -20,7 +20,7 @@ pub enum Refused {
 
 /// Pairs of numbers in ascending order: an index that costs eight bytes an entry.
 #[derive(Debug, Default)]
-struct Pairs(Vec<(u32, u32)>);
+struct Pairs(Vec<(u32, u32)>, Spare<Vec<(u32, u32)>>);
 
 impl Pairs {
     /// Where the first pair is that is not below this one.
@@ -36,8 +36,13 @@ impl Pairs {
 
     /// Makes room for one more.
     fn reserve_one(&mut self) -> Result<(), Refused> {
-        let more = if self.0.capacity() == 0 { LEAST } else { 1 };
-        self.0.try_reserve(more).map_err(|_| Refused::NoMemory)
+        self.1.make_room(&mut self.0, 1, LEAST).map_err(|_| Refused::NoMemory)
+    }
+
+    /// Gives back room of which hardly a quarter is used.
+    fn give_back(&mut self) {
+        let pairs = self.0.len();
+        self.1.give_back(&mut self.0, pairs, LEAST);
     }
 
     /// Adds a pair, for which there is room.
@@ -71,7 +76,7 @@ impl Groups {
     /// Nobody is there.
     #[must_use]
     pub const fn new() -> Self {
-        const NONE: Pairs = Pairs(Vec::new());
+        const NONE: Pairs = Pairs(Vec::new(), Spare::new());
         Self { group_of: NONE, session_of: NONE, in_group: NONE, in_session: NONE }
     }
 
@@ -104,11 +109,11 @@ impl Groups {
         self.in_session.insert((session, pid));
     }
 
-    /// Forgets a process. Room of which hardly a quarter is used goes.
+    /// Forgets a process.
     pub fn remove(&mut self, pid: u32) {
         self.take(pid);
         for index in [&mut self.group_of, &mut self.session_of, &mut self.in_group, &mut self.in_session] {
-            give_back(&mut index.0, LEAST);
+            index.give_back();
         }
     }
 

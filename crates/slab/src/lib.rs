@@ -20,6 +20,8 @@
 
 extern crate alloc;
 
+mod room;
 mod slab;
 
-pub use slab::{NoMemory, Slab, give_back, give_back_queue};
+pub use room::{List, Spare};
+pub use slab::{NoMemory, Slab};

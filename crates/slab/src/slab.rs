@@ -1,6 +1,8 @@
 //! The places, and the list of those that are free.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
+
+use crate::Spare;
 
 /// There is no memory for another entry. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,8 +30,11 @@ struct Place<T> {
 #[derive(Debug)]
 pub struct Slab<T> {
     places: Vec<Place<T>>,
+    /// Their least memory, while there are more.
+    spare: Spare<Vec<Place<T>>>,
     /// A bit for each place, set if it is free. The lowest is taken first, so that the last ones become free.
     free: Vec<u64>,
+    spare_free: Spare<Vec<u64>>,
     /// No word before this one has a free place.
     first: usize,
     full: usize,
@@ -47,7 +52,15 @@ impl<T> Slab<T> {
     /// No places.
     #[must_use]
     pub const fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), first: 0, full: 0, stamps: 0 }
+        Self {
+            places: Vec::new(),
+            spare: Spare::new(),
+            free: Vec::new(),
+            spare_free: Spare::new(),
+            first: 0,
+            full: 0,
+            stamps: 0,
+        }
     }
 
     /// Number of entries.
@@ -84,10 +97,9 @@ impl<T> Slab<T> {
             return Err(NoMemory);
         }
         if count / BITS >= self.free.len() {
-            self.free.try_reserve(1).map_err(|_| NoMemory)?;
+            self.spare_free.make_room(&mut self.free, 1, WORDS)?;
         }
-        let more = if self.places.capacity() == 0 { LEAST } else { 1 };
-        self.places.try_reserve(more).map_err(|_| NoMemory)
+        self.spare.make_room(&mut self.places, 1, LEAST)
     }
 
     /// Puts an entry in, at the lowest free place; returns its number.
@@ -202,46 +214,9 @@ impl<T> Slab<T> {
         {
             *last &= (1 << (count % BITS)) - 1;
         }
-        give_back(&mut self.places, LEAST);
-        give_back(&mut self.free, WORDS);
-    }
-}
-
-/// Gives room of a list back that uses no more than a quarter of it: it keeps twice as much as it uses, and at least room for
-/// `least`. Nothing happens if there is no memory for the smaller list.
-#[inline]
-pub fn give_back<T>(list: &mut Vec<T>, least: usize) {
-    if list.capacity() > least && list.len() <= list.capacity() / 4 {
-        move_to_less(list, least);
-    }
-}
-
-#[cold]
-fn move_to_less<T>(list: &mut Vec<T>, least: usize) {
-    // Not `shrink_to`: without memory that ends the program.
-    let mut smaller = Vec::new();
-    let wanted = (2 * list.len()).next_power_of_two().max(least);
-    if wanted < list.capacity() && smaller.try_reserve_exact(wanted).is_ok() {
-        smaller.append(list);
-        *list = smaller;
-    }
-}
-
-/// As [`give_back`], for a queue.
-#[inline]
-pub fn give_back_queue<T>(queue: &mut VecDeque<T>, least: usize) {
-    if queue.capacity() > least && queue.len() <= queue.capacity() / 4 {
-        move_queue_to_less(queue, least);
-    }
-}
-
-#[cold]
-fn move_queue_to_less<T>(queue: &mut VecDeque<T>, least: usize) {
-    let mut smaller = VecDeque::new();
-    let wanted = (2 * queue.len()).next_power_of_two().max(least);
-    if wanted < queue.capacity() && smaller.try_reserve_exact(wanted).is_ok() {
-        smaller.append(queue);
-        *queue = smaller;
+        self.spare.give_back(&mut self.places, count, LEAST);
+        let words = self.free.len();
+        self.spare_free.give_back(&mut self.free, words, WORDS);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use swos_slab::{Slab, give_back};
+use swos_slab::{Slab, Spare};
 use swos_units::Instant;
 
 /// The kernel has no memory for another timer. Nothing changed.
@@ -46,6 +46,8 @@ struct Slot<K> {
 #[derive(Debug)]
 pub struct TimerQueue<K> {
     heap: Vec<Due>,
+    /// The least memory of the heap, while it has more.
+    spare: Spare<Vec<Due>>,
     slots: Slab<Slot<K>>,
     armings: u64,
 }
@@ -64,7 +66,7 @@ impl<K> TimerQueue<K> {
     /// No timers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { heap: Vec::new(), slots: Slab::new(), armings: 0 }
+        Self { heap: Vec::new(), spare: Spare::new(), slots: Slab::new(), armings: 0 }
     }
 
     /// Number of armed timers.
@@ -91,8 +93,7 @@ impl<K> TimerQueue<K> {
     ///
     /// [`NoMemory`].
     pub fn arm(&mut self, deadline: Instant, key: K) -> Result<TimerId, NoMemory> {
-        let more = if self.heap.capacity() == 0 { LEAST } else { 1 };
-        self.heap.try_reserve(more).map_err(|_| NoMemory)?;
+        self.spare.make_room(&mut self.heap, 1, LEAST).map_err(|_| NoMemory)?;
         let at = self.heap.len();
         let slot = self.slots.insert(Slot { at, key }).map_err(|_| NoMemory)?;
         let stamp = self.slots.stamp(slot).unwrap_or(u64::MAX);
@@ -141,7 +142,8 @@ impl<K> TimerQueue<K> {
         if at < self.heap.len() {
             self.settle(at);
         }
-        give_back(&mut self.heap, LEAST);
+        let timers = self.heap.len();
+        self.spare.give_back(&mut self.heap, timers, LEAST);
         self.slots.remove(due.slot).map(|slot| slot.key)
     }
 

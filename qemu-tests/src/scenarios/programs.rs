@@ -48,7 +48,8 @@ const CALLS: [&str; 7] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 29] = [
+const LOADS: [&str; 30] = [
+    "busy-everywhere",
     "processes-in-sequence",
     "processes-in-parallel",
     "processes-killed-with-their-threads",
@@ -179,6 +180,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         on("long/fuzz", 1, "/bin/hostile calls 1000000 1", &CALLS),
         on("long/fuzz", 4, "/bin/hostile calls 1000000 2", &CALLS),
         // As often as it likes: ten thousand processes, a hundred thousand pages.
+        on("long/stress", 1, "/bin/stress", &LOADS),
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
     let guide = [1, 4]

@@ -1,7 +1,8 @@
 use super::*;
 
 fn room(groups: &Groups) -> [usize; 4] {
-    [&groups.group_of, &groups.session_of, &groups.in_group, &groups.in_session].map(|index| index.0.capacity())
+    [&groups.group_of, &groups.session_of, &groups.in_group, &groups.in_session]
+        .map(|index| index.0.capacity())
 }
 
 #[test]

@@ -114,39 +114,3 @@ fn a_steady_number_of_entries_allocates_nothing_and_one_to_and_fro_moves_nothing
         assert_eq!(slab.room(), less);
     }
 }
-
-#[test]
-fn a_list_gives_back_what_is_far_too_much() {
-    let mut list: Vec<u32> = Vec::with_capacity(1024);
-    list.extend(0..257);
-    give_back(&mut list, 16);
-    assert_eq!(list.capacity(), 1024);
-    list.pop();
-    give_back(&mut list, 16);
-    assert_eq!((list.capacity(), list.len()), (512, 256));
-    list.truncate(3);
-    give_back(&mut list, 16);
-    assert_eq!((list.capacity(), list.as_slice()), (16, [0, 1, 2].as_slice()));
-    let mut odd: Vec<u32> = Vec::with_capacity(20);
-    odd.extend(0..4);
-    give_back(&mut odd, 20);
-    assert_eq!(odd.capacity(), 20);
-}
-
-#[test]
-fn a_queue_gives_back_what_is_far_too_much_and_keeps_its_order() {
-    let mut queue: VecDeque<u32> = VecDeque::with_capacity(1024);
-    // Across the end of its memory.
-    queue.extend(0..1000);
-    queue.drain(..900);
-    queue.extend(1000..1157);
-    give_back_queue(&mut queue, 16);
-    assert_eq!((queue.capacity(), queue.len()), (1024, 257));
-    assert_eq!(queue.pop_front(), Some(900));
-    give_back_queue(&mut queue, 16);
-    assert_eq!(queue.capacity(), 512);
-    assert!(queue.iter().copied().eq(901..1157));
-    queue.clear();
-    give_back_queue(&mut queue, 16);
-    assert_eq!((queue.capacity(), queue.len()), (16, 0));
-}
