@@ -9,11 +9,15 @@ use swos_kcore::{Config, Level, Threshold};
 use swos_platform::{LogLevel, Options, Platform};
 use swos_swosbase::PublicKey;
 use swos_sync::{CpuSet, Lock, OnceCell};
+use swos_units::Duration;
 
 use crate::console::{self, say};
 use crate::interrupts::{self, Source};
 use crate::machine::{self, DISKS, Disk, Kernel, Metal, NET};
 use crate::{entropy, layout, memory, options, panic, ranks, smp, traps, virtio};
+
+/// How long a disk may take for a read, unless the command line says otherwise.
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
 static PLATFORM: OnceCell<Platform> = OnceCell::new();
 static CLOCK: OnceCell<Clock> = OnceCell::new();
@@ -190,6 +194,9 @@ fn config(options: &Options<'_>) -> Config {
             address: address.octets(),
             gateway: options.gateway.map_or([0; 4], |gateway| gateway.octets()),
         }),
+        disk_timeout: options
+            .disk_timeout
+            .map_or(DISK_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         init_args,
         console_level: level(options.log),
         log_sources: options

@@ -15,7 +15,7 @@ use swos_swosbase::{
     BLOCK_SIZE, Error as ImageError, PublicKey, v3,
     v4::{Capacity, Mount, Progress},
 };
-use swos_units::Frame;
+use swos_units::{Duration, Frame};
 use swos_vfs::{LastLink, Namespace, Principal, Remembered, Scope, Vfs};
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct Config {
     pub version_floor: u64,
     /// Network configuration from the command line.
     pub network: Option<NetworkConfig>,
+    /// How long a disk may take for a read before it is reset.
+    pub disk_timeout: Duration,
     /// Arguments of init after its name, each ended by a zero byte.
     pub init_args: Vec<u8>,
     /// From which level on log records appear on the console.

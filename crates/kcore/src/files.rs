@@ -14,7 +14,7 @@ use swos_blockio::{Limits, Priority, Queue, Range, RequestId, Why};
 use swos_pagecache::{Cache, FillTicket, Key, Lookup, PageRef, Pinned, ReadError};
 use swos_swosbase::{Error as ImageError, Sha256Blocks, v4::BlockVerifier};
 use swos_sync::Lock;
-use swos_units::Frame;
+use swos_units::{Duration, Frame};
 use swos_vfs::{Attributes, Extent, MountId, Namespace, PageSource, Remembered, Vfs, VnodeId};
 
 use crate::{
@@ -31,8 +31,10 @@ use crate::{
     writable::Frames,
 };
 
-/// Reads in flight, and blocks queued.
-const DISK_LIMITS: Limits = Limits { depth: 8, pending: 512, timeout_ns: 30_000_000_000 };
+/// Reads in flight.
+const DISK_DEPTH: u16 = 8;
+/// Blocks queued.
+const DISK_PENDING: usize = 512;
 
 /// Slots of the page cache that one look for pages that can go passes, at some twenty-five instructions each. A fault may look twice.
 const SCANNED_AT_ONCE: u32 = 512;
@@ -79,7 +81,7 @@ pub(crate) struct Pages {
     /// Slots looked at since one could go.
     barren: u32,
     /// Reads in flight by the number that the device knows.
-    pub(crate) flights: [Option<RequestId>; DISK_LIMITS.depth as usize],
+    pub(crate) flights: [Option<RequestId>; DISK_DEPTH as usize],
 }
 
 /// Where a block is read to.
@@ -117,12 +119,13 @@ impl<M: Machine> fmt::Debug for Sha<'_, M> {
 }
 
 impl Files {
-    pub(crate) fn new(seed: u64, blocks: u64) -> Self {
+    pub(crate) fn new(seed: u64, blocks: u64, timeout: Duration) -> Self {
+        let limits = Limits { depth: DISK_DEPTH, pending: DISK_PENDING, timeout_ns: timeout.as_nanos() };
         let pages = Pages {
             cache: Cache::new(seed),
-            queue: Queue::new(DISK_LIMITS).ok(),
+            queue: Queue::new(limits).ok(),
             barren: 0,
-            flights: [None; DISK_LIMITS.depth as usize],
+            flights: [None; DISK_DEPTH as usize],
         };
         Self {
             barren: AtomicBool::new(true),

@@ -258,7 +258,7 @@ impl<M: Machine> Kernel<M> {
             time_page,
             zero_page,
             realtime_at_boot_ns: times.realtime_at_boot_ns,
-            files: files::Files::new(seed[0], machine.block_count()),
+            files: files::Files::new(seed[0], machine.block_count(), config.disk_timeout),
             objects_open: AtomicU32::new(0),
             net: Lock::new(ranks::NET, net),
             net_timer: net::NetTimer::default(),

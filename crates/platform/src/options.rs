@@ -2,7 +2,7 @@
 //!
 //! Words, separated by white space: `swos.exit=semihosting`, `swos.panic=halt|reset`, `swos.log=debug|info|warning|error`
 //! with `,SOURCE:LEVEL` (or `off`) for each source that is kept from another level on,
-//! `swos.ip=A.B.C.D/N`, `swos.gateway=A.B.C.D`. What follows a word `--` is for the first program. Any other word is
+//! `swos.ip=A.B.C.D/N`, `swos.gateway=A.B.C.D`, `swos.disk-timeout=SECONDS` (1 to 3600). What follows a word `--` is for the first program. Any other word is
 //! somebody else's.
 
 use arrayvec::ArrayVec;
@@ -59,6 +59,8 @@ pub struct Options<'a> {
     pub address: Option<(Ipv4Addr, u8)>,
     /// Router to everywhere else.
     pub gateway: Option<Ipv4Addr>,
+    /// How long a disk may take for a read, in seconds; `None` = the kernel's own choice.
+    pub disk_timeout: Option<u16>,
     /// Arguments of the first program.
     pub init: &'a str,
     /// Words of ours with a value that can't be; at most eight.
@@ -112,6 +114,9 @@ impl<'a> Options<'a> {
                 self.address = Some((address.parse().ok()?, prefix));
             }
             ("swos.gateway", value) => self.gateway = Some(value.parse().ok()?),
+            ("swos.disk-timeout", value) => {
+                self.disk_timeout = Some(value.parse().ok().filter(|seconds| (1..=3600).contains(seconds))?);
+            }
             ("swos.exit" | "swos.panic", _) => return None,
             _ => {}
         }

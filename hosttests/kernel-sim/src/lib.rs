@@ -28,7 +28,7 @@ use swos_kcore::{
 };
 use swos_swosbase::TEST_PUBLIC_KEY;
 use swos_sync::{CpuSet, CpuToken};
-use swos_units::{PAGE_SIZE, VirtAddr};
+use swos_units::{Duration, PAGE_SIZE, VirtAddr};
 
 pub use image::{ImageFile, PROGRAM_SLOTS};
 pub use machine::{Faults, SimMachine, SimPinned};
@@ -99,6 +99,7 @@ impl Simulation {
                 address: [10, 0, 2, 15],
                 gateway: [0; 4],
             }),
+            disk_timeout: Duration::from_secs(30),
             init_args: Vec::new(),
             console_level: Level::Warning,
             log_sources: Vec::new(),

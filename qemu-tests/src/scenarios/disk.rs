@@ -192,12 +192,11 @@ fn files(bench: &Bench) -> Result<()> {
     })
 }
 
-/// A disk that does not answer costs its readers an error each, and when it answers again it is read. The machine's clock runs
-/// ahead while all CPUs wait, so that nobody here waits for time-outs.
+/// A disk that does not answer costs its readers an error each, and when it answers again it is read.
 fn silent(bench: &Bench) -> Result<()> {
     let socket = bench.artefacts().scratch.join(format!("silent-{}.qmp", std::process::id()));
     let monitor = format!("unix:{},server=on,wait=off", socket.display());
-    let machine = bench.served()?.extra(["-icount", "shift=3,sleep=off", "-qmp", monitor.as_str()]);
+    let machine = bench.served()?.append("swos.disk-timeout=2").extra(["-qmp", monitor.as_str()]);
     let driven = bench.boot_and_outlive(machine, |guest| {
         guest.expect("httpd: listening")?;
         limit_reads(&socket, 1)?;

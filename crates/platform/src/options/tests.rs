@@ -4,13 +4,14 @@ use proptest::prelude::*;
 #[test]
 fn reads_what_is_ours_and_leaves_the_rest() {
     let line = "quiet swos.exit=semihosting root=/dev/vda swos.panic=reset swos.log=warning swos.ip=10.0.2.15/24 \
-                swos.gateway=10.0.2.2";
+                swos.gateway=10.0.2.2 swos.disk-timeout=5";
     let options = Options::parse(line);
     assert!(options.exit_by_semihosting);
     assert_eq!(options.panic, PanicEnd::Reset);
     assert_eq!(options.log, LogLevel::Warning);
     assert_eq!(options.address, Some((Ipv4Addr::new(10, 0, 2, 15), 24)));
     assert_eq!(options.gateway, Some(Ipv4Addr::new(10, 0, 2, 2)));
+    assert_eq!(options.disk_timeout, Some(5));
     assert_eq!(options.init, "");
     assert!(options.refused.is_empty());
 }
@@ -33,6 +34,12 @@ fn names_the_words_that_it_refuses() {
         ["swos.ip=10.0.2.15/33", "swos.gateway=here", "swos.panic=never", "swos.exit=door", "swos.ip=1"]
     );
     assert_eq!(options.address, None);
+    for wrong in
+        ["swos.disk-timeout=0", "swos.disk-timeout=3601", "swos.disk-timeout=", "swos.disk-timeout=5s"]
+    {
+        let options = Options::parse(wrong);
+        assert_eq!((options.disk_timeout, options.refused.as_slice()), (None, [wrong].as_slice()));
+    }
 }
 
 #[test]
