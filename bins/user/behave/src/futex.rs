@@ -7,13 +7,12 @@ use core::sync::atomic::{
 };
 
 use swos_ulib::{
-    abi::{CLOCK_MONOTONIC, Errno, Handle, Rights, THREAD_WAITING, TIMEOUT_NEVER},
+    abi::{CLOCK_MONOTONIC, Errno, Handle, Rights, TIMEOUT_NEVER},
     memory::{MemoryObject, Use},
-    process,
     sync::{Condvar, Mutex},
     sys::{self, FUTEX_ANY, futex_requeue, futex_wait, futex_wait_until, futex_wake},
     testing::{equal, text},
-    thread::{self, JoinHandle, thread_info},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -142,16 +141,14 @@ impl Crowd {
             };
             threads.push(thread::spawn(wait).map_err(text)?);
         }
-        // All of them wait before anybody is woken.
-        for thread in &threads {
-            let waits = || {
-                let found = thread_info(process::id(), thread.thread().id()).map_err(text)?;
-                Ok::<_, String>(found.is_some_and(|found| found.state == THREAD_WAITING))
-            };
-            while !waits()? {
-                thread::sleep(Duration::from_millis(1));
-            }
+        // All of them wait here before anybody is woken, and not for a page of their program, say: who can be moved waits.
+        let [gate, second, _] = &*words;
+        let mut waiting = 0;
+        while waiting < count {
+            waiting += futex_requeue(gate, 0, 0, second, u32::MAX).map_err(text)?;
+            thread::sleep(Duration::from_millis(1));
         }
+        equal(futex_requeue(second, 0, 0, gate, u32::MAX), Ok(waiting))?;
         Ok(Self { words, threads })
     }
 
