@@ -63,9 +63,9 @@ pub const OPTION_NO_DELAY: u32 = 1;
 pub const OPTION_KEEP_ALIVE: u32 = 2;
 /// Take an address that still lingers: 0 or 1.
 pub const OPTION_REUSE_ADDRESS: u32 = 3;
-/// Bytes that may wait to be sent.
+/// Bytes that may wait to be sent: 2 KiB to 4 MiB.
 pub const OPTION_SEND_BUFFER: u32 = 4;
-/// Bytes that may wait to be read.
+/// Bytes that may wait to be read: 2 KiB to 4 MiB, of datagrams to 1 MiB.
 pub const OPTION_RECEIVE_BUFFER: u32 = 5;
 /// Read once: errno of a failed connection, 0 if none.
 pub const OPTION_SOCKET_ERROR: u32 = 6;

@@ -28,16 +28,24 @@ pub(crate) struct Processes<M: Machine> {
 #[derive(Debug, Default)]
 struct Ids(u32);
 
-/// Largest id: a pid is positive also where it is signed.
+/// Largest id: a pid is positive also where it is signed. A prime, so that any step leads to every id.
 const PID_MAX: u32 = u32::MAX / 2;
+/// How far the next look is from an id that is taken: those that were given one after the other lie side by side, and there may
+/// be thousands of them.
+const STEP_OVER: u32 = PID_MAX / 7;
 
 impl Ids {
     fn next(&mut self, taken: impl Fn(u32) -> bool) -> u32 {
+        let mut step = 1;
         loop {
-            self.0 = if self.0 >= PID_MAX { 1 } else { self.0 + 1 };
+            self.0 += step;
+            if self.0 > PID_MAX {
+                self.0 -= PID_MAX;
+            }
             if !taken(self.0) {
                 return self.0;
             }
+            step = STEP_OVER;
         }
     }
 }

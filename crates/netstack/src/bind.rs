@@ -14,8 +14,11 @@ use crate::stack::Stack;
 
 /// Least send and receive buffer: one segment.
 const LEAST_BUFFER: usize = 2048;
-/// Largest: what the window scale option can express.
-const LARGEST_BUFFER: usize = 1 << 30;
+/// Largest: what a gigabit link holds for 30 ms. What is done at once for one connection grows with it: with a far segment,
+/// with an acknowledgment of everything.
+pub(crate) const LARGEST_BUFFER: usize = 4 << 20;
+/// Largest of a socket for datagrams, whose bytes move when there are more of them.
+const LARGEST_DATAGRAM_BUFFER: usize = 1 << 20;
 
 impl<P: PageRef> Stack<P> {
     /// Gives a socket a local address; port 0 takes an unused one, unspecified means all of ours.
@@ -189,8 +192,8 @@ impl<P: PageRef> Stack<P> {
             SocketOption::NoDelay(Switch::Off) => options.nagle = Nagle::On,
             SocketOption::KeepAlive(idle) => options.keep_alive = idle.map(keep_alive).transpose()?,
             SocketOption::ReuseAddress(switch) => options.reuse = switch,
-            SocketOption::SendBuffer(bytes) => options.send_buffer = buffer(bytes)?,
-            SocketOption::ReceiveBuffer(bytes) => options.receive_buffer = buffer(bytes)?,
+            SocketOption::SendBuffer(bytes) => options.send_buffer = buffer(bytes, LARGEST_BUFFER)?,
+            SocketOption::ReceiveBuffer(bytes) => options.receive_buffer = buffer(bytes, LARGEST_BUFFER)?,
             SocketOption::UserTimeout(Some(Duration::ZERO)) => return Err(Error::BadValue),
             SocketOption::UserTimeout(span) => options.user_timeout = span,
             SocketOption::TimeToLive(0) => return Err(Error::BadValue),
@@ -278,9 +281,15 @@ fn keep_alive(idle: Duration) -> Result<KeepAlive, Error> {
     Ok(KeepAlive { idle, ..KeepAlive::default() })
 }
 
-fn buffer(bytes: usize) -> Result<u32, Error> {
-    if !(LEAST_BUFFER..=LARGEST_BUFFER).contains(&bytes) {
+/// The size of a buffer that is at most `largest`.
+fn buffer(bytes: usize, largest: usize) -> Result<u32, Error> {
+    if !(LEAST_BUFFER..=largest).contains(&bytes) {
         return Err(Error::BadValue);
     }
     u32::try_from(bytes).map_err(|_| Error::BadValue)
+}
+
+/// The size of a buffer for datagrams.
+pub(crate) fn datagram_buffer(bytes: usize) -> Result<usize, Error> {
+    buffer(bytes, LARGEST_DATAGRAM_BUFFER).map(|bytes| bytes as usize)
 }

@@ -6,6 +6,7 @@ use swos_ipv4::{NextHop, NoRoute};
 use swos_units::Instant;
 use swos_wire::{IpProtocol, Ipv4Repr, UdpRepr, checksum};
 
+use crate::bind::datagram_buffer;
 use crate::device::{PageRef, Transmit};
 use crate::error::Error;
 use crate::link::{Envelope, Sent};
@@ -144,7 +145,7 @@ impl Datagrams {
         match option {
             SocketOption::ReuseAddress(switch) => self.reuse = switch,
             SocketOption::ReceiveBuffer(bytes) => {
-                let limits = self.queue.limits();
+                let (bytes, limits) = (datagram_buffer(bytes)?, self.queue.limits());
                 self.queue.set_limits(swos_udp::Limits { bytes, ..limits });
             }
             SocketOption::TimeToLive(0) => return Err(Error::BadValue),

@@ -9,8 +9,6 @@ use crate::stack::Stack;
 const NONE: u32 = u32::MAX;
 /// How many are reset in one call of [`Stack::poll`]: as many as it can send in the same call, also to ourselves.
 const DISCARDED_AT_ONCE: usize = 8;
-/// Received bytes that nobody will read and whose storage takes as long to free as a reset.
-const BYTES_PER_RESET: usize = 8 << 10;
 
 /// The accept queues of listeners that are closed, one behind the other, linked as they were.
 #[derive(Debug)]
@@ -54,9 +52,10 @@ impl<P: PageRef> Stack<P> {
             if self.discarded.first == NONE {
                 self.discarded.last = NONE;
             }
-            spent += 1 + stream.connection.discard() / BYTES_PER_RESET;
+            stream.connection.abort();
+            spent += 1;
             self.abandon(index);
         }
-        spent.min(DISCARDED_AT_ONCE)
+        spent
     }
 }

@@ -16,6 +16,8 @@ use crate::device::PageRef;
 pub(crate) const CHUNK: usize = 2048;
 /// Free chunks that are kept.
 const KEPT: usize = 64;
+/// Pieces that are freed together with what they belong to; those beyond are freed by [`Pool::sweep`].
+const FREED_AT_ONCE: usize = 16;
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct Piece<P> {
 pub(crate) struct Pool<P> {
     pieces: Vec<Piece<P>>,
     vacant: u32,
+    /// Pieces that nobody wants any more and that are still to be freed.
+    waste: u32,
     in_use: usize,
     owned: usize,
     #[expect(clippy::vec_box, reason = "the boxes come from pieces and go back to them")]
@@ -65,7 +69,7 @@ impl Queue {
 
 impl<P: PageRef> Pool<P> {
     pub(crate) const fn new() -> Self {
-        Self { pieces: Vec::new(), vacant: NONE, in_use: 0, owned: 0, spare: Vec::new() }
+        Self { pieces: Vec::new(), vacant: NONE, waste: NONE, in_use: 0, owned: 0, spare: Vec::new() }
     }
 
     /// Appends as many of `bytes` as `room` and `chunks` (new chunks that may be taken) allow; returns how many.
@@ -120,15 +124,34 @@ impl<P: PageRef> Pool<P> {
         queue.tail = index;
     }
 
-    /// Drops everything in a queue.
+    /// Drops everything in a queue, of any length.
     pub(crate) fn clear(&mut self, queue: &mut Queue) {
-        let len = queue.len;
-        self.release(queue, len);
-        // A chunk that was taken but not filled is left.
-        while self.pieces.get(queue.head as usize).is_some() {
-            self.drop_head(queue);
+        for _ in 0..FREED_AT_ONCE {
+            let Some(index) = self.take_head(queue) else { break };
+            self.free(index);
+        }
+        if let Some(tail) = self.pieces.get_mut(queue.tail as usize) {
+            tail.next = core::mem::replace(&mut self.waste, queue.head);
         }
         *queue = Queue::EMPTY;
+    }
+
+    /// Frees up to `count` pieces that were left to be freed; returns how many.
+    pub(crate) fn sweep(&mut self, count: usize) -> usize {
+        let mut freed = 0;
+        while freed < count
+            && let Some(piece) = self.pieces.get(self.waste as usize)
+        {
+            let index = core::mem::replace(&mut self.waste, piece.next);
+            self.free(index);
+            freed += 1;
+        }
+        freed
+    }
+
+    /// Whether pieces are left for [`Self::sweep`].
+    pub(crate) const fn has_waste(&self) -> bool {
+        self.waste != NONE
     }
 
     fn release(&mut self, queue: &mut Queue, octets: usize) {
@@ -138,6 +161,7 @@ impl<P: PageRef> Pool<P> {
             (piece, offset) if offset >= left => (piece, offset - left),
             _ => (NONE, 0),
         };
+        let mut freed = 0;
         while left > 0 {
             let Some(head) = self.pieces.get_mut(queue.head as usize) else { return };
             let have = (head.end - head.start) as usize;
@@ -146,14 +170,21 @@ impl<P: PageRef> Pool<P> {
                 return;
             }
             left -= have;
-            self.drop_head(queue);
+            let Some(index) = self.take_head(queue) else { return };
+            if freed < FREED_AT_ONCE {
+                self.free(index);
+                freed += 1;
+            } else if let Some(piece) = self.pieces.get_mut(index as usize) {
+                piece.next = core::mem::replace(&mut self.waste, index);
+            }
         }
     }
 
-    fn drop_head(&mut self, queue: &mut Queue) {
+    /// Takes the first piece out of a queue.
+    #[inline]
+    fn take_head(&self, queue: &mut Queue) -> Option<u32> {
         let index = queue.head;
-        let Some(head) = self.pieces.get_mut(index as usize) else { return };
-        queue.head = head.next;
+        queue.head = self.pieces.get(index as usize)?.next;
         if queue.head == NONE {
             queue.tail = NONE;
             queue.cursor = (NONE, 0);
@@ -161,8 +192,15 @@ impl<P: PageRef> Pool<P> {
         if queue.cursor.0 == index {
             queue.cursor = (NONE, 0);
         }
-        head.next = self.vacant;
-        let content = core::mem::replace(&mut head.content, Content::Vacant);
+        Some(index)
+    }
+
+    /// Frees a piece that is in no queue.
+    #[inline]
+    fn free(&mut self, index: u32) {
+        let Some(piece) = self.pieces.get_mut(index as usize) else { return };
+        piece.next = self.vacant;
+        let content = core::mem::replace(&mut piece.content, Content::Vacant);
         self.vacant = index;
         self.in_use -= 1;
         if let Content::Owned(chunk) = content {

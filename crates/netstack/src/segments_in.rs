@@ -61,14 +61,12 @@ impl<P: PageRef> Stack<P> {
             return;
         }
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
-        let before = stream.connection.readable();
         let mut queue = Borrowed { pool: &mut self.pool, queue: &mut stream.queue };
         let events = stream.connection.on_segment(now, &self.tcp, header, payload, &mut queue);
-        let ordered = stream.connection.readable().saturating_sub(before);
-        self.ready.push(index);
         if !payload.is_empty() {
-            self.charge(index, payload.len(), ordered);
+            stream.recount(&mut self.received);
         }
+        self.ready.push(index);
         self.after(index, events);
     }
 
@@ -205,10 +203,8 @@ impl<P: PageRef> Stack<P> {
             return;
         }
         let mut bits = Readiness::empty();
-        if stream.deaf {
-            let readable = stream.connection.readable();
-            stream.connection.consume(readable);
-        } else if events.intersects(Events::READABLE | Events::URGENT) {
+        // What a reader who reads no more gets is thrown away when the connection has its turn.
+        if !stream.deaf && events.intersects(Events::READABLE | Events::URGENT) {
             bits |= Readiness::IN;
         }
         if events.contains(Events::PEER_FINISHED) {
@@ -228,12 +224,8 @@ impl<P: PageRef> Stack<P> {
         if events.intersects(Events::TIME_WAIT | Events::CLOSED) {
             bits |= Readiness::IN | Readiness::HUP;
         }
-        let deaf = stream.deaf;
         if stream.owner == Owner::User {
             self.changes.raise(index, bits);
-        }
-        if deaf {
-            self.consumed(index);
         }
     }
 

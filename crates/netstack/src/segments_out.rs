@@ -19,6 +19,12 @@ use crate::stack::Stack;
 
 /// Segments that one connection sends before the next has its turn.
 const SEGMENTS_PER_TURN: usize = 16;
+/// Received bytes thrown away in one turn of a connection whose reader reads no more.
+const UNHEARD_AT_ONCE: usize = 16 << 10;
+/// Pieces of a receive buffer freed in one turn of a connection that is over.
+const SHED_AT_ONCE: usize = 8;
+/// What either counts, in segments.
+const FREED_COST: usize = 2;
 /// SYN-ACKs repeated in one call of [`Stack::poll`].
 const SYN_ACKS_AT_ONCE: usize = 8;
 
@@ -33,6 +39,13 @@ impl<P: PageRef> Stack<P> {
         tx: &mut impl Transmit,
     ) -> bool {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return true };
+        if stream.deaf && stream.connection.consume(UNHEARD_AT_ONCE) > 0 {
+            *budget = budget.saturating_sub(FREED_COST);
+            stream.recount(&mut self.received);
+            if stream.connection.readable() > 0 {
+                self.ready.push(index);
+            }
+        }
         let hop = self.link.hop(now, stream.flow.remote_ip());
         match hop {
             // A reset that is all that is left is held like any other packet: the socket ends without waiting.
@@ -74,7 +87,7 @@ impl<P: PageRef> Stack<P> {
                     self.deadlines.no_later(index, at);
                 }
                 if matches!(stream.connection.state(), State::Closed | State::TimeWait) {
-                    self.end(index);
+                    self.end(index, budget);
                 }
                 return true;
             };
@@ -139,12 +152,12 @@ impl<P: PageRef> Stack<P> {
         if stream.owner == Owner::User {
             self.changes.raise(index, Readiness::all());
         }
-        self.end(index);
+        self.end(index, &mut 0);
     }
 
     /// A connection that is closed or in TIME-WAIT, and whose last segment has left: nobody waits for it any
     /// more, or its user has yet to close it.
-    fn end(&mut self, index: u32) {
+    fn end(&mut self, index: u32, budget: &mut usize) {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
         let over = stream.connection.state() == State::Closed;
         if over {
@@ -161,6 +174,12 @@ impl<P: PageRef> Stack<P> {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return };
         match stream.owner {
             Owner::Nobody => {
+                if stream.connection.memory_bytes() > 0 {
+                    *budget = budget.saturating_sub(FREED_COST);
+                }
+                if stream.connection.shed(SHED_AT_ONCE) {
+                    return self.ready.push(index);
+                }
                 let rest = stream.connection.time_wait();
                 let bound = stream.bound;
                 self.received -= stream.held;

@@ -49,9 +49,9 @@ pub enum SocketOption {
     KeepAlive(Option<Duration>),
     /// Take a port on which connections still linger.
     ReuseAddress(Switch),
-    /// Bytes that may wait to be sent; at least 2048.
+    /// Bytes that may wait to be sent: 2 KiB to 4 MiB.
     SendBuffer(usize),
-    /// Bytes that may wait to be read; at least 2048.
+    /// Bytes that may wait to be read: 2 KiB to 4 MiB, of a UDP socket to 1 MiB.
     ReceiveBuffer(usize),
     /// Give up after this time without progress; `None` for the stack's own value.
     UserTimeout(Option<Duration>),

@@ -4,10 +4,11 @@ use core::net::Ipv4Addr;
 
 use swos_arp::{Action, Neighbors};
 use swos_ipv4::{Host, RateLimit, Reassembly};
-use swos_tcp::{IsnGenerator, Path, SynQueue};
+use swos_tcp::{IsnGenerator, Path, SynQueue, WindowScale};
 use swos_units::Instant;
 use swos_wire::MacAddr;
 
+use crate::bind::LARGEST_BUFFER;
 use crate::config::{Config, Limits};
 use crate::counters::{Counters, Usage};
 use crate::deadlines::Deadlines;
@@ -32,6 +33,9 @@ const LOOPBACK_COST: usize = 2;
 const DEADLINES_AT_ONCE: usize = 16;
 /// Sockets that hear in one call that they can send again.
 const UNBLOCKED_AT_ONCE: usize = 64;
+/// Pieces of send queues freed in one call, and how many take as long as a segment.
+const SWEPT_AT_ONCE: usize = 128;
+const PIECES_PER_SEGMENT: usize = 8;
 
 /// What is left to do after [`Stack::poll`].
 #[must_use]
@@ -84,7 +88,11 @@ impl<P: PageRef> Stack<P> {
     /// A stack with no sockets.
     #[must_use]
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { mac, ipv4, mtu, tcp, secret, limits } = config;
+        let Config { mac, ipv4, mtu, mut tcp, secret, limits } = config;
+        if tcp.window_scale == WindowScale::Auto {
+            // Sockets may ask for larger buffers than the usual one, also when the connection exists.
+            tcp.window_scale = WindowScale::for_window(tcp.receive_capacity.max(LARGEST_BUFFER));
+        }
         let mut entropy = Entropy::new(secret);
         let flows = Flows::new([entropy.long(), entropy.long()]);
         let ports = Ports::new(entropy.long());
@@ -144,6 +152,9 @@ impl<P: PageRef> Stack<P> {
         self.poll_deadlines(now);
         self.poll_half_open(now, tx);
         let mut budget = BUDGET - self.discard_some();
+        if self.pool.has_waste() {
+            budget -= self.pool.sweep(SWEPT_AT_ONCE) / PIECES_PER_SEGMENT;
+        }
         loop {
             if budget == 0 {
                 return Progress::More;
@@ -179,7 +190,7 @@ impl<P: PageRef> Stack<P> {
             let Some(index) = self.blocked.pop() else { break };
             self.unblock(index);
         }
-        let served = self.ready.is_empty() && self.discarded.is_empty();
+        let served = self.ready.is_empty() && self.discarded.is_empty() && !self.pool.has_waste();
         if served && self.blocked.is_empty() && !self.link.has_loopback() {
             Progress::Done
         } else {

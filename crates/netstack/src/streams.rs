@@ -19,6 +19,9 @@ use crate::stack::Stack;
 const NONE: u32 = u32::MAX;
 /// With this much queued, bytes go out even if more were announced.
 const MORE_LIMIT: usize = 16 << 10;
+/// Slices of pages from this length on are not copied. A shorter one would be a piece of its own, of which a queue could
+/// have any number, and costs less in a chunk that it shares.
+const WORTH_A_PIECE: usize = CHUNK;
 
 impl<P: PageRef> Stack<P> {
     /// Makes a stream socket.
@@ -199,23 +202,28 @@ impl<P: PageRef> Stack<P> {
         bytes: &[u8],
         push: Push,
     ) -> Result<usize, Error> {
-        let over = self.pool.owned_chunks() * CHUNK >= self.limits.send_memory;
         let (index, stream) = self.stream_mut(id)?;
         let room = stream.check_writable()?;
-        // Over the budget of the stack, a connection with nothing queued still gets one chunk.
+        let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        let taken = self.push_copy(index, bytes);
+        self.queued(now, index, taken, bytes.len(), push)
+    }
+
+    /// Copies bytes into a connection's queue, as far as the budget of the stack allows; returns how many.
+    fn push_copy(&mut self, index: u32, bytes: &[u8]) -> usize {
+        let over = self.pool.owned_chunks() * CHUNK >= self.limits.send_memory;
+        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return 0 };
+        // Over the budget, a connection with nothing queued still gets one chunk.
         let chunks = match (over, stream.queue.len()) {
             (false, _) => usize::MAX,
             (true, 0) => 1,
             (true, _) => 0,
         };
-        let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return Err(Error::BadSocket) };
-        let taken = self.pool.push_bytes(&mut stream.queue, bytes, chunks);
-        self.queued(now, index, taken, bytes.len(), push)
+        self.pool.push_bytes(&mut stream.queue, bytes, chunks)
     }
 
-    /// Queues a slice of a page, without copying it, as far as there is room, and returns how many bytes: not zero,
-    /// unless `range` is empty. The page must not change while the stack holds it.
+    /// Queues a slice of a page, without copying it if it is half a page or longer, as far as there is room, and returns how
+    /// many bytes: not zero, unless `range` is empty. The page must not change while the stack holds it.
     ///
     /// # Errors
     ///
@@ -228,18 +236,19 @@ impl<P: PageRef> Stack<P> {
         range: Range<usize>,
         push: Push,
     ) -> Result<usize, Error> {
-        if page.bytes().get(range.clone()).is_none() {
-            return Err(Error::BadValue);
-        }
-        let (index, stream) = self.stream_mut(id)?;
-        let room = stream.check_writable()?;
         let wanted = range.len();
-        let taken = wanted.min(room);
-        if taken > 0
-            && let Some(Socket::Stream(stream)) = self.sockets.get_mut(index)
-        {
-            self.pool.push_page(&mut stream.queue, page, range.start..range.start + taken);
-        }
+        let bytes = page.bytes().get(range.clone()).ok_or(Error::BadValue)?;
+        let (index, stream) = self.stream_mut(id)?;
+        let len = wanted.min(stream.check_writable()?);
+        let taken = match bytes.get(..len) {
+            Some(short) if len < WORTH_A_PIECE => self.push_copy(index, short),
+            _ => {
+                if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
+                    self.pool.push_page(&mut stream.queue, page, range.start..range.start + len);
+                }
+                len
+            }
+        };
         self.queued(now, index, taken, wanted, push)
     }
 
@@ -263,7 +272,7 @@ impl<P: PageRef> Stack<P> {
         if taken == 0 && wanted > 0 { Err(Error::WouldBlock) } else { Ok(taken) }
     }
 
-    /// Bytes that [`Self::send_page`] would take now, and [`Self::send_bytes`] unless memory is short.
+    /// Bytes that [`Self::send_page`] and [`Self::send_bytes`] would take now, unless memory is short.
     ///
     /// # Errors
     ///
@@ -305,7 +314,7 @@ impl<P: PageRef> Stack<P> {
         if taken > 0 {
             // The window may have opened enough to tell the peer.
             self.ready.push(index);
-            self.consumed(index);
+            self.recount(index);
         }
         Ok(taken)
     }
@@ -331,7 +340,7 @@ impl<P: PageRef> Stack<P> {
         }
         stream.connection.consume(copied);
         self.ready.push(index);
-        self.consumed(index);
+        self.recount(index);
         Ok(copied)
     }
 
@@ -347,14 +356,11 @@ impl<P: PageRef> Stack<P> {
         }
         if matches!(direction, Direction::Read | Direction::Both) {
             stream.deaf = true;
-            let readable = stream.connection.readable();
-            stream.connection.consume(readable);
         }
         if matches!(direction, Direction::Write | Direction::Both) {
             stream.connection.shutdown_send();
         }
         self.ready.push(index);
-        self.consumed(index);
         Ok(())
     }
 

@@ -94,13 +94,7 @@ impl Config {
         match self.window_scale {
             WindowScale::Off => None,
             WindowScale::Shift(shift) => Some(shift.min(MAX_SHIFT)),
-            WindowScale::Auto => {
-                let mut shift = 0;
-                while shift < MAX_SHIFT && (usize::from(u16::MAX) << shift) < self.receive_capacity {
-                    shift += 1;
-                }
-                Some(shift)
-            }
+            WindowScale::Auto => Some(WindowScale::least_shift(self.receive_capacity)),
         }
     }
 }
@@ -117,6 +111,22 @@ pub enum WindowScale {
     Auto,
     /// This one, at most 14.
     Shift(u8),
+}
+
+impl WindowScale {
+    /// The smallest that expresses a window of `octets`: for connections whose buffers may become as large.
+    #[must_use]
+    pub const fn for_window(octets: usize) -> Self {
+        Self::Shift(Self::least_shift(octets))
+    }
+
+    const fn least_shift(octets: usize) -> u8 {
+        let mut shift = 0;
+        while shift < MAX_SHIFT && (u16::MAX as usize) << shift < octets {
+            shift += 1;
+        }
+        shift
+    }
 }
 
 /// Whether an extension is offered and accepted.

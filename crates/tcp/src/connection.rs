@@ -15,7 +15,6 @@ use swos_wire::{SeqNumber, TcpFlags, TcpOptions};
 use crate::config::{Config, Extension, KeepAlive, Nagle, Path};
 use crate::congestion::Congestion;
 use crate::error::{Error, Unreachable};
-use crate::receive_buffer::ReceiveBuffer;
 use crate::receiver::{AckDue, Reader, Receiver};
 use crate::rtt::RttEstimator;
 use crate::segment::{Bare, Transmit};
@@ -259,13 +258,10 @@ impl Connection {
         self.abort_with(Error::Aborted);
     }
 
-    /// The same for a connection that nobody reads any more: what was received goes, too. Returns how many bytes of memory
-    /// that was, by which the time it takes grows.
-    pub fn discard(&mut self) -> usize {
-        let bytes = self.memory_bytes();
-        self.abort();
-        self.receive.buffer = ReceiveBuffer::default();
-        bytes
+    /// Frees up to `pieces` of the storage of what was received, which nobody reads any more; whether some is left. For a
+    /// connection that is over, whose storage may be too much to free at once.
+    pub fn shed(&mut self, pieces: usize) -> bool {
+        self.receive.buffer.shed(pieces)
     }
 
     fn abort_with(&mut self, error: Error) {

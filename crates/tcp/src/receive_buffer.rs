@@ -3,9 +3,13 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::isn::low_word;
+
 /// Octets in one piece of storage. Large enough for a full Ethernet segment, small enough that a lone
 /// octet far ahead costs little.
 const CHUNK: usize = 2048;
+/// Chunks that nobody wrote in order or will read, given back in one step.
+const SHED_AT_ONCE: usize = 16;
 
 /// Storage in pieces that come when octets do and go when they were read.
 ///
@@ -13,15 +17,17 @@ const CHUNK: usize = 2048;
 /// that leave a gap, whose bookkeeping is the assembler's.
 ///
 /// **Invariant:** a chunk is never longer than [`CHUNK`]; one that nothing was written to has no
-/// storage; an empty buffer has none at all.
+/// storage; an empty buffer has none at all, once it has [`shed`](Self::shed) what came out of order for nothing.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     /// The first chunk stands apart: most connections never need a second.
     first: Vec<u8>,
     rest: VecDeque<Vec<u8>>,
-    /// Where the first unread octet is in the first chunk.
-    head: usize,
     ready: usize,
+    /// Where the first unread octet is in the first chunk.
+    head: u32,
+    /// Octets that all chunks have room for.
+    room: u32,
 }
 
 /// There is no memory for the octets; they are as good as lost on the way.
@@ -36,7 +42,7 @@ impl ReceiveBuffer {
 
     /// Stores `data` at `offset` octets after the last one in order.
     pub(crate) fn write(&mut self, offset: usize, data: &[u8]) -> Result<(), OutOfMemory> {
-        let mut at = self.head + self.ready + offset;
+        let mut at = self.head as usize + self.ready + offset;
         let last = at + data.len();
         while (1 + self.rest.len()) * CHUNK < last {
             // A place without storage: a lone octet far ahead must not cost all that lies before it.
@@ -51,7 +57,9 @@ impl ReceiveBuffer {
                 None => &mut self.first,
                 Some(index) => self.rest.get_mut(index).ok_or(OutOfMemory)?,
             };
+            let before = room_of(chunk);
             reserve(chunk, start + now.len())?;
+            self.room += room_of(chunk) - before;
             put(chunk, start, now);
             at += now.len();
             rest = later;
@@ -66,14 +74,14 @@ impl ReceiveBuffer {
 
     /// The first contiguous piece of what is in order; empty only if nothing is.
     pub(crate) fn peek(&self) -> &[u8] {
-        let end = (self.head + self.ready).min(CHUNK);
-        self.first.get(self.head..end).unwrap_or(&[])
+        let head = self.head as usize;
+        self.first.get(head..(head + self.ready).min(CHUNK)).unwrap_or(&[])
     }
 
     /// Copies octets in order to `into` from `offset` on, and returns how many.
     pub(crate) fn copy_to(&self, offset: usize, into: &mut [u8]) -> usize {
         let total = into.len().min(self.ready.saturating_sub(offset));
-        let mut at = self.head + offset;
+        let mut at = self.head as usize + offset;
         let mut done = 0;
         while done < total {
             let (index, start) = (at / CHUNK, at % CHUNK);
@@ -92,27 +100,39 @@ impl ReceiveBuffer {
     pub(crate) fn consume(&mut self, octets: usize) -> usize {
         let octets = octets.min(self.ready);
         self.ready -= octets;
-        self.head += octets;
-        while self.head >= CHUNK {
-            self.head -= CHUNK;
+        let mut head = self.head as usize + octets;
+        while head >= CHUNK {
+            head -= CHUNK;
+            self.room -= room_of(&self.first);
             self.first = self.rest.pop_front().unwrap_or_default();
         }
+        self.head = low_word(head as u64);
         octets
     }
 
-    /// Nothing lies out of order: with nothing unread either, all storage can go.
+    /// Nothing lies out of order: with nothing unread either, all storage can go, though not of any size at once.
     pub(crate) fn settle(&mut self) {
         if self.ready == 0 {
-            self.head = 0;
-            self.first = Vec::new();
-            self.rest = VecDeque::new();
+            self.shed(SHED_AT_ONCE);
         }
     }
 
-    /// Octets of storage held.
+    /// Drops what is in order and what came early, but frees only `chunks` of it; whether storage is left.
+    pub(crate) fn shed(&mut self, chunks: usize) -> bool {
+        (self.head, self.ready) = (0, 0);
+        for _ in 0..chunks {
+            let Some(chunk) = self.rest.pop_back() else {
+                *self = Self::default();
+                return false;
+            };
+            self.room -= room_of(&chunk);
+        }
+        true
+    }
+
+    /// Octets of storage held. Constant time.
     pub(crate) fn storage(&self) -> usize {
-        let rest: usize = self.rest.iter().map(Vec::capacity).sum();
-        self.first.capacity() + rest + self.rest.capacity() * size_of::<Vec<u8>>()
+        self.room as usize + self.rest.capacity() * size_of::<Vec<u8>>()
     }
 
     fn chunk(&self, index: usize) -> Option<&Vec<u8>> {
@@ -121,6 +141,11 @@ impl ReceiveBuffer {
             Some(index) => self.rest.get(index),
         }
     }
+}
+
+/// Octets that a chunk has room for.
+fn room_of(chunk: &Vec<u8>) -> u32 {
+    low_word(chunk.capacity() as u64)
 }
 
 /// Makes room for `octets` in a chunk. A short request gets a small chunk; more goes to full size.

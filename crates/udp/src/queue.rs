@@ -26,7 +26,7 @@ impl Default for Limits {
 pub enum Arrival {
     /// It waits for the reader.
     Queued,
-    /// There was no room.
+    /// There was no room, or no memory.
     Dropped,
 }
 
@@ -69,6 +69,9 @@ impl Queue {
     pub fn push(&mut self, from: SocketAddrV4, data: &[u8]) -> Arrival {
         let fits = self.bytes.len() + data.len() <= self.limits.bytes;
         if !fits || self.heads.len() >= self.limits.datagrams {
+            return Arrival::Dropped;
+        }
+        if self.bytes.try_reserve(data.len()).is_err() || self.heads.try_reserve(1).is_err() {
             return Arrival::Dropped;
         }
         self.bytes.extend(data);

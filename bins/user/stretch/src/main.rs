@@ -90,6 +90,7 @@ fn child(deed: &str) -> i32 {
         "fork-of-threads" => crowds::fork_of_threads(),
         "words" => crowds::words(),
         "hungry" => trees::hungry(),
+        "unread" => network::unread_at_the_end(),
         name => match CASES.iter().copied().flatten().find(|(case, _)| *case == name) {
             Some((_, case)) => case(),
             None => Err(name.to_string()),

@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec, vec::Vec};
 
 use swos_ulib::{
-    abi::SHUTDOWN_WRITE,
+    abi::{OPTION_RECEIVE_BUFFER, OPTION_SEND_BUFFER, SHUTDOWN_READ, SHUTDOWN_WRITE},
     fs::File,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
@@ -12,7 +12,7 @@ use swos_ulib::{
     thread,
 };
 
-use crate::Case;
+use crate::{Case, child_ends};
 
 pub(crate) const CASES: &[Case] = &[
     ("socket-write-and-read", stream),
@@ -23,6 +23,16 @@ pub(crate) const CASES: &[Case] = &[
     ("listener-with-1000-connections", || listener(1_000)),
     ("listener-with-unread-data", unread),
     ("close-200-connections", connections),
+    ("close-with-4-mib-unread", || much_unread(drop)),
+    ("shutdown-with-4-mib-unread", || {
+        much_unread(|far| {
+            // Whatever it answers, nothing is left to read.
+            let _ = sys::shutdown(far.handle(), SHUTDOWN_READ);
+        })
+    }),
+    ("close-4-mib-unsent", unsent),
+    ("sendfile-of-slivers", slivers),
+    ("end-with-64-unread-connections", || child_ends("unread")),
 ];
 
 const ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7002);
@@ -122,5 +132,64 @@ fn connections() -> Result<(), String> {
         both.push((near, listener.accept().map_err(text)?));
     }
     drop(both);
+    Ok(())
+}
+
+/// The largest buffer that a socket may have.
+const LARGEST: u64 = 4 << 20;
+
+/// A pair whose far end has as much unread as may be.
+fn much_unread(deed: fn(TcpStream)) -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 64).map_err(text)?;
+    sys::socket_set_option(listener.handle(), OPTION_RECEIVE_BUFFER, LARGEST).map_err(text)?;
+    let mut near = TcpStream::connect(ADDRESS).map_err(text)?;
+    let (far, _) = listener.accept().map_err(text)?;
+    near.write_all(&vec![1; 7 << 19]).map_err(text)?;
+    // Until the last of it has arrived.
+    thread::sleep(core::time::Duration::from_millis(200));
+    deed(far);
+    thread::sleep(core::time::Duration::from_millis(20));
+    Ok(())
+}
+
+/// A queue full of pages that the peer does not take, thrown away.
+fn unsent() -> Result<(), String> {
+    let (near, far) = pair()?;
+    sys::socket_set_option(near.handle(), OPTION_SEND_BUFFER, LARGEST).map_err(text)?;
+    let file = File::open("/bin/stretch").map_err(text)?;
+    let sender = thread::spawn(move || {
+        // Ends with an error when the peer has gone.
+        while sys::sendfile(near.handle(), file.handle(), 0, u64::MAX, &[]).is_ok() {}
+    })
+    .map_err(text)?;
+    thread::sleep(core::time::Duration::from_millis(200));
+    drop(far);
+    sender.join();
+    Ok(())
+}
+
+/// Pages in pieces of a byte.
+fn slivers() -> Result<(), String> {
+    let (near, far) = pair()?;
+    let file = File::open("/bin/stretch").map_err(text)?;
+    for at in 0..100_000 {
+        sys::sendfile(near.handle(), file.handle(), at, 1, &[]).map_err(text)?;
+    }
+    drop(near);
+    drop(far);
+    Ok(())
+}
+
+/// Ends while each of its connections has what nobody read.
+pub(crate) fn unread_at_the_end() -> Result<(), String> {
+    let listener = TcpListener::bind(ADDRESS, 64).map_err(text)?;
+    let bytes = vec![1; 64 << 10];
+    let mut both = Vec::new();
+    for _ in 0..64 {
+        let mut near = TcpStream::connect(ADDRESS).map_err(text)?;
+        near.write_all(&bytes).map_err(text)?;
+        both.push((near, listener.accept().map_err(text)?));
+    }
+    core::mem::forget(both);
     Ok(())
 }

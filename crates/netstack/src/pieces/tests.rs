@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use swos_tcp::SendQueue;
 use swos_wire::Sum;
 
-use super::{Borrowed, CHUNK, Pool, Queue};
+use super::{Borrowed, CHUNK, FREED_AT_ONCE, Pool, Queue};
 use crate::device::PageRef;
 
 #[derive(Clone)]
@@ -25,7 +25,7 @@ fn page() -> Page {
 proptest! {
     #[test]
     fn two_queues_in_one_pool_agree_with_byte_strings(
-        steps in prop::collection::vec((0..5u8, 0..2usize, 0..5_000usize, 0..5_000usize), 0..120)
+        steps in prop::collection::vec((0..5u8, 0..2usize, 0..5_000usize, 0..5_000usize), 0..200)
     ) {
         let page = page();
         let mut pool = Pool::new();
@@ -58,15 +58,23 @@ proptest! {
                     prop_assert_eq!(again.finish(), sum.finish());
                 }
                 _ => {
+                    let before = pool.pieces_in_use();
                     Borrowed { pool: &mut pool, queue }.release(a);
+                    prop_assert!(before - pool.pieces_in_use() <= FREED_AT_ONCE);
                     model.drain(..a.min(model.len()));
                 }
             }
             prop_assert_eq!(queue.len(), model.len());
         }
         for queue in &mut queues {
+            let before = pool.pieces_in_use();
             pool.clear(queue);
+            prop_assert!(before - pool.pieces_in_use() <= FREED_AT_ONCE);
         }
+        while pool.has_waste() {
+            prop_assert!((1..=7).contains(&pool.sweep(7)));
+        }
+        prop_assert_eq!(pool.sweep(7), 0);
         prop_assert_eq!((pool.pieces_in_use(), pool.owned_chunks()), (0, 0));
         prop_assert_eq!(Rc::strong_count(&page.0), 1);
     }

@@ -1,9 +1,10 @@
 //! Thousands of connections, one after another and at once: nothing stays.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use crate::net::{Dice, Net, at, pattern};
-use swos_netstack::{Error, Progress, Push, Readiness, SocketOption, State, Switch};
+use crate::net::{Dice, Net, Page, at, pattern};
+use swos_netstack::{Direction, Error, Progress, Push, Readiness, SocketId, SocketOption, State, Switch};
 use swos_units::Duration;
 
 #[test]
@@ -301,4 +302,128 @@ fn what_was_reset_before_it_was_accepted_leaves_its_place_at_once() {
     net.hosts[1].stack.close(net.now, listener).unwrap();
     net.settle();
     assert_eq!(net.hosts[1].stack.usage(), Default::default());
+}
+
+/// A connection with `bytes` that its server has not read, in a receive buffer that takes them all.
+fn unread(net: &mut Net, bytes: usize) -> (SocketId, SocketId) {
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, at(2, 80)).unwrap();
+    net.hosts[1].stack.set_option(net.now, listener, SocketOption::ReceiveBuffer(4 << 20)).unwrap();
+    net.hosts[1].stack.listen(listener, 1).unwrap();
+    let (client, server) = net.connect_to(listener, 80);
+    net.hosts[1].stack.close(net.now, listener).unwrap();
+    let data = vec![1; bytes];
+    let mut sent = 0;
+    for _ in 0..1_000 {
+        sent += net.hosts[0].stack.send_bytes(net.now, client, &data[sent..], Push::Now).unwrap_or(0);
+        net.run(Duration::from_millis(50));
+    }
+    assert!(net.hosts[1].stack.usage().receive_bytes >= bytes, "the window is as wide as the buffer");
+    (client, server)
+}
+
+/// Calls `poll` of host 1 until it is done: no call gives back more than `most` bytes of receive buffers. How many calls.
+fn freed_in_steps(net: &mut Net, most: usize) -> usize {
+    let mut left = net.hosts[1].stack.usage().receive_bytes;
+    for calls in 1.. {
+        let host = &mut net.hosts[1];
+        let progress = host.stack.poll(net.now, &mut host.out);
+        let now = host.stack.usage().receive_bytes;
+        assert!(left - now <= most, "{} in one call", left - now);
+        left = now;
+        if progress == Progress::Done {
+            return calls;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn what_nobody_read_is_freed_a_little_at_a_time() {
+    const UNREAD: usize = 2 << 20;
+    const MOST: usize = 32 * 8 * 2048 + 100_000;
+    // The reader closes; says that it reads no more; its peer resets before it does.
+    for way in 0..3 {
+        let mut net = Net::new();
+        let (client, server) = unread(&mut net, UNREAD);
+        let before = net.hosts[1].stack.usage().receive_bytes;
+        match way {
+            0 => net.hosts[1].stack.close(net.now, server).unwrap(),
+            1 => net.hosts[1].stack.shutdown(server, Direction::Read).unwrap(),
+            _ => {
+                net.hosts[0].stack.abort(client).unwrap();
+                net.settle();
+                net.hosts[1].stack.close(net.now, server).unwrap();
+            }
+        }
+        assert!(
+            before - net.hosts[1].stack.usage().receive_bytes <= 64 << 10,
+            "freed by the call, way {way}"
+        );
+        assert!(freed_in_steps(&mut net, MOST) > UNREAD / MOST);
+        assert_eq!(net.hosts[1].stack.usage().receive_bytes, 0);
+        if way == 1 {
+            assert_eq!(net.hosts[1].stack.recv(server, &mut [0; 10]), Ok(0));
+            net.hosts[1].stack.close(net.now, server).unwrap();
+        }
+        net.run(Duration::from_secs(200));
+        assert_eq!(net.hosts[1].stack.usage(), Default::default());
+    }
+}
+
+#[test]
+fn what_was_not_sent_is_freed_a_little_at_a_time() {
+    const PAGES: usize = 1_000;
+    let mut net = Net::new();
+    let (client, server, _) = net.connected(80);
+    net.hosts[0].stack.set_option(net.now, client, SocketOption::SendBuffer(4 << 20)).unwrap();
+    let page = Page(Rc::new(vec![3; 4096]));
+    // Nothing arrives.
+    net.passes = Box::new(|_| false);
+    for _ in 0..PAGES {
+        net.hosts[0].stack.send_page(net.now, client, page.clone(), 0..4096, Push::Now).unwrap();
+    }
+    net.settle();
+    net.hosts[0].stack.abort(client).unwrap();
+    let (mut calls, mut left) = (0, Rc::strong_count(&page.0));
+    loop {
+        let host = &mut net.hosts[0];
+        let progress = host.stack.poll(net.now, &mut host.out);
+        calls += 1;
+        let now = Rc::strong_count(&page.0);
+        assert!(left - now <= 160, "{} in one call", left - now);
+        left = now;
+        if progress == Progress::Done {
+            break;
+        }
+    }
+    assert_eq!(left, 1, "only the one here");
+    assert!(calls > PAGES / 160, "{calls} calls");
+    assert_eq!(net.hosts[0].stack.usage().send_pieces, 0);
+    net.hosts[1].stack.abort(server).unwrap();
+}
+
+#[test]
+fn slivers_of_pages_share_their_storage() {
+    const SLIVERS: usize = 20_000;
+    let mut net = Net::new();
+    let (client, server, _) = net.connected(80);
+    let page = Page(Rc::new(pattern(4096)));
+    let mut expected = Vec::new();
+    for number in 0..SLIVERS {
+        let at = number % 4_000;
+        let taken =
+            net.hosts[0].stack.send_page(net.now, client, page.clone(), at..at + 9, Push::More).unwrap();
+        assert_eq!(taken, 9);
+        expected.extend(&page.0[at..at + 9]);
+    }
+    assert!(net.hosts[0].stack.usage().send_pieces <= SLIVERS * 9 / 2048 + 2);
+    assert_eq!(Rc::strong_count(&page.0), 1);
+    let mut got = vec![0; expected.len()];
+    let mut len = 0;
+    while len < got.len() {
+        net.run(Duration::from_millis(50));
+        len += net.hosts[1].stack.recv(server, &mut got[len..]).unwrap_or(0);
+    }
+    assert_eq!(got, expected);
 }

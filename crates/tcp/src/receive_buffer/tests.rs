@@ -44,3 +44,26 @@ fn short_request_costs_a_small_chunk() {
     assert_eq!((buffer.consume(50), buffer.peek().len()), (50, 50));
     assert_eq!((buffer.consume(500), buffer.ready()), (50, 0));
 }
+
+#[test]
+fn much_is_shed_in_steps() {
+    let mut buffer = ReceiveBuffer::default();
+    buffer.write(0, &vec![1; 100 * CHUNK]).unwrap();
+    buffer.commit(90 * CHUNK);
+    for chunks in (50..100).rev() {
+        assert!(buffer.shed(1));
+        assert_eq!((buffer.ready(), buffer.storage() / CHUNK), (0, chunks + 1), "{}", buffer.storage());
+    }
+    assert!(!buffer.shed(50));
+    assert_eq!(buffer.storage(), 0);
+    // What came early for nothing goes in steps, too.
+    buffer.write(10 * CHUNK, &vec![1; 90 * CHUNK]).unwrap();
+    buffer.settle();
+    assert!(buffer.storage() > 70 * CHUNK, "{}", buffer.storage());
+    // And does no harm meanwhile.
+    buffer.write(0, &[2; 30 * CHUNK]).unwrap();
+    buffer.commit(30 * CHUNK);
+    let mut copy = vec![0; 31 * CHUNK];
+    assert_eq!(buffer.copy_to(0, &mut copy), 30 * CHUNK);
+    assert!(copy[..30 * CHUNK].iter().all(|&octet| octet == 2));
+}
