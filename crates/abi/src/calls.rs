@@ -181,7 +181,7 @@ calls! {
     39 NR_READDIR Readdir readdir(handle: Handle, buffer: u64, length: u64) -> "bytes filled, 0 = end", "READ", "Fills the buffer with directory entries and advances the position.";
     40 NR_POLL Poll poll(items: u64, count: u64, timeout_ns: u64) -> "items ready", "-", "Waits until one of the handles is ready.";
     41 NR_SENDFILE Sendfile sendfile(to: Handle, file: Handle, offset: u64, length: u64, head: u64, head_len: u64) -> "bytes taken, those of the head included", "WRITE on `to`, READ on the file", "Sends the `head_len` bytes at `head` (so that they share segments with what follows), then bytes of a file, without a copy through the program, to a stream socket. To a pipe or another file without a head: there it writes at the position.";
-    42 NR_HANDLE_DUPLICATE HandleDuplicate handle_duplicate(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights.";
+    42 NR_HANDLE_DUPLICATE HandleDuplicate handle_duplicate(handle: Handle, rights: u32, flags: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights. Flag `CLOSE_ON_EXEC`.";
     43 NR_HANDLE_RIGHTS HandleRights handle_rights(handle: Handle) -> "rights", "-", "Returns the rights that the handle has.";
     44 NR_HANDLE_RESTRICT HandleRestrict handle_restrict(handle: Handle, rights: u32) -> "rights left", "-", "Drops all rights but these.";
     45 NR_HANDLE_NONBLOCK HandleNonblock handle_nonblock(handle: Handle, nonblock: u32) -> "0", "-", "Chooses whether calls on this handle may wait.";
@@ -207,7 +207,7 @@ calls! {
     63 NR_COUNTER_TAKE CounterTake counter_take(counter: Handle, timeout_ns: u64) -> "what was taken, at least 1", "READ", "Takes what an event counted, or how often a timer's moment came; waits for it at most `timeout_ns` (TIMEDOUT).";
     64 NR_SOCKET_PAIR SocketPair socket_pair(kind: u32, ends: u64, size: u64) -> "0", "-", "Makes two connected sockets and stores their handles in a `PairEnds`: of bytes (`SOCKET_STREAM`) or of messages (`SOCKET_DATAGRAM`). `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
 
-    65 NR_READY_CREATE ReadyCreate ready_create() -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle.";
+    65 NR_READY_CREATE ReadyCreate ready_create(flags: u32) -> "handle", "-", "Makes a readiness set: many handles watched at once, cost by event and not by handle. Flag `CLOSE_ON_EXEC`.";
     66 NR_READY_CONTROL ReadyControl ready_control(set: Handle, operation: u32, handle: Handle, event: u64) -> "0", "WRITE on the set", "Adds, changes or removes a watched handle.";
     67 NR_READY_WAIT ReadyWait ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64) -> "events", "READ on the set", "Waits for events and fills an array of `ReadyEvent`.";
 
@@ -225,7 +225,7 @@ calls! {
     83 NR_CAPABILITIES_DROP CapabilitiesDrop capabilities_drop(keep: u64) -> "capabilities left", "-", "Drops all capabilities but these.";
     84 NR_LOGIN Login login(principal: u32, capabilities: u64) -> "session", "LOGIN", "Takes on another principal and a session that no one had before, keeps of its capabilities only these, and gives up LOGIN unless it is among them.";
     85 NR_CONFINE Confine confine(directory: Handle, path: u64, path_len: u64) -> "0", "FS_READ", "Makes a directory within its root the root of the process, for good; a current directory outside moves there.";
-    86 NR_HANDLE_LEND HandleLend handle_lend(handle: Handle, rights: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights, which `handle_revoke` of the first one ends, with all that is made from it.";
+    86 NR_HANDLE_LEND HandleLend handle_lend(handle: Handle, rights: u32, flags: u32) -> "handle", "DUPLICATE", "Makes a further handle with at most these rights, which `handle_revoke` of the first one ends, with all that is made from it. Flag `CLOSE_ON_EXEC`.";
     87 NR_HANDLE_REVOKE HandleRevoke handle_revoke(handle: Handle) -> "0", "-", "Ends every loan made from this handle and everything made from those, in all processes; calls that wait on one end too.";
 
     88 NR_LOG_EXPORT LogExport log_export(cursor: u64, buffer: u64, length: u64, format: u32) -> "bytes filled", "LOG_EXPORT", "As `log_read`, as lines of text (`LOG_TEXT`) or of JSON (`LOG_JSON`).";
@@ -267,7 +267,7 @@ calls! {
     151 NR_LIMITS_SET LimitsSet limits_set(record: u64, size: u64) -> "0", "-", "Lowers limits to those of a `ProcessLimits`; one that is 0 or higher stays as it is. What is open or mapped beyond stays.";
     152 NR_USAGE Usage usage(record: u64, size: u64) -> "size of the record", "-", "Fills a `ProcessUsage` with what the process uses and used.";
     160 NR_ENDPOINT_CREATE EndpointCreate endpoint_create(config: u64, config_size: u64, ends: u64, size: u64) -> "0", "-", "Makes an endpoint as an `EndpointConfig` says and stores its two ends in an `EndpointEnds`.";
-    161 NR_ENDPOINT_MINT EndpointMint endpoint_mint(sender: Handle, badge: u64) -> "handle", "DUPLICATE on a sender without a badge", "Makes a further sender whose messages carry `badge`, which is not 0; it has the rights of the first.";
+    161 NR_ENDPOINT_MINT EndpointMint endpoint_mint(sender: Handle, badge: u64, flags: u32) -> "handle", "DUPLICATE on a sender without a badge", "Makes a further sender whose messages carry `badge`, which is not 0; it has the rights of the first. Flag `CLOSE_ON_EXEC`.";
     162 NR_ENDPOINT_SEND EndpointSend endpoint_send(sender: Handle, message: u64, timeout_ns: u64) -> "0", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut`; waits for room at most `timeout_ns` (TIMEDOUT). All or nothing: PIPE without a receiver, MSGSIZE if it is too long, DEADLK for a receiver that nobody could reach any more.";
     163 NR_ENDPOINT_RECEIVE EndpointReceive endpoint_receive(receiver: Handle, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ", "Receives the oldest message into what a `MessageIn` names, or waits for one. PIPE when all were taken and no sender is left. RANGE (with its size told), MFILE, NOMEM and FAULT leave it the first.";
     164 NR_ENDPOINT_CALL EndpointCall endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut` and waits for its answer, which goes into what a `MessageIn` names. PIPE if nobody will answer. Handles that it sent are gone unless nothing was sent.";

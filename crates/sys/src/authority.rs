@@ -25,14 +25,15 @@ pub fn confine(directory: Handle, path: &[u8]) -> Result<(), Errno> {
     unsafe { raw::confine(directory, address(path), register(path.len())) }.map(drop)
 }
 
-/// Makes a further handle with at most `rights`, which [`handle_revoke`] of the first one ends.
+/// Makes a further handle with at most `rights`, which [`handle_revoke`] of the first one ends; `flags`:
+/// [`CLOSE_ON_EXEC`](swos_abi::CLOSE_ON_EXEC).
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_HANDLE_LEND`].
-pub fn handle_lend(handle: Handle, rights: Rights) -> Result<Handle, Errno> {
+pub fn handle_lend(handle: Handle, rights: Rights, flags: u32) -> Result<Handle, Errno> {
     // SAFETY: no addresses.
-    unsafe { raw::handle_lend(handle, rights.bits()) }.map(Handle)
+    unsafe { raw::handle_lend(handle, rights.bits(), flags) }.map(Handle)
 }
 
 /// Ends every loan made from this handle and everything made from those, in all processes.

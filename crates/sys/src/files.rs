@@ -139,14 +139,14 @@ pub fn sendfile(socket: Handle, file: Handle, offset: u64, length: u64, head: &[
     unsafe { raw::sendfile(socket, file, offset, length, address(head), register(head.len())) }.map(size)
 }
 
-/// Makes a further handle to the same object, with at most `rights`.
+/// Makes a further handle to the same object, with at most `rights`; `flags`: [`CLOSE_ON_EXEC`](swos_abi::CLOSE_ON_EXEC).
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_HANDLE_DUPLICATE`].
-pub fn handle_duplicate(source: Handle, rights: Rights) -> Result<Handle, Errno> {
+pub fn handle_duplicate(source: Handle, rights: Rights, flags: u32) -> Result<Handle, Errno> {
     // SAFETY: no addresses.
-    handle(unsafe { raw::handle_duplicate(source, rights.bits()) })
+    handle(unsafe { raw::handle_duplicate(source, rights.bits(), flags) })
 }
 
 /// Makes `target` name the same object as `source`, with at most `rights`, and closes what it named. Among `flags` only
@@ -248,14 +248,14 @@ pub fn pipe(flags: u32) -> Result<PipeEnds, Errno> {
     Ok(ends)
 }
 
-/// Makes a readiness set.
+/// Makes a readiness set; `flags`: [`CLOSE_ON_EXEC`](swos_abi::CLOSE_ON_EXEC).
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_READY_CREATE`].
-pub fn ready_create() -> Result<Handle, Errno> {
+pub fn ready_create(flags: u32) -> Result<Handle, Errno> {
     // SAFETY: no addresses.
-    handle(unsafe { raw::ready_create() })
+    handle(unsafe { raw::ready_create(flags) })
 }
 
 /// Adds, changes or removes (`operation`, one of `READY_*`) a handle that `set` watches.

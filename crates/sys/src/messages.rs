@@ -32,14 +32,14 @@ pub fn endpoint_create(config: &EndpointConfig) -> Result<EndpointEnds, Errno> {
     Ok(ends)
 }
 
-/// Makes a further sender with a badge.
+/// Makes a further sender with a badge; `flags`: [`CLOSE_ON_EXEC`](swos_abi::CLOSE_ON_EXEC).
 ///
 /// # Errors
 ///
 /// What the kernel answers; [`swos_abi::NR_ENDPOINT_MINT`].
-pub fn endpoint_mint(sender: Handle, badge: u64) -> Result<Handle, Errno> {
+pub fn endpoint_mint(sender: Handle, badge: u64, flags: u32) -> Result<Handle, Errno> {
     // SAFETY: no addresses.
-    handle(unsafe { raw::endpoint_mint(sender, badge) })
+    handle(unsafe { raw::endpoint_mint(sender, badge, flags) })
 }
 
 #[inline]

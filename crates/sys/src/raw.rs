@@ -129,7 +129,7 @@ stubs! {
     NR_READDIR readdir(handle: Handle, buffer: u64, length: u64);
     NR_POLL poll(items: u64, count: u64, timeout_ns: u64);
     NR_SENDFILE sendfile(to: Handle, file: Handle, offset: u64, length: u64, head: u64, head_len: u64);
-    NR_HANDLE_DUPLICATE handle_duplicate(handle: Handle, rights: u32);
+    NR_HANDLE_DUPLICATE handle_duplicate(handle: Handle, rights: u32, flags: u32);
     NR_HANDLE_RIGHTS handle_rights(handle: Handle);
     NR_HANDLE_RESTRICT handle_restrict(handle: Handle, rights: u32);
     NR_HANDLE_NONBLOCK handle_nonblock(handle: Handle, nonblock: u32);
@@ -152,7 +152,7 @@ stubs! {
     NR_EVENT_ADD event_add(event: Handle, value: u64);
     NR_COUNTER_TAKE counter_take(counter: Handle, timeout_ns: u64);
     NR_SOCKET_PAIR socket_pair(kind: u32, ends: u64, size: u64);
-    NR_READY_CREATE ready_create();
+    NR_READY_CREATE ready_create(flags: u32);
     NR_READY_CONTROL ready_control(set: Handle, operation: u32, handle: Handle, event: u64);
     NR_READY_WAIT ready_wait(set: Handle, events: u64, capacity: u64, timeout_ns: u64);
     NR_TIMER_CREATE timer_create(flags: u32);
@@ -168,7 +168,7 @@ stubs! {
     NR_CAPABILITIES_DROP capabilities_drop(keep: u64);
     NR_LOGIN login(principal: u32, capabilities: u64);
     NR_CONFINE confine(directory: Handle, path: u64, path_len: u64);
-    NR_HANDLE_LEND handle_lend(handle: Handle, rights: u32);
+    NR_HANDLE_LEND handle_lend(handle: Handle, rights: u32, flags: u32);
     NR_HANDLE_REVOKE handle_revoke(handle: Handle);
     NR_LOG_EXPORT log_export(cursor: u64, buffer: u64, length: u64, format: u32);
     NR_LOG_RECORD log_record(level: u32, text: u64, length: u64, fields: u64, fields_length: u64);
@@ -207,7 +207,7 @@ stubs! {
     NR_LIMITS_SET limits_set(record: u64, size: u64);
     NR_USAGE usage(record: u64, size: u64);
     NR_ENDPOINT_CREATE endpoint_create(config: u64, config_size: u64, ends: u64, size: u64);
-    NR_ENDPOINT_MINT endpoint_mint(sender: Handle, badge: u64);
+    NR_ENDPOINT_MINT endpoint_mint(sender: Handle, badge: u64, flags: u32);
     NR_ENDPOINT_SEND endpoint_send(sender: Handle, message: u64, timeout_ns: u64);
     NR_ENDPOINT_RECEIVE endpoint_receive(receiver: Handle, into: u64, timeout_ns: u64);
     NR_ENDPOINT_CALL endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64);

@@ -33,7 +33,7 @@ impl OwnedHandle {
     ///
     /// [`Errno::ACCES`] without the right to duplicate, [`Errno::MFILE`].
     pub fn duplicate(&self, rights: Rights) -> Result<Self, Errno> {
-        swos_sys::handle_duplicate(self.0, rights).map(Self)
+        swos_sys::handle_duplicate(self.0, rights, 0).map(Self)
     }
 
     /// Makes a further handle to the same object, with at most `rights`, that [`revoke`](Self::revoke) of this one ends.
@@ -42,7 +42,7 @@ impl OwnedHandle {
     ///
     /// [`Errno::ACCES`] without the right to duplicate, [`Errno::MFILE`], [`Errno::LOOP`] for a loan of a loan too many.
     pub fn lend(&self, rights: Rights) -> Result<Self, Errno> {
-        swos_sys::handle_lend(self.0, rights).map(Self)
+        swos_sys::handle_lend(self.0, rights, 0).map(Self)
     }
 
     /// Ends every loan made from this handle, and everything made from those, in all processes at once.

@@ -188,7 +188,7 @@ impl Sender {
     ///
     /// [`Errno::PERM`] if this one has a badge, [`Errno::ACCES`] without the right to duplicate.
     pub fn mint(&self, badge: u64) -> Result<Self, Errno> {
-        swos_sys::endpoint_mint(self.handle(), badge).map(Self::from_handle)
+        swos_sys::endpoint_mint(self.handle(), badge, 0).map(Self::from_handle)
     }
 
     /// Chooses whether it waits for room.

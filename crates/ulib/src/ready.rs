@@ -18,7 +18,7 @@ impl ReadySet {
     ///
     /// [`Errno::MFILE`], [`Errno::NOMEM`].
     pub fn new() -> Result<Self, Errno> {
-        swos_sys::ready_create().map(|handle| Self { handle: OwnedHandle::new(handle) })
+        swos_sys::ready_create(0).map(|handle| Self { handle: OwnedHandle::new(handle) })
     }
 
     /// Watches `handle` for `events` (`POLL_*`), which come with `token`.

@@ -119,6 +119,7 @@ fn marked_handles_are_closed_and_the_others_stay() {
 #[test]
 fn each_call_that_makes_handles_can_mark_them() {
     const MARK: u64 = CLOSE_ON_EXEC as u64;
+    const ALL: u64 = u32::MAX as u64;
     /// One handle or two of each kind.
     fn make(user: &mut User, mark: u64) -> Vec<u64> {
         use zerocopy::IntoBytes as _;
@@ -132,6 +133,9 @@ fn each_call_that_makes_handles_can_mark_them() {
             user.call(NR_TIMER_CREATE, &[mark]).unwrap(),
             user.call(NR_MEMORY_CREATE, &[4096, mark]).unwrap(),
             user.call(NR_SOCKET, &[u64::from(DOMAIN_IPV4), stream | mark]).unwrap(),
+            user.call(NR_READY_CREATE, &[mark]).unwrap(),
+            user.call(NR_HANDLE_DUPLICATE, &[1, ALL, mark]).unwrap(),
+            user.call(NR_HANDLE_LEND, &[1, ALL, mark]).unwrap(),
         ];
         for (number, arguments) in [
             (NR_PIPE, vec![at, 16, mark]),
@@ -141,12 +145,21 @@ fn each_call_that_makes_handles_can_mark_them() {
             user.call(number, &arguments).unwrap();
             made.extend([user.load_u64(at), user.load_u64(at + 8)]);
         }
+        // The last was an endpoint: its sender first.
+        let sender = user.load_u64(at);
+        made.push(user.call(NR_ENDPOINT_MINT, &[sender, 7, mark]).unwrap());
         made
     }
     fn init(user: &mut User) {
         let (marked, kept) = (make(user, MARK), make(user, 0));
-        for (number, arguments) in [(NR_EVENT_CREATE, vec![0, MARK << 1]), (NR_TIMER_CREATE, vec![MARK << 1])]
-        {
+        for (number, arguments) in [
+            (NR_EVENT_CREATE, vec![0, MARK << 1]),
+            (NR_TIMER_CREATE, vec![MARK << 1]),
+            (NR_READY_CREATE, vec![MARK << 1]),
+            (NR_HANDLE_DUPLICATE, vec![1, ALL, MARK << 1]),
+            (NR_HANDLE_LEND, vec![1, ALL, MARK << 1]),
+            (NR_ENDPOINT_MINT, vec![marked[marked.len() - 3], 7, MARK << 1]),
+        ] {
             assert_eq!(user.call(number, &arguments), Err(Errno::INVAL));
         }
         for handle in marked.iter().chain(&kept) {

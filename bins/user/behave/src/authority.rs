@@ -218,7 +218,7 @@ fn minted() -> Result<(), String> {
     let program = sys::open(Handle::CWD, b"/bin/hello", OpenFlags::EXECUTE, 0).map_err(text)?;
     let (reader, writer) = pipe().map_err(text)?;
     let socket = OwnedHandle::new(sys::socket(2, 1).map_err(text)?);
-    let set = OwnedHandle::new(sys::ready_create().map_err(text)?);
+    let set = OwnedHandle::new(sys::ready_create(0).map_err(text)?);
     for (what, found, expected) in [
         ("file", rights(&motd()?), common | Rights::READ | Rights::MAP),
         ("program", rights(&OwnedHandle::new(program)), common | Rights::EXECUTE),
@@ -338,7 +338,7 @@ fn blocked() -> Result<(), String> {
 
 fn watched() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
-    let lent = OwnedHandle::new(sys::handle_lend(reader.handle(), Rights::READ).map_err(text)?);
+    let lent = OwnedHandle::new(sys::handle_lend(reader.handle(), Rights::READ, 0).map_err(text)?);
     let set = ReadySet::new().map_err(text)?;
     set.add(lent.get(), u32::from(POLL_IN), 7).map_err(text)?;
     let mut events = [ReadyEvent::default(); 4];
@@ -354,7 +354,7 @@ fn watched() -> Result<(), String> {
 
 fn polled() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
-    let lent = OwnedHandle::new(sys::handle_lend(reader.handle(), Rights::READ).map_err(text)?);
+    let lent = OwnedHandle::new(sys::handle_lend(reader.handle(), Rights::READ, 0).map_err(text)?);
     let mut items = [PollItem { handle: lent.get(), events: POLL_IN, ready: 0, reserved: 0 }];
     equal(sys::poll(&mut items, 0), Ok(0))?;
     sys::handle_revoke(reader.handle()).map_err(text)?;
@@ -367,7 +367,7 @@ fn needs_duplicate() -> Result<(), String> {
     reader.set_blocking(Blocking::Never).map_err(text)?;
     for (kept, answer) in [(Rights::READ | Rights::TRANSFER, Errno::ACCES), (Rights::DUPLICATE, Errno::ACCES)]
     {
-        let half = OwnedHandle::new(sys::handle_duplicate(reader.handle(), kept).map_err(text)?);
+        let half = OwnedHandle::new(sys::handle_duplicate(reader.handle(), kept, 0).map_err(text)?);
         let refused = crate::child(AREA.name, "read").loan(0, half.get(), Rights::READ).spawn();
         equal(refused.map(drop), Err(answer))?;
     }

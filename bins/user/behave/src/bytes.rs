@@ -279,7 +279,7 @@ fn large() -> Result<(), String> {
     fs::write(&path, &bytes).map_err(text)?;
     equal(fs::read(&path).map_err(text)? == bytes, true)?;
     let handle = both(&path)?;
-    let less = sys::handle_duplicate(handle.handle(), Rights::READ).map_err(text)?;
+    let less = sys::handle_duplicate(handle.handle(), Rights::READ, 0).map_err(text)?;
     equal(sys::set_size(less, 0), Err(Errno::ACCES))?;
     sys::close(less).map_err(text)
 }

@@ -177,7 +177,7 @@ fn no_directory() -> Result<(), String> {
     let file = File::open("/etc/motd").map_err(text)?;
     let mut command = crate::child(AREA.name, "look");
     equal(command.root(file.handle()).spawn().map(drop), Err(Errno::NOTDIR))?;
-    let blind = sys::handle_duplicate(file.handle(), Rights::GETATTR).map_err(text)?;
+    let blind = sys::handle_duplicate(file.handle(), Rights::GETATTR, 0).map_err(text)?;
     equal(command.root(blind).spawn().map(drop), Err(Errno::ACCES))?;
     sys::close(blind).map_err(text)
 }

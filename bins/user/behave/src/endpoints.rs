@@ -200,7 +200,7 @@ fn badge_for_good() -> Result<(), String> {
 
 fn receiver_mints_nothing() -> Result<(), String> {
     let (_sender, receiver) = endpoint().map_err(text)?;
-    equal(sys::endpoint_mint(receiver.handle(), 5), Err(Errno::NOTTY))
+    equal(sys::endpoint_mint(receiver.handle(), 5, 0), Err(Errno::NOTTY))
 }
 
 fn directions() -> Result<(), String> {
@@ -282,7 +282,7 @@ fn sixteen() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
     let mut message = Outgoing::new(b"");
     for _ in 0..MESSAGE_HANDLES_MAX {
-        let copy = sys::handle_duplicate(reader.handle(), Rights::all()).map_err(text)?;
+        let copy = sys::handle_duplicate(reader.handle(), Rights::all(), 0).map_err(text)?;
         message = message.with(OwnedHandle::new(copy), Rights::all());
     }
     sender.send_message(&mut message, None).map_err(text)?;

@@ -126,8 +126,8 @@ fn by_a_child() -> Result<(), String> {
 
 fn rights() -> Result<(), String> {
     let event = Event::new().map_err(text)?;
-    let readable = sys::handle_duplicate(event.handle(), Rights::READ).map_err(text)?;
-    let writable = sys::handle_duplicate(event.handle(), Rights::WRITE).map_err(text)?;
+    let readable = sys::handle_duplicate(event.handle(), Rights::READ, 0).map_err(text)?;
+    let writable = sys::handle_duplicate(event.handle(), Rights::WRITE, 0).map_err(text)?;
     equal(sys::event_add(readable, 1), Err(Errno::ACCES))?;
     equal(sys::counter_take(writable, 0), Err(Errno::ACCES))?;
     equal(sys::event_add(writable, 1), Ok(()))?;
@@ -308,7 +308,7 @@ fn moves() -> Result<(), String> {
         sys::counter_take(timer.get(), u64::MAX)
     })
     .map_err(text)?;
-    let copy = sys::handle_duplicate(timer.handle(), Rights::all()).map_err(text)?;
+    let copy = sys::handle_duplicate(timer.handle(), Rights::all(), 0).map_err(text)?;
     let copy = swos_ulib::handle::OwnedHandle::new(copy);
     sender.send_message(&mut Outgoing::new(b"").with(copy, Rights::READ), None).map_err(text)?;
     equal(taker.join(), Ok(1))

@@ -6,6 +6,7 @@ use swos_ulib::{
     abi::{CLOSE_ON_EXEC, Errno, HANDLE_FLAGS, Handle, OpenFlags, Rights, SOCKET_STREAM},
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
+    ipc::endpoint,
     pipe::{PipeReader, PipeWriter, pipe},
     sys,
     testing::{equal, text},
@@ -59,7 +60,7 @@ fn to_open() -> Result<(), String> {
 /// What a shell does to send one command's output elsewhere.
 fn streams() -> Result<(), String> {
     let (mut reader, writer) = pipe().map_err(text)?;
-    let aside = sys::handle_duplicate(Handle::STDERR, Rights::all()).map_err(text)?;
+    let aside = sys::handle_duplicate(Handle::STDERR, Rights::all(), 0).map_err(text)?;
     sys::handle_duplicate_to(writer.handle(), Handle::STDERR, Rights::all(), NONE).map_err(text)?;
     let written = sys::write(Handle::STDERR, b"caught");
     sys::handle_duplicate_to(aside, Handle::STDERR, Rights::all(), NONE).map_err(text)?;
@@ -106,7 +107,7 @@ fn on_exec() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
     let exec = OpenFlags::CLOSE_ON_EXEC;
     sys::handle_set_flags(reader.handle(), exec, exec).map_err(text)?;
-    let copy = sys::handle_duplicate(reader.handle(), Rights::all()).map_err(text)?;
+    let copy = sys::handle_duplicate(reader.handle(), Rights::all(), 0).map_err(text)?;
     let marked = sys::handle_duplicate_to(copy, Handle(905), Rights::all(), exec).map_err(text)?;
     let shown = [reader.handle(), copy, marked].map(sys::handle_flags);
     equal(shown, [Ok(OpenFlags::READ | exec), Ok(OpenFlags::READ), Ok(OpenFlags::READ | exec)])?;
@@ -130,12 +131,18 @@ fn on_exec_from_the_start() -> Result<(), String> {
     marked(pair.second)?;
     marked(sys::event_create(0, CLOSE_ON_EXEC).map_err(text)?)?;
     marked(sys::timer_create(CLOSE_ON_EXEC).map_err(text)?)?;
-    marked(sys::memory_create(1, CLOSE_ON_EXEC).map_err(text)?)
+    marked(sys::memory_create(1, CLOSE_ON_EXEC).map_err(text)?)?;
+    marked(sys::ready_create(CLOSE_ON_EXEC).map_err(text)?)?;
+    let (sender, _receiver) = endpoint().map_err(text)?;
+    marked(sys::endpoint_mint(sender.handle(), 7, CLOSE_ON_EXEC).map_err(text)?)?;
+    marked(sys::handle_duplicate(sender.handle(), Rights::all(), CLOSE_ON_EXEC).map_err(text)?)?;
+    marked(sys::handle_lend(sender.handle(), Rights::all(), CLOSE_ON_EXEC).map_err(text)?)?;
+    equal(sys::handle_lend(sender.handle(), Rights::all(), 1), Err(Errno::INVAL))
 }
 
 fn nonblock() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
-    let copy = sys::handle_duplicate(reader.handle(), Rights::all()).map_err(text)?;
+    let copy = sys::handle_duplicate(reader.handle(), Rights::all(), 0).map_err(text)?;
     sys::handle_set_flags(copy, OpenFlags::NONBLOCK, OpenFlags::NONBLOCK).map_err(text)?;
     equal(sys::handle_flags(reader.handle()), Ok(OpenFlags::READ | OpenFlags::NONBLOCK))?;
     equal(sys::read(reader.handle(), &mut [0; 4]), Err(Errno::AGAIN))?;

@@ -112,7 +112,7 @@ fn handles() -> Result<(), String> {
 fn handles_in_child() -> Result<(), String> {
     let mut open = usage().map_err(text)?.handles;
     loop {
-        match sys::handle_duplicate(Handle::STDOUT, Rights::WRITE) {
+        match sys::handle_duplicate(Handle::STDOUT, Rights::WRITE, 0) {
             Ok(_) => open += 1,
             Err(errno) => {
                 equal((errno, open), (Errno::MFILE, 6))?;

@@ -204,7 +204,7 @@ fn rights() -> Result<(), String> {
     equal(region.read(0), 3)?;
     // What is private may be written, whatever the handle may.
     map(&reader, MapFlags::PRIVATE, 1)?.write(0, 4);
-    let unmappable = sys::handle_duplicate(file.handle(), Rights::READ | Rights::WRITE).map_err(text)?;
+    let unmappable = sys::handle_duplicate(file.handle(), Rights::READ | Rights::WRITE, 0).map_err(text)?;
     equal(shared(&File::from_handle(unmappable), READ).map(drop), Err(Errno::ACCES))?;
     let blind = File::open_at(Handle::CWD, &path, OpenFlags::WRITE).map_err(text)?;
     equal(shared(&blind, READ).map(drop), Err(Errno::ACCES))

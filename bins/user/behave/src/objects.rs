@@ -159,7 +159,7 @@ fn file_rights() -> Result<(), String> {
     equal(map(file.handle(), READ | EXECUTE, MapFlags::SHARED), Err(Errno::ACCES))?;
     let region = map_file(&file, 1, 0).map_err(text)?;
     equal(region.protect(0, 1, READ | EXECUTE), Err(Errno::ACCES))?;
-    let unmappable = sys::handle_duplicate(file.handle(), Rights::READ).map_err(text)?;
+    let unmappable = sys::handle_duplicate(file.handle(), Rights::READ, 0).map_err(text)?;
     equal(map(unmappable, READ, MapFlags::PRIVATE), Err(Errno::ACCES))?;
     let program = File::open_at(Handle::CWD, PROGRAM, OpenFlags::READ | OpenFlags::EXECUTE).map_err(text)?;
     map(program.handle(), READ | EXECUTE, MapFlags::PRIVATE).map_err(text)?;
@@ -227,7 +227,8 @@ fn object_read_only() -> Result<(), String> {
 fn object_unmappable() -> Result<(), String> {
     let object = object(1)?;
     for rights in [Rights::READ | Rights::WRITE, Rights::MAP | Rights::WRITE] {
-        let less = MemoryObject::from_handle(sys::handle_duplicate(object.handle(), rights).map_err(text)?);
+        let less =
+            MemoryObject::from_handle(sys::handle_duplicate(object.handle(), rights, 0).map_err(text)?);
         equal(less.map_part(0, PAGE, Use::Read).map(drop), Err(Errno::ACCES))?;
     }
     Ok(())
@@ -236,7 +237,7 @@ fn object_unmappable() -> Result<(), String> {
 fn object_resize_right() -> Result<(), String> {
     let object = object(1)?;
     let rights = Rights::all() & !Rights::SETATTR;
-    let less = MemoryObject::from_handle(sys::handle_duplicate(object.handle(), rights).map_err(text)?);
+    let less = MemoryObject::from_handle(sys::handle_duplicate(object.handle(), rights, 0).map_err(text)?);
     equal(less.set_size(9), Err(Errno::ACCES))?;
     equal(object.set_size(9), Ok(()))?;
     equal(less.size(), Ok(9))

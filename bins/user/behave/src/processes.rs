@@ -195,11 +195,11 @@ fn same_numbers() -> Result<(), String> {
 
 fn not_duplicable() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
-    let bound = sys::handle_duplicate(reader.handle(), Rights::READ | Rights::TRANSFER).map_err(text)?;
+    let bound = sys::handle_duplicate(reader.handle(), Rights::READ | Rights::TRANSFER, 0).map_err(text)?;
     let status = forked(|| {
         equal(sys::handle_rights(bound), Err(Errno::BADF))?;
         equal(sys::handle_rights(reader.handle()).is_ok(), true)?;
-        let other = sys::handle_duplicate(reader.handle(), Rights::all()).map_err(text)?;
+        let other = sys::handle_duplicate(reader.handle(), Rights::all(), 0).map_err(text)?;
         Ok(i32::from(other == bound))
     })?;
     drop(PipeReader::from_handle(bound));
@@ -261,8 +261,8 @@ fn exec_closes() -> Result<(), String> {
 }
 
 fn exec_with_marked() -> i32 {
-    let marked = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE);
-    let kept = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE);
+    let marked = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE, 0);
+    let kept = sys::handle_duplicate(Handle::STDOUT, Rights::WRITE, 0);
     let mark = OpenFlags::CLOSE_ON_EXEC;
     match marked.and_then(|marked| sys::handle_set_flags(marked, mark, mark)) {
         Ok(_) if kept.is_ok() => become_another("handles"),

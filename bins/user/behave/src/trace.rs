@@ -100,6 +100,6 @@ fn no_sink() -> Result<(), String> {
     let start = |handle| crate::child(AREA.name, "calls").trace(handle).spawn().map(drop);
     equal(start(reader.handle()), Err(Errno::ACCES))?;
     equal(start(Handle(99 << 24)), Err(Errno::BADF))?;
-    let lent = sys::handle_lend(writer.handle(), Rights::all()).map_err(text)?;
+    let lent = sys::handle_lend(writer.handle(), Rights::all(), 0).map_err(text)?;
     equal((start(lent), sys::close(lent)), (Err(Errno::PERM), Ok(())))
 }

@@ -116,7 +116,7 @@ fn copy_for(service: &Sender, badge: u64) -> Result<OwnedHandle, Errno> {
         badge => service.mint(badge).map(Sender::into_handle),
     };
     // A service that registered a sender with a badge of its own wants to be called with that.
-    copy.or_else(|_| sys::handle_duplicate(service.handle(), Rights::all()).map(OwnedHandle::new))
+    copy.or_else(|_| sys::handle_duplicate(service.handle(), Rights::all(), 0).map(OwnedHandle::new))
 }
 
 fn tell(receiver: &Receiver, token: ReplyToken, done: Result<(), Errno>) {

@@ -53,7 +53,7 @@ pub(crate) fn alive_together(count: u32) -> Result<(), String> {
 pub(crate) fn open_together(count: u32) -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
     let copies: Result<Vec<Handle>, Errno> =
-        (0..count).map(|_| sys::handle_duplicate(reader.handle(), Rights::READ)).collect();
+        (0..count).map(|_| sys::handle_duplicate(reader.handle(), Rights::READ, 0)).collect();
     copies.map_err(text)?.into_iter().try_for_each(|copy| sys::close(copy).map_err(text))
 }
 

@@ -140,7 +140,7 @@ fn watched() -> Result<(), String> {
 pub(crate) fn many_handles() -> Result<Vec<Handle>, String> {
     let mut handles = Vec::new();
     loop {
-        match sys::handle_duplicate(Handle::STDERR, Rights::all()) {
+        match sys::handle_duplicate(Handle::STDERR, Rights::all(), 0) {
             Ok(handle) => handles.push(handle),
             Err(Errno::MFILE | Errno::NOMEM) => return Ok(handles),
             Err(errno) => return Err(text(errno)),

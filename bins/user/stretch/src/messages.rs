@@ -96,10 +96,10 @@ fn watch(set: Handle, handle: Handle, events: u16) -> Result<(), Errno> {
 fn watched_senders() -> Result<(), String> {
     let config = EndpointConfig { messages: 1, ..EndpointConfig::default() };
     let ends = sys::endpoint_create(&config).map_err(text)?;
-    let set = sys::ready_create().map_err(text)?;
+    let set = sys::ready_create(0).map_err(text)?;
     let mut senders = Vec::new();
     for badge in 1..4000 {
-        let sender = sys::endpoint_mint(ends.sender, badge).map_err(text)?;
+        let sender = sys::endpoint_mint(ends.sender, badge, 0).map_err(text)?;
         watch(set, sender, POLL_OUT).map_err(text)?;
         senders.push(sender);
     }
@@ -119,7 +119,7 @@ fn watched_senders() -> Result<(), String> {
 fn timers() -> Result<(), String> {
     let mut sets = Vec::new();
     for _ in 0..SETS {
-        sets.push(sys::ready_create().map_err(text)?);
+        sets.push(sys::ready_create(0).map_err(text)?);
     }
     let mut timers = Vec::new();
     for number in 0..4000 {
@@ -141,10 +141,10 @@ fn timers() -> Result<(), String> {
 
 fn revoke() -> Result<(), String> {
     let (reader, _writer) = pipe().map_err(text)?;
-    let sets = (0..SETS).map(|_| sys::ready_create()).collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let sets = (0..SETS).map(|_| sys::ready_create(0)).collect::<Result<Vec<_>, _>>().map_err(text)?;
     let mut lent = Vec::new();
     for number in 0..1000 {
-        let handle = sys::handle_lend(reader.handle(), Rights::all()).map_err(text)?;
+        let handle = sys::handle_lend(reader.handle(), Rights::all(), 0).map_err(text)?;
         if let Some(&set) = sets.get(number) {
             watch(set, handle, POLL_IN).map_err(text)?;
         }
@@ -188,7 +188,7 @@ fn poll(lent: Lent) -> Result<(), String> {
 fn lend_on(handle: Handle) -> Result<Handle, String> {
     let mut last = handle;
     loop {
-        match sys::handle_lend(last, Rights::all()) {
+        match sys::handle_lend(last, Rights::all(), 0) {
             Ok(next) => {
                 if last != handle {
                     close(last)?;
@@ -211,12 +211,12 @@ fn chain() -> Result<(), String> {
 
 /// A set with many sources, which were lent, and of which one ends.
 fn set_of_lent() -> Result<(), String> {
-    let set = sys::ready_create().map_err(text)?;
+    let set = sys::ready_create(0).map_err(text)?;
     let mut lent = Vec::new();
     let mut ends = Vec::new();
     for _ in 0..8000 {
         let (reader, writer) = pipe().map_err(text)?;
-        let handle = sys::handle_lend(reader.handle(), Rights::all()).map_err(text)?;
+        let handle = sys::handle_lend(reader.handle(), Rights::all(), 0).map_err(text)?;
         watch(set, handle, POLL_IN).map_err(text)?;
         lent.push(handle);
         ends.push((reader, writer));

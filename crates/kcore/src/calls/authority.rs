@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use swos_abi::{Capabilities, Errno, Handle, Rights, SPAWN_ROOT, SpawnArgs};
 use swos_vfs::{Access, Kind, LastLink, VnodeId};
 
-use super::{Which, handle_errno};
+use super::{Which, handle_errno, only_on_exec};
 use crate::{
     Kernel, Machine,
     object::Object,
@@ -16,12 +16,22 @@ use crate::{
 
 impl<M: Machine> Kernel<M> {
     #[cold]
-    pub(super) fn handle_lend(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+    pub(super) fn handle_lend(
+        &self,
+        thread: &Thread<M>,
+        handle: Handle,
+        rights: u32,
+        flags: u32,
+    ) -> CallResult {
+        let on_exec = only_on_exec(flags)?;
         self.room_for_objects()?;
         let mut handles = thread.process.handles.lock();
         let loan = handles.lend(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
         match handles.accept(loan.map(Object::opened)) {
-            Ok(lent) => Ok(lent.0),
+            Ok(lent) => {
+                handles.set_on_exec(lent, on_exec).map_err(handle_errno)?;
+                Ok(lent.0)
+            }
             Err(refused) => {
                 drop(handles);
                 self.close_object(refused.grant.into_object());

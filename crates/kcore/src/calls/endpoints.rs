@@ -13,10 +13,10 @@ use swos_abi::{
     MessageIn, MessageOut, Rights,
 };
 use swos_endpoint::{Call, CallId, Error, IsCall, Limits, Message, Outcome, Room, Taken, Token};
-use swos_handles::{HandleTable, Lease, OnExec};
+use swos_handles::{HandleTable, Lease};
 use zerocopy::IntoBytes as _;
 
-use super::{handle_errno, on_exec_of};
+use super::{handle_errno, on_exec_of, only_on_exec};
 use crate::{
     Kernel, Machine,
     endpoint::{EndpointEnd, Inner, Ipc, Letter, Role, SharedEndpoint, Travelling, Who, receiver_in},
@@ -75,14 +75,21 @@ impl<M: Machine> Kernel<M> {
         )
     }
 
-    pub(super) fn endpoint_mint(&self, thread: &Thread<M>, sender: Handle, badge: u64) -> CallResult {
+    pub(super) fn endpoint_mint(
+        &self,
+        thread: &Thread<M>,
+        sender: Handle,
+        badge: u64,
+        flags: u32,
+    ) -> CallResult {
+        let on_exec = only_on_exec(flags)?;
         let rights = thread.process.handles.lock().get(sender).map_err(handle_errno)?.1;
         let end = Self::end_of(thread, sender, Rights::DUPLICATE)?;
         match end.role {
             Role::Sender { badge: 0 } if badge != 0 => {
                 let minted = self.new_sender(&end.shared, badge, end.nonblock.load(Ordering::Relaxed));
                 // What is made from a loan ends with it.
-                self.install_as(thread, minted, rights, thread.progress.lease(), OnExec::Keep)
+                self.install_as(thread, minted, rights, thread.progress.lease(), on_exec)
             }
             Role::Sender { badge: 0 } => Err(Errno::INVAL.into()),
             // Whom a badge names can't become somebody else.

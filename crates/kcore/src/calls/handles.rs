@@ -3,16 +3,24 @@
 use swos_abi::{Errno, HANDLE_FLAGS, Handle, OpenFlags, Rights};
 use swos_handles::OnExec;
 
-use super::{handle_errno, on_exec};
+use super::{handle_errno, on_exec, only_on_exec};
 use crate::{Kernel, Machine, object::Object, thread::Thread, wait::CallResult};
 
 impl<M: Machine> Kernel<M> {
-    pub(super) fn handle_duplicate(&self, thread: &Thread<M>, handle: Handle, rights: u32) -> CallResult {
+    pub(super) fn handle_duplicate(
+        &self,
+        thread: &Thread<M>,
+        handle: Handle,
+        rights: u32,
+        flags: u32,
+    ) -> CallResult {
+        let on_exec = only_on_exec(flags)?;
         self.room_for_objects()?;
         let mut handles = thread.process.handles.lock();
         let copy = handles.duplicate(handle, Rights::from_bits_retain(rights)).map_err(handle_errno)?;
         let (object, _) = handles.get(copy).map_err(handle_errno)?;
         let _counted = object.clone().opened();
+        handles.set_on_exec(copy, on_exec).map_err(handle_errno)?;
         Ok(copy.0)
     }
 
@@ -44,8 +52,7 @@ impl<M: Machine> Kernel<M> {
         rights: u32,
         flags: u32,
     ) -> CallResult {
-        let flags = OpenFlags::from_bits(flags).filter(|&flags| OpenFlags::CLOSE_ON_EXEC.contains(flags));
-        let flags = flags.ok_or(Errno::INVAL)?;
+        let on_exec = only_on_exec(flags)?;
         if handle == target {
             return Err(Errno::INVAL.into());
         }
@@ -56,7 +63,7 @@ impl<M: Machine> Kernel<M> {
             let replaced = handles.duplicate_to(handle, target, rights).map_err(handle_errno)?;
             let (object, _) = handles.get(target).map_err(handle_errno)?;
             let _counted = object.clone().opened();
-            handles.set_on_exec(target, on_exec(flags)).map_err(handle_errno)?;
+            handles.set_on_exec(target, on_exec).map_err(handle_errno)?;
             replaced
         };
         if let Some(object) = replaced {

@@ -186,7 +186,9 @@ impl<M: Machine> Kernel<M> {
             Call::Sendfile { to, file, offset, length, head, head_len } => {
                 self.sendfile(cpu.index(), thread, to, file, (offset, length), (head, head_len))
             }
-            Call::HandleDuplicate { handle, rights } => self.handle_duplicate(thread, handle, rights),
+            Call::HandleDuplicate { handle, rights, flags } => {
+                self.handle_duplicate(thread, handle, rights, flags)
+            }
             Call::HandleRights { handle } => self.handle_rights(thread, handle),
             Call::HandleRestrict { handle, rights } => self.handle_restrict(thread, handle, rights),
             Call::HandleNonblock { handle, nonblock } => self.handle_nonblock(thread, handle, nonblock),
@@ -262,7 +264,7 @@ impl<M: Machine> Kernel<M> {
             Call::SocketAddressOf { socket, peer, address, size } => {
                 self.socket_address(thread, socket, peer, address, size)
             }
-            Call::ReadyCreate {} => self.ready_create(thread),
+            Call::ReadyCreate { flags } => self.ready_create(thread, flags),
             Call::ReadyControl { set, operation, handle, event } => {
                 self.ready_control(thread, set, operation, handle, event)
             }
@@ -280,7 +282,7 @@ impl<M: Machine> Kernel<M> {
             Call::EndpointCreate { config, config_size, ends, size } => {
                 self.endpoint_create(thread, config, config_size, ends, size)
             }
-            Call::EndpointMint { sender, badge } => self.endpoint_mint(thread, sender, badge),
+            Call::EndpointMint { sender, badge, flags } => self.endpoint_mint(thread, sender, badge, flags),
             Call::EndpointSend { sender, message, timeout_ns } => {
                 self.endpoint_send(thread, sender, message, timeout_ns)
             }
@@ -312,7 +314,7 @@ impl<M: Machine> Kernel<M> {
             Call::CapabilitiesDrop { keep } => Self::capabilities_drop(thread, keep),
             Call::Login { principal, capabilities } => self.login(thread, principal, capabilities),
             Call::Confine { directory, path, path_len } => self.confine(thread, directory, path, path_len),
-            Call::HandleLend { handle, rights } => self.handle_lend(thread, handle, rights),
+            Call::HandleLend { handle, rights, flags } => self.handle_lend(thread, handle, rights, flags),
             Call::LogExport { cursor, buffer, length, format } => {
                 self.log_export(thread, cursor, buffer, length, format)
             }
@@ -409,13 +411,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Opens a handle to a new object, or drops the object.
-    pub(crate) fn install(&self, thread: &Thread<M>, object: Object<M>, rights: Rights) -> CallResult {
-        self.install_as(thread, object, rights, None, OnExec::Keep)
-    }
-
-    /// The same, for an object that was reached by a loan and ends with it; and with what becomes of the handle when its
-    /// process starts another program in its own place.
+    /// Opens a handle to a new object, or drops the object. One that was reached by a loan ends with it; `on_exec` is what
+    /// becomes of the handle when its process starts another program in its own place.
     pub(crate) fn install_as(
         &self,
         thread: &Thread<M>,
@@ -453,6 +450,11 @@ const fn on_exec(flags: OpenFlags) -> OnExec {
 /// The same in the flags of a call that makes something else.
 const fn on_exec_of(flags: u32) -> OnExec {
     if flags & CLOSE_ON_EXEC != 0 { OnExec::Close } else { OnExec::Keep }
+}
+
+/// The same in the flags of a call that takes no other.
+fn only_on_exec(flags: u32) -> Result<OnExec, Stop> {
+    if flags & !CLOSE_ON_EXEC == 0 { Ok(on_exec_of(flags)) } else { Err(Errno::INVAL.into()) }
 }
 
 /// An argument that is a u32, as `Call::decode` takes it.

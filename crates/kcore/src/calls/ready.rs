@@ -8,6 +8,7 @@ use swos_readiness::{Mode, SourceId, Watch};
 use swos_units::PAGE_SIZE;
 use zerocopy::IntoBytes as _;
 
+use super::only_on_exec;
 use crate::{
     Kernel, Machine,
     object::Object,
@@ -22,9 +23,10 @@ const EVENTS_MAX: usize = 64;
 const LOOKS_MAX: usize = 128;
 
 impl<M: Machine> Kernel<M> {
-    pub(super) fn ready_create(&self, thread: &Thread<M>) -> CallResult {
+    pub(super) fn ready_create(&self, thread: &Thread<M>, flags: u32) -> CallResult {
+        let on_exec = only_on_exec(flags)?;
         let rights = Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER;
-        self.install(thread, Object::Ready(self.new_ready_set()), rights)
+        self.install_as(thread, Object::Ready(self.new_ready_set()), rights, None, on_exec)
     }
 
     fn set_of(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Arc<ReadySet<M>>, Stop> {
