@@ -195,8 +195,8 @@ calls! {
     52 NR_LISTEN Listen listen(socket: Handle, backlog: u32) -> "0", "WRITE", "Starts to take connections.";
     53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0. Flags `SOCKET_NONBLOCK`, `CLOSE_ON_EXEC`.";
     54 NR_CONNECT Connect connect(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Connects. A non-blocking socket answers INPROGRESS.";
-    55 NR_SEND_TO SendTo send_to(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes sent", "WRITE", "Sends a datagram, or stream bytes if `address` is 0. With `SEND_MORE` stream bytes may wait for those of the next call.";
-    56 NR_RECEIVE_FROM ReceiveFrom receive_from(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes received", "READ", "Receives a datagram or stream bytes; stores the sender if `address` is not 0. `flags` is 0.";
+    55 NR_SEND_TO SendTo send_to(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes sent", "WRITE", "Sends a datagram, or stream bytes if `address` is 0. An end of a socket pair takes no `address` (ISCONN). With `SEND_MORE` stream bytes may wait for those of the next call.";
+    56 NR_RECEIVE_FROM ReceiveFrom receive_from(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes received", "READ", "Receives a datagram or stream bytes; stores the sender if `address` is not 0: zeros for a socket pair, whose ends have no address. `flags` is 0.";
     57 NR_SHUTDOWN Shutdown shutdown(socket: Handle, how: u32) -> "0", "WRITE", "Ends one or both directions.";
     58 NR_SOCKET_OPTION_SET SocketOptionSet socket_option_set(socket: Handle, option: u32, value: u64) -> "0", "SETATTR", "Sets an option.";
     59 NR_SOCKET_OPTION_GET SocketOptionGet socket_option_get(socket: Handle, option: u32) -> "value", "GETATTR", "Reads an option.";

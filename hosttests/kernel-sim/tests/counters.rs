@@ -68,6 +68,56 @@ fn messages_of_a_pair_stay_whole() {
     all_well(&[("init", init), ("writer", writer)], 3);
 }
 
+/// `send_to` and `receive_from` are `write` and `read` there, whatever is at hand; no end has an address.
+#[test]
+fn a_pair_sends_and_receives_as_sockets_do() {
+    fn init(user: &mut User) {
+        if user.argument() != user.stack() {
+            // More than goes in: it waits, and its handle is closed meanwhile.
+            let (one, buffer) = (user.argument(), map(user, 100_000));
+            assert_eq!(user.call(NR_SEND_TO, &[one, buffer, 100_000, 0, 0, 0]), Ok(1 << 16));
+            user.call(NR_THREAD_EXIT, &[0]).unwrap();
+        }
+        let at = map(user, 8192);
+        let (text, address, size) = (at + 64, at + 128, size_of::<SocketAddress>() as u64);
+        for kind in [SOCKET_STREAM, SOCKET_DATAGRAM] {
+            user.call(NR_SOCKET_PAIR, &[u64::from(kind), at, 16]).unwrap();
+            let (one, two) = (user.load_u64(at), user.load_u64(at + 8));
+            user.store(text, b"hello");
+            user.store(address, &[0; 24]);
+            assert_eq!(user.call(NR_SEND_TO, &[one, text, 5, address, size, 0]), Err(Errno::ISCONN));
+            assert_eq!(user.call(NR_SEND_TO, &[one, text, 5, 0, 0, 1 << 9]), Err(Errno::INVAL));
+            assert_eq!(user.call(NR_SEND_TO, &[one, 8, 5, 0, 0, 0]), Err(Errno::FAULT));
+            assert_eq!(user.call(NR_SEND_TO, &[one, text, 5, 0, 0, u64::from(SEND_MORE)]), Ok(5));
+            // A bad pointer costs nothing.
+            for (buffer, address) in [(8, address), (at + 512, 8)] {
+                let asked = [two, buffer, 64, address, size, 0];
+                assert_eq!(user.call(NR_RECEIVE_FROM, &asked), Err(Errno::FAULT));
+            }
+            user.store(address, &[9; 24]);
+            assert_eq!(user.call(NR_RECEIVE_FROM, &[two, at + 512, 64, address, size, 1]), Err(Errno::INVAL));
+            assert_eq!(user.call(NR_RECEIVE_FROM, &[two, at + 512, 64, address, size, 0]), Ok(5));
+            assert_eq!(user.load(at + 512, 5), b"hello");
+            assert_eq!(user.load(address, 24), [0; 24]);
+            user.call(NR_CLOSE, &[one]).unwrap();
+            assert_eq!(user.call(NR_RECEIVE_FROM, &[two, at + 512, 64, 0, 0, 0]), Ok(0));
+            assert_eq!(user.call(NR_SEND_TO, &[two, text, 5, 0, 0, 0]), Err(Errno::PIPE));
+            user.call(NR_CLOSE, &[two]).unwrap();
+        }
+        let (one, two) = pair(user);
+        thread(user, one);
+        user.call(NR_SLEEP, &[20_000_000]).unwrap();
+        user.call(NR_CLOSE, &[one]).unwrap();
+        let mut received = 0;
+        while let Ok(count @ 1..) = user.call(NR_RECEIVE_FROM, &[two, at, 8192, 0, 0, 0]) {
+            received += count;
+        }
+        assert_eq!(received, 1 << 16);
+        power_off(user);
+    }
+    all_well(&[("init", init)], 4);
+}
+
 /// Givers and takers in other processes: what is given is what is taken.
 #[test]
 fn what_is_added_is_taken_once() {

@@ -8,7 +8,7 @@ use core::{
 
 use arrayvec::ArrayVec;
 use swos_abi::{
-    CLOSE_ON_EXEC, Capabilities, DOMAIN_IPV4, Errno, Handle, NetworkConfig, OPTION_KEEP_ALIVE,
+    CLOSE_ON_EXEC, Capabilities, DOMAIN_IPV4, Errno, Handle, MemoryPiece, NetworkConfig, OPTION_KEEP_ALIVE,
     OPTION_NO_DELAY, OPTION_RECEIVE_BUFFER, OPTION_REUSE_ADDRESS, OPTION_SEND_BUFFER, OPTION_SOCKET_ERROR,
     Rights, SEND_MORE, SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK,
     SOCKET_STREAM, SocketAddress,
@@ -191,7 +191,20 @@ impl<M: Machine> Kernel<M> {
         if flags & !SEND_MORE != 0 {
             return Err(Errno::INVAL.into());
         }
-        let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
+        let object = match Self::object(thread, socket, Rights::WRITE) {
+            Ok(object) => object,
+            // What was taken before the handle went was taken.
+            Err(_) if thread.progress.done() > 0 => return Ok(thread.progress.done()),
+            Err(stop) => return Err(stop),
+        };
+        let socket = match object {
+            Object::Socket(socket) => socket,
+            Object::Pair(_) if address != 0 => return Err(Errno::ISCONN.into()),
+            Object::Pair(end) => {
+                return self.write_pair(thread, &end, &[MemoryPiece { address: buffer, length }], length);
+            }
+            _ => return Err(Errno::NOTSOCK.into()),
+        };
         if socket.kind == SocketKind::Stream {
             if address != 0 {
                 return Err(Errno::ISCONN.into());
@@ -321,7 +334,17 @@ impl<M: Machine> Kernel<M> {
         if flags != 0 {
             return Err(Errno::INVAL.into());
         }
-        let socket = Self::socket_of(thread, socket, Rights::READ)?;
+        let socket = match Self::object(thread, socket, Rights::READ)? {
+            Object::Socket(socket) => socket,
+            Object::Pair(end) => {
+                if address != 0 {
+                    // The other end has none.
+                    self.write_record(address, size, &SocketAddress::default())?;
+                }
+                return self.read_pair(thread, &end, buffer, length);
+            }
+            _ => return Err(Errno::NOTSOCK.into()),
+        };
         if socket.kind == SocketKind::Datagram {
             return self.receive_datagram(cpu, thread, &socket, (buffer, length), (address, size));
         }
