@@ -1,6 +1,6 @@
-//! Socket pairs: bytes both ways between two ends, as `UnixStream::pair` makes them elsewhere.
+//! Socket pairs: bytes or messages both ways between two ends, as `UnixStream::pair` and `UnixDatagram::pair` make them elsewhere.
 
-use swos_abi::{Errno, Handle, SOCKET_STREAM};
+use swos_abi::{Errno, Handle, SOCKET_DATAGRAM, SOCKET_STREAM};
 
 use crate::{
     handle::{Blocking, OwnedHandle},
@@ -8,7 +8,7 @@ use crate::{
     net::Shutdown,
 };
 
-/// One end of a pair.
+/// One end of a pair of bytes.
 #[derive(Debug)]
 pub struct PairStream {
     handle: OwnedHandle,
@@ -71,5 +71,78 @@ impl Read for PairStream {
 impl Write for PairStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(swos_sys::write(self.handle(), bytes)?)
+    }
+}
+
+/// One end of a pair of messages: what is sent at once is received at once.
+#[derive(Debug)]
+pub struct PairDatagram {
+    handle: OwnedHandle,
+}
+
+impl PairDatagram {
+    /// Makes two ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::MFILE`], [`Errno::NOMEM`].
+    pub fn pair() -> Result<(Self, Self), Errno> {
+        swos_sys::socket_pair(SOCKET_DATAGRAM)
+            .map(|ends| (Self::from_handle(ends.first), Self::from_handle(ends.second)))
+    }
+
+    /// Takes over a handle.
+    #[must_use]
+    pub const fn from_handle(handle: Handle) -> Self {
+        Self { handle: OwnedHandle::new(handle) }
+    }
+
+    /// Its handle.
+    #[must_use]
+    pub const fn handle(&self) -> Handle {
+        self.handle.get()
+    }
+
+    /// Its handle, for example to send it.
+    #[must_use]
+    pub fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
+    /// Chooses whether it waits for messages and for room.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
+        self.handle.set_blocking(blocking)
+    }
+
+    /// Sends a message, whole or not at all; returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::MSGSIZE`] beyond [`PAIR_MESSAGE_MAX`](swos_abi::PAIR_MESSAGE_MAX) bytes, [`Errno::PIPE`] when nobody receives any
+    /// more, [`Errno::AGAIN`] if it may not wait.
+    pub fn send(&self, message: &[u8]) -> Result<usize, Errno> {
+        swos_sys::send(self.handle(), message, 0)
+    }
+
+    /// Receives a message; what has no room in the buffer is dropped. 0 = it was empty, or nobody sends any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::AGAIN`] if it may not wait.
+    pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        swos_sys::receive(self.handle(), buffer)
+    }
+
+    /// Ends one direction or both.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        swos_sys::shutdown(self.handle(), how.number())
     }
 }

@@ -6,13 +6,14 @@ use core::time::Duration;
 use swos_ulib::{
     abi::{
         Errno, Handle, PAIR_MESSAGE_MAX, POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, PollItem, READY_EDGE, Rights,
-        SOCKET_DATAGRAM, SOCKET_NONBLOCK,
+        SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM, SocketAddress,
     },
     handle::Blocking,
     io::{self, Read as _, Write as _},
     ipc::{Message, Outgoing, endpoint},
     net::Shutdown,
-    pair::PairStream,
+    pair::{PairDatagram, PairStream},
+    pipe::pipe,
     ready::{ReadyEvent, ReadySet, poll},
     sync::mpsc::channel,
     sys,
@@ -42,6 +43,7 @@ pub(crate) const AREA: Area = Area {
         ("other kinds are refused", kinds),
         ("messages keep their borders", messages),
         ("a message too long is refused and one too long for its buffer is cut", cut_messages),
+        ("it sends and receives as sockets do", sends),
         ("much goes through in order", much),
     ],
     child,
@@ -249,45 +251,75 @@ fn socket() -> Result<(), String> {
 }
 
 fn messages() -> Result<(), String> {
-    let ends = sys::socket_pair(SOCKET_DATAGRAM | SOCKET_NONBLOCK).map_err(text)?;
-    let (one, two) = (PairStream::from_handle(ends.first), PairStream::from_handle(ends.second));
+    let (one, two) = PairDatagram::pair().map_err(text)?;
+    one.set_blocking(Blocking::Never).map_err(text)?;
+    two.set_blocking(Blocking::Never).map_err(text)?;
     let mut buffer = [0; 64];
-    equal(sys::read(two.handle(), &mut buffer), Err(Errno::AGAIN))?;
+    equal(two.recv(&mut buffer), Err(Errno::AGAIN))?;
     for message in [b"one".as_slice(), b"", b"two and three"] {
-        equal(sys::write(one.handle(), message), Ok(message.len()))?;
+        equal(one.send(message), Ok(message.len()))?;
     }
     for message in [b"one".as_slice(), b"", b"two and three"] {
-        equal(sys::read(two.handle(), &mut buffer), Ok(message.len()))?;
+        equal(two.recv(&mut buffer), Ok(message.len()))?;
         equal(buffer.get(..message.len()), Some(message))?;
     }
-    equal(sys::read(two.handle(), &mut buffer), Err(Errno::AGAIN))?;
+    equal(two.recv(&mut buffer), Err(Errno::AGAIN))?;
     // It goes in whole or not at all; a message makes room for one.
     let long = [7; PAIR_MESSAGE_MAX];
     let mut sent = 0;
-    while sys::write(two.handle(), &long) == Ok(long.len()) {
+    while two.send(&long) == Ok(long.len()) {
         sent += 1;
     }
-    equal((sent, sys::write(two.handle(), &long)), (16, Err(Errno::AGAIN)))?;
-    equal(sys::read(one.handle(), &mut buffer), Ok(64))?;
-    equal(sys::write(two.handle(), &long), Ok(long.len()))?;
+    equal((sent, two.send(&long)), (16, Err(Errno::AGAIN)))?;
+    equal(one.recv(&mut buffer), Ok(64))?;
+    equal(two.send(&long), Ok(long.len()))?;
     drop(two);
     let mut all = vec![0; 5000];
     for _ in 0..16 {
-        equal(sys::read(one.handle(), &mut all), Ok(long.len()))?;
+        equal(one.recv(&mut all), Ok(long.len()))?;
     }
-    equal(sys::read(one.handle(), &mut all), Ok(0))?;
-    equal(sys::write(one.handle(), b"x"), Err(Errno::PIPE))
+    equal(one.recv(&mut all), Ok(0))?;
+    equal(one.send(b"x"), Err(Errno::PIPE))
 }
 
 fn cut_messages() -> Result<(), String> {
-    let ends = sys::socket_pair(SOCKET_DATAGRAM).map_err(text)?;
-    let (one, two) = (PairStream::from_handle(ends.first), PairStream::from_handle(ends.second));
-    equal(sys::write(one.handle(), &[1; PAIR_MESSAGE_MAX + 1]), Err(Errno::MSGSIZE))?;
-    equal(sys::write(one.handle(), b"a long one"), Ok(10))?;
-    equal(sys::write(one.handle(), b"next"), Ok(4))?;
+    let (one, two) = PairDatagram::pair().map_err(text)?;
+    equal(one.send(&[1; PAIR_MESSAGE_MAX + 1]), Err(Errno::MSGSIZE))?;
+    equal(one.send(b"a long one"), Ok(10))?;
+    equal(one.send(b"next"), Ok(4))?;
     let mut few = [0; 6];
-    equal((sys::read(two.handle(), &mut few), &few), (Ok(6), b"a long"))?;
-    equal((sys::read(two.handle(), &mut few), few.get(..4)), (Ok(4), Some(b"next".as_slice())))
+    equal((two.recv(&mut few), &few), (Ok(6), b"a long"))?;
+    equal((two.recv(&mut few), few.get(..4)), (Ok(4), Some(b"next".as_slice())))
+}
+
+fn sends() -> Result<(), String> {
+    for kind in [SOCKET_STREAM, SOCKET_DATAGRAM] {
+        let ends = sys::socket_pair(kind | SOCKET_NONBLOCK).map_err(text)?;
+        let (one, two) = (PairStream::from_handle(ends.first), PairStream::from_handle(ends.second));
+        let mut buffer = [0; 8];
+        for receive in [sys::receive, sys::read] {
+            equal(receive(two.handle(), &mut buffer), Err(Errno::AGAIN))?;
+        }
+        // Sent one way and read the other, and the reverse.
+        equal(sys::send(one.handle(), b"sent", 0), Ok(4))?;
+        equal((sys::read(two.handle(), &mut buffer), buffer.get(..4)), (Ok(4), Some(b"sent".as_slice())))?;
+        equal(sys::write(two.handle(), b"written"), Ok(7))?;
+        equal(
+            (sys::receive(one.handle(), &mut buffer), buffer.get(..7)),
+            (Ok(7), Some(b"written".as_slice())),
+        )?;
+        equal(sys::send(one.handle(), b"hello", 0), Ok(5))?;
+        equal(sys::send_to(one.handle(), b"x", &SocketAddress::default()), Err(Errno::ISCONN))?;
+        equal(sys::receive_from(two.handle(), &mut buffer), Ok((5, SocketAddress::default())))?;
+        equal(buffer.get(..5), Some(b"hello".as_slice()))?;
+        sys::handle_restrict(two.handle(), Rights::WRITE).map_err(text)?;
+        equal(sys::receive(two.handle(), &mut buffer), Err(Errno::ACCES))?;
+        drop(two);
+        equal(sys::receive(one.handle(), &mut buffer), Ok(0))?;
+        equal(sys::send(one.handle(), b"x", 0), Err(Errno::PIPE))?;
+    }
+    let (reader, _writer) = pipe().map_err(text)?;
+    equal(sys::receive(reader.handle(), &mut [0]), Err(Errno::NOTSOCK))
 }
 
 fn kinds() -> Result<(), String> {
