@@ -78,6 +78,32 @@ pub struct SpawnArgs {
 
 static_assertions::assert_eq_size!(SpawnArgs, [u8; 128]);
 
+impl SpawnArgs {
+    /// No program yet, no handles, no capabilities; the caller's limits.
+    pub const EMPTY: Self = Self {
+        size: 128,
+        flags: 0,
+        program: Handle::NONE,
+        path: 0,
+        path_len: 0,
+        args: 0,
+        args_len: 0,
+        env: 0,
+        env_len: 0,
+        handles: 0,
+        handle_count: 0,
+        group: 0,
+        capabilities: 0,
+        memory_limit: 0,
+        handle_limit: 0,
+        thread_limit: 0,
+        root: Handle::NONE,
+        cpu_limit_ns: 0,
+        process_limit: 0,
+        reserved_limit: 0,
+    };
+}
+
 /// `wait`: any child.
 pub const WAIT_ANY: u64 = 0;
 /// `wait`: return 0 at once if no child ended.

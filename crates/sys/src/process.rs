@@ -84,13 +84,9 @@ pub fn exec(what: &Spawn<'_>) -> Errno {
 }
 
 impl Spawn<'_> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the record has 128 bytes; more than 2^32 handles do not exist"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "more than 2^32 handles do not exist")]
     fn record(&self) -> SpawnArgs {
         SpawnArgs {
-            size: size_of::<SpawnArgs>() as u32,
             flags: (if self.root.is_some() { SPAWN_ROOT } else { 0 })
                 | (if self.group.is_some() { SPAWN_GROUP } else { 0 }),
             program: self.program,
@@ -110,7 +106,7 @@ impl Spawn<'_> {
             root: self.root.unwrap_or(Handle::NONE),
             cpu_limit_ns: self.cpu_limit_ns,
             process_limit: self.process_limit,
-            reserved_limit: 0,
+            ..SpawnArgs::EMPTY
         }
     }
 }

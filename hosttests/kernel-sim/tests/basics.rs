@@ -13,15 +13,13 @@ mod common;
 
 use common::{power_off, spawn, wait};
 use swos_abi::*;
-use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
 
 fn simulate(programs: &[(&'static str, Program)], files: &[ImageFile]) {
     for cpus in [1, 2, 4] {
         for seed in 1..6 {
             let plan = Plan { cpus, frames: 4096, seed, programs, files };
-            let mut simulation = Simulation::new(&plan);
-            simulation.run(2_000_000);
-            let text = simulation.machine().console_text();
+            let text = common::simulate_with(&plan, Faults::default());
             assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
         }
     }

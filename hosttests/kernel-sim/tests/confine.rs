@@ -13,21 +13,14 @@ mod common;
 
 use common::*;
 use swos_abi::*;
-use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+use swos_kernel_sim::{ImageFile, Program, User};
 
 const CWD: Handle = Handle::CWD;
 
 fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
     let file = |path: &str| ImageFile { path: path.into(), bytes: path.into() };
     let files = [file("etc/motd"), file("www/page"), file("www/sub/deep/leaf"), file("www/bin/none")];
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &files });
-            simulation.run(4_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
+    all_well_with(programs, seeds, &files);
 }
 
 fn directory(user: &mut User, path: &str) -> u64 {

@@ -10,21 +10,9 @@
 
 mod common;
 
-use common::{close, left, map, power_off, spawn_with, thread, wait};
+use common::{all_well, close, left, map, power_off, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &[] });
-            simulation.machine().set_faults(Faults::default());
-            simulation.run(4_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
+use swos_kernel_sim::User;
 
 const EVER: u64 = TIMEOUT_NEVER;
 

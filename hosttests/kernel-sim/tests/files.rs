@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use common::{figures, map, pipe, power_off, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+use swos_kernel_sim::{Faults, Plan, Program, User};
 
 const CWD: u64 = Handle::CWD.0;
 const BOTH: u32 = OpenFlags::READ.bits() | OpenFlags::WRITE.bits();
@@ -29,11 +29,7 @@ fn simulate(
     programs: &[(&'static str, Program)],
     faults: Faults,
 ) -> String {
-    let plan = Plan { cpus, frames, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(6_000_000);
-    simulation.machine().console_text()
+    common::simulate_with(&Plan { cpus, frames, seed, programs, files: &[] }, faults)
 }
 
 fn all_well(programs: &[(&'static str, Program)], seeds: u64) {

@@ -11,26 +11,9 @@
 
 mod common;
 
-use common::{figures, left, power_off, spawn, thread, wait};
+use common::{all_well, figures, left, power_off, simulate, spawn, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
-
-fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(20_000_000);
-    simulation.machine().console_text()
-}
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default());
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
+use swos_kernel_sim::{Faults, User};
 
 /// Where parent and child of a test find what they must both know.
 const SCRATCH: u64 = 0x10_0000;

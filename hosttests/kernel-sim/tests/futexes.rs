@@ -11,23 +11,11 @@
 
 mod common;
 
-use common::{map, power_off, spawn_with, thread, wait};
+use common::{all_well, map, power_off, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+use swos_kernel_sim::{ImageFile, Plan, Simulation, User};
 
 const ANY: u64 = u32::MAX as u64;
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
-            let mut simulation = Simulation::new(&plan);
-            simulation.run(4_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
 
 fn map_shared(user: &mut User, handle: u64, first: u64) -> u64 {
     let flags = u64::from(MapFlags::SHARED.bits());

@@ -13,19 +13,8 @@ mod common;
 
 use common::*;
 use swos_abi::*;
-use swos_kernel_sim::{Plan, Program, Simulation, User};
+use swos_kernel_sim::User;
 use zerocopy::{FromBytes as _, IntoBytes as _};
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &[] });
-            simulation.run(20_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
 
 fn ended(user: &mut User, pid: u64) -> ExitRecord {
     let at = user.stack() - 4096;

@@ -13,19 +13,12 @@ mod common;
 
 use common::*;
 use swos_abi::*;
-use swos_kernel_sim::{ImageFile, Plan, Program, Simulation, User};
+use swos_kernel_sim::{ImageFile, Program, User};
 use zerocopy::IntoBytes as _;
 
 fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
     let files = [ImageFile { path: "www/sub/page".into(), bytes: b"a page".to_vec() }];
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &files });
-            simulation.run(4_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
+    all_well_with(programs, seeds, &files);
 }
 
 fn lend(user: &mut User, handle: u64) -> Result<u64, Errno> {

@@ -110,26 +110,12 @@ fn tally(lane: usize) -> Option<&'static AtomicU32> {
 /// Puts names and a record into the memory.
 fn furnish(memory: *mut u8, start: u64) {
     let record = SpawnArgs {
-        size: 128,
-        flags: 0,
-        program: Handle::NONE,
         path: start + PROGRAM_AT,
         path_len: PROGRAM.len() as u64,
         args: start + PROGRAM_AT,
         args_len: PROGRAM.len() as u64 + 3,
-        env: 0,
-        env_len: 0,
-        handles: 0,
-        handle_count: 0,
-        group: 0,
         capabilities: Capabilities::all().bits(),
-        memory_limit: 0,
-        handle_limit: 0,
-        thread_limit: 0,
-        root: Handle::NONE,
-        cpu_limit_ns: 0,
-        process_limit: 0,
-        reserved_limit: 0,
+        ..SpawnArgs::EMPTY
     };
     // SAFETY: two pages of our own, of which nobody has a reference; each place is within them.
     unsafe {

@@ -218,27 +218,14 @@ fn say(user: &mut User, text: &str) {
 
 fn spawn_record(at: u64, path: u64, path_len: u64) -> SpawnArgs {
     SpawnArgs {
-        size: u32::try_from(size_of::<SpawnArgs>()).unwrap(),
-        flags: 0,
-        program: Handle::NONE,
         path,
         path_len,
         args: at + 1024,
-        args_len: 0,
-        env: 0,
-        env_len: 0,
         handles: at + 512,
         handle_count: 3,
-        group: 0,
         // All but to switch the machine off: init has the last word.
         capabilities: !Capabilities::CONSOLE.bits(),
-        memory_limit: 0,
-        handle_limit: 0,
-        thread_limit: 0,
-        root: Handle::NONE,
-        cpu_limit_ns: 0,
-        process_limit: 0,
-        reserved_limit: 0,
+        ..SpawnArgs::EMPTY
     }
 }
 

@@ -14,7 +14,7 @@
 mod ipc;
 
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
 
 pub use ipc::{Got, call, endpoint, mint, receive, reply, reply_receive, send};
 
@@ -95,26 +95,14 @@ fn start(
     user.store(at + 1024, args.as_bytes());
     user.store(at + 2048, handles.as_bytes());
     let mut record = SpawnArgs {
-        size: size_of::<SpawnArgs>() as u32,
-        flags: 0,
-        program: Handle::NONE,
         path: at,
         path_len: path.len() as u64,
         args: at + 1024,
         args_len: args.len() as u64,
-        env: 0,
-        env_len: 0,
         handles: at + 2048,
         handle_count: handles.len() as u32,
-        group: 0,
         capabilities: u64::MAX,
-        memory_limit: 0,
-        handle_limit: 0,
-        thread_limit: 0,
-        root: Handle::NONE,
-        cpu_limit_ns: 0,
-        process_limit: 0,
-        reserved_limit: 0,
+        ..SpawnArgs::EMPTY
     };
     change(&mut record);
     user.store(at + 3072, record.as_bytes());
@@ -210,18 +198,28 @@ pub fn left(user: &mut User) -> (u64, u32, u32, u32) {
 
 /// Runs programs until the machine is switched off; what the console says then.
 pub fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: 8192, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
+    simulate_with(&Plan { cpus, frames: 8192, seed, programs, files: &[] }, faults)
+}
+
+/// The same with a plan of one's own.
+pub fn simulate_with(plan: &Plan<'_>, faults: Faults) -> String {
+    let mut simulation = Simulation::new(plan);
     simulation.machine().set_faults(faults);
-    simulation.run(4_000_000);
+    simulation.run(20_000_000);
     simulation.machine().console_text()
 }
 
 /// Runs programs on 1, 2 and 4 CPUs with several seeds; they end well.
 pub fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
+    all_well_with(programs, seeds, &[]);
+}
+
+/// The same with these files in the image.
+pub fn all_well_with(programs: &[(&'static str, Program)], seeds: u64, files: &[ImageFile]) {
     for cpus in [1, 2, 4] {
         for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default());
+            let plan = Plan { cpus, frames: 8192, seed, programs, files };
+            let text = simulate_with(&plan, Faults::default());
             assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
         }
     }
