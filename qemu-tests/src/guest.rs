@@ -184,6 +184,23 @@ impl Guest {
         self.output.console.position_of(text.as_bytes())
     }
 
+    /// Waits until `text` stands anywhere in the console's output, read or not: what the guest says may come later than what it
+    /// does.
+    ///
+    /// # Errors
+    /// The guest panicked, ended, or said nothing of the kind for two minutes.
+    pub fn expect_anywhere(&mut self, text: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.position_of(text).is_none() {
+            self.check_alive().with_context(|| format!("while waiting for {text:?}"))?;
+            if Instant::now() >= deadline {
+                bail!("the guest did not say {text:?} in time");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// Fails if the guest panicked at any time, read or not.
     ///
     /// # Errors
