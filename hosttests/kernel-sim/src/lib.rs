@@ -75,6 +75,12 @@ impl core::fmt::Debug for Simulation {
     }
 }
 
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        self.machine.end_programs();
+    }
+}
+
 impl Simulation {
     /// A machine that is about to boot.
     #[must_use]

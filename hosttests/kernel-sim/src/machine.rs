@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swos_abi::{SignalFrame, TimePage};
 use swos_kcore::{ActiveSpace, DeviceBusy, DeviceError, FrameCount, Machine, Power, Scope, Start, UserFault};
@@ -10,7 +10,7 @@ use swos_swosbase::Sha256Blocks as _;
 use swos_units::{Frame, Instant, PAGE_SIZE, Page, VirtAddr};
 use swos_vm::{Access, AsidWidth, Audit};
 
-use crate::user::Context;
+use crate::user::{Context, Leash};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +53,7 @@ pub(crate) struct State {
     random: u64,
     /// Translations that each CPU remembers, as a TLB would: by ASID and page.
     tlb: Vec<BTreeMap<(u16, u64), (Frame, Access)>>,
+    programs: Vec<Leash>,
 }
 
 struct FrameState {
@@ -97,7 +98,25 @@ impl SimMachine {
             faults: Faults::default(),
             random: seed | 1,
             tlb: vec![BTreeMap::new(); cpus],
+            programs: Vec::new(),
         })))
+    }
+
+    /// Ends the host's threads of all programs that there still are.
+    pub(crate) fn end_programs(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let programs = core::mem::take(&mut state.programs);
+        drop(state);
+        programs.iter().for_each(Leash::end);
+    }
+
+    fn remember(&self, context: Context) -> Context {
+        let programs = &mut self.state().programs;
+        if programs.len() == programs.capacity() {
+            programs.retain(Leash::is_of_use);
+        }
+        programs.push(context.leash());
+        context
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -324,11 +343,11 @@ impl Machine for SimMachine {
     }
 
     fn new_context(&self, start: Start) -> Context {
-        Context::new(start)
+        self.remember(Context::new(start))
     }
 
     fn fork_context(&self, context: &Context) -> Context {
-        context.fork()
+        self.remember(context.fork())
     }
 
     fn save_context(&self, context: &Context, frame: &mut SignalFrame) {

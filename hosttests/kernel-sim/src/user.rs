@@ -1,7 +1,7 @@
 //! What a simulated program sees, and how it is stepped.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use swos_abi::{Errno, NR_SIGNAL_RETURN, SignalFrame, result_from_raw};
@@ -248,7 +248,25 @@ pub struct Context {
     pub(crate) forked: Option<Program>,
     /// What the child of the fork under way runs.
     child: Mutex<Program>,
-    line: Mutex<Line>,
+    line: Arc<Mutex<Line>>,
+}
+
+/// Reaches a program's thread of the host when the machine is gone: the kernel may hold the thread that it simulates for ever, as a
+/// machine does that is switched off in the middle of a call.
+#[derive(Debug)]
+pub(crate) struct Leash(Weak<Mutex<Line>>);
+
+impl Leash {
+    pub(crate) fn is_of_use(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Ends the program where it waits.
+    pub(crate) fn end(&self) {
+        if let Some(line) = self.0.upgrade() {
+            *line.lock().unwrap_or_else(PoisonError::into_inner) = Line::default();
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -285,7 +303,11 @@ impl Context {
             vector: 0,
         };
         let line = Line { registers: Some(registers), ..Line::default() };
-        Self { start, forked: None, child: Mutex::new(|_| {}), line: Mutex::new(line) }
+        Self { start, forked: None, child: Mutex::new(|_| {}), line: Arc::new(Mutex::new(line)) }
+    }
+
+    pub(crate) fn leash(&self) -> Leash {
+        Leash(Arc::downgrade(&self.line))
     }
 
     /// The registers of a child that runs what [`Self::set_child`] said; without that it ends at once.
