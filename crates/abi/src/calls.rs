@@ -272,7 +272,7 @@ calls! {
     163 NR_ENDPOINT_RECEIVE EndpointReceive endpoint_receive(receiver: Handle, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ", "Receives the oldest message into what a `MessageIn` names, or waits for one. PIPE when all were taken and no sender is left. RANGE (with its size told), MFILE, NOMEM and FAULT leave it the first.";
     164 NR_ENDPOINT_CALL EndpointCall endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut` and waits for its answer, which goes into what a `MessageIn` names. PIPE if nobody will answer. Handles that it sent are gone unless nothing was sent.";
     165 NR_ENDPOINT_REPLY EndpointReply endpoint_reply(receiver: Handle, token: u64, message: u64) -> "0", "READ; TRANSFER on each handle", "Answers a call that was received here, once. INVAL for any other token; PIPE if its caller gave up; MSGSIZE if its caller has less room, and the token stays good.";
-    166 NR_ENDPOINT_REPLY_RECEIVE EndpointReplyReceive endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ; TRANSFER on each handle", "Answers as `endpoint_reply`, and if that did not fail goes on as `endpoint_receive`.";
+    166 NR_ENDPOINT_REPLY_RECEIVE EndpointReplyReceive endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ; TRANSFER on each handle", "Answers as `endpoint_reply`, and if that did not fail goes on as `endpoint_receive`. If `into` can't be read, it does neither.";
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Traps in, threads out: scheduling on each CPU.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use swos_abi::{Call, Errno, result_to_raw};
 use swos_sched::Enter;
@@ -100,6 +103,9 @@ pub(crate) struct Own<M: Machine> {
     pub(crate) space: Option<Arc<crate::process::Process<M>>>,
     /// The thread that runs next, if that is known: it is in no run queue any more.
     pub(crate) next: Option<Next<M>>,
+    /// Who is woken by the running thread's call, which is about to wait: it gets this CPU then. It still waits, and is woken as any other
+    /// if nothing comes of that.
+    pub(crate) handed: Cell<Option<Arc<Thread<M>>>>,
     /// When a thread left, until the next one has come; `None` = it is not known.
     pub(crate) left_at: Option<Instant>,
 }
@@ -208,6 +214,9 @@ impl<M: Machine> Kernel<M> {
         {
             return Trap::Reschedule;
         }
+        if let Some(handed) = self.own.get(cpu).handed.take() {
+            self.make_ready(&handed);
+        }
         let Some(thread) = self.own.get(cpu).current.clone() else { return Trap::Reschedule };
         let call = match &decoded {
             Ok(call) => call,
@@ -241,7 +250,11 @@ impl<M: Machine> Kernel<M> {
                 let now = self.charge(cpu, &mut state, &thread);
                 drop(state);
                 self.shared(cpu.index()).flags.set_none_running();
-                self.own.get_mut(cpu).left_at = Some(now);
+                let own = self.own.get_mut(cpu);
+                own.left_at = Some(now);
+                if let Some(handed) = own.handed.take() {
+                    self.pass_to(cpu, handed);
+                }
                 return true;
             }
         }

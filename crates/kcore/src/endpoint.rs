@@ -9,7 +9,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use swos_endpoint::{CallId, Closed, Drained, Endpoint, Limits, Message, Wake};
+use swos_endpoint::{CallId, Closed, Drained, Endpoint, Limits, Message, Room, Wake};
 use swos_handles::{Grant, Lease};
 use swos_sync::Lock;
 
@@ -109,16 +109,25 @@ pub(crate) struct News<M: Machine> {
 /// Where a thread is in a call on an endpoint, kept over its restarts.
 pub(crate) enum Ipc<M: Machine> {
     /// It waits for a message.
-    Receiving(Arc<EndpointEnd<M>>, Option<Lease>),
+    Receiving(Arc<EndpointEnd<M>>, Option<Lease>, Asked),
     /// It waits for an answer.
-    Calling(Arc<SharedEndpoint<M>>, CallId, Option<Lease>),
+    Calling(Arc<SharedEndpoint<M>>, CallId, Option<Lease>, Asked),
+}
+
+/// What a program has room for, as it said when its call began, and where it is told what came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) into: u64,
+    pub(crate) bytes: u64,
+    pub(crate) handles: u64,
+    pub(crate) room: Room,
 }
 
 impl<M: Machine> Ipc<M> {
     /// The loan by which the thread has its end: its end is the end of the call.
     pub(crate) const fn lease(&self) -> Option<&Lease> {
         match self {
-            Self::Receiving(_, lease) | Self::Calling(.., lease) => lease.as_ref(),
+            Self::Receiving(_, lease, _) | Self::Calling(_, _, lease, _) => lease.as_ref(),
         }
     }
 }
@@ -456,8 +465,8 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn leave_endpoint(&self, thread: &Arc<Thread<M>>, ipc: Ipc<M>) {
         match ipc {
-            Ipc::Receiving(end, _) => self.pass_on(&end.shared, thread),
-            Ipc::Calling(shared, id, _) => self.give_up_call(&shared, id),
+            Ipc::Receiving(end, ..) => self.pass_on(&end.shared, thread),
+            Ipc::Calling(shared, id, ..) => self.give_up_call(&shared, id),
         }
     }
 

@@ -4,12 +4,12 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use swos_sched::{Enter, Load, Mark, place};
-use swos_sync::LockGuard;
+use swos_sync::{CpuToken, LockGuard};
 use swos_units::Instant;
 
 use crate::{
     Kernel, Machine,
-    thread::{State, Thread},
+    thread::{Phase, State, Thread},
 };
 
 impl<M: Machine> Kernel<M> {
@@ -75,6 +75,29 @@ impl<M: Machine> Kernel<M> {
             flags.slice_end.store(end, Ordering::Relaxed);
             self.set_timer_by(state.cpu, end);
         }
+    }
+
+    /// Makes a thread ready that is handed this CPU, which nobody has now. Where nobody else waits for the CPU either, the thread runs next
+    /// without having been in the queue; otherwise it is woken as any other.
+    #[inline]
+    pub(crate) fn pass_to(&self, cpu: &mut CpuToken, thread: Arc<Thread<M>>) {
+        let index = cpu.index();
+        let mut state = thread.state.lock();
+        if state.phase != Phase::Waiting || state.cpu != index || !self.passes(index, &mut state) {
+            drop(state);
+            return self.make_ready(&thread);
+        }
+        state.phase = Phase::Ready;
+        if let Some((cpu, timer)) = state.timer.take() {
+            self.shared(cpu).timers.lock().cancel(timer);
+        }
+        drop(state);
+        self.own.get_mut(cpu).next = Some((thread, None));
+    }
+
+    #[inline]
+    fn passes(&self, cpu: usize, state: &mut State) -> bool {
+        self.shared(cpu).queue.lock().pass(&mut state.entity, Enter::Woken)
     }
 
     fn load_of(&self, cpu: usize) -> Load {

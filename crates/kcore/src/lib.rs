@@ -243,6 +243,7 @@ impl<M: Machine> Kernel<M> {
                 current: None,
                 space: None,
                 next: None,
+                handed: core::cell::Cell::new(None),
                 left_at: None,
             }),
             cpus: (0..count).map(dispatch::Shared::new).collect(),

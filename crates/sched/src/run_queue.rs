@@ -177,6 +177,19 @@ impl<T> RunQueue<T> {
         next.map(|next| (next, self.slice_of(weight)))
     }
 
+    /// Lets a thread through that would run next, because nobody waits here: as [`enqueue`](Self::enqueue) and [`pick`](Self::pick). False =
+    /// somebody waits, and nothing was done.
+    #[must_use = "the thread runs next, or must enter the queue"]
+    #[inline]
+    pub fn pass(&mut self, entity: &mut Entity, why: Enter) -> bool {
+        if !self.is_empty() {
+            return false;
+        }
+        let Place { vruntime, .. } = self.place(entity, why);
+        self.now = self.now.max(vruntime);
+        true
+    }
+
     /// The same, and how long that thread may run, as [`slice`](Self::slice) says.
     #[must_use = "the thread is out of the queue"]
     #[inline]

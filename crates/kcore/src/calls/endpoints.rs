@@ -12,14 +12,17 @@ use swos_abi::{
     EndpointConfig, EndpointEnds, Errno, Handle, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle,
     MessageIn, MessageOut, Rights,
 };
-use swos_endpoint::{Call, CallId, Error, IsCall, Limits, Message, Outcome, Room, Taken, Token};
+use swos_endpoint::{Call, CallId, Error, IsCall, Limits, Message, Outcome, Room, Taken, Token, Wake};
 use swos_handles::{HandleTable, Lease};
+use swos_sync::CpuToken;
 use zerocopy::IntoBytes as _;
 
 use super::{handle_errno, on_exec_of, only_on_exec};
 use crate::{
     Kernel, Machine,
-    endpoint::{EndpointEnd, Inner, Ipc, Letter, Role, SharedEndpoint, Travelling, Who, receiver_in},
+    endpoint::{
+        Asked, EndpointEnd, Inner, Ipc, Letter, News, Role, SharedEndpoint, Travelling, Who, receiver_in,
+    },
     object::Object,
     thread::Thread,
     wait::{ANY_BITS, CallResult, Stop},
@@ -106,7 +109,8 @@ impl<M: Machine> Kernel<M> {
         timeout_ns: u64,
     ) -> CallResult {
         let (end, badge) = Self::sender_of(thread, sender)?;
-        self.post(thread, &end, badge, message, None, timeout_ns)?;
+        let (_, news) = self.post(thread, &end, badge, message, None, timeout_ns)?;
+        self.announce(&end.shared, news);
         Ok(0)
     }
 
@@ -117,33 +121,38 @@ impl<M: Machine> Kernel<M> {
         into: u64,
         timeout_ns: u64,
     ) -> CallResult {
-        let (end, lease) = self.receiving(thread, receiver)?;
-        self.receive_from_end(thread, end, lease, into, timeout_ns)
+        let end = Self::receiver_of(thread, receiver)?;
+        let asked = self.read_asked(into)?;
+        let lease = thread.progress.lease();
+        self.receive_from_end(thread, end, lease, asked, timeout_ns)
     }
 
+    /// With `here`, who is woken may be handed this CPU: this is the call's first try, and its thread leaves if it waits.
     pub(super) fn endpoint_call(
         &self,
+        here: Option<&CpuToken>,
         thread: &Arc<Thread<M>>,
         sender: Handle,
         message: u64,
         into: u64,
         timeout_ns: u64,
     ) -> CallResult {
-        if let Some(under_way) = self.under_way(thread)?
-            && let Ipc::Calling(shared, id, lease) = under_way
-        {
-            return self.finish_call(thread, shared, id, lease, into, timeout_ns);
-        }
         let (end, badge) = Self::sender_of(thread, sender)?;
         let asked = self.read_asked(into)?;
-        let room = Room { bytes: asked.capacity as usize, handles: asked.handle_capacity as usize };
-        let call = Call { waiter: thread.clone(), room };
+        let call = Call { waiter: thread.clone(), room: asked.room };
         let lease = thread.progress.lease();
-        if let Some(id) = self.post(thread, &end, badge, message, Some(call), timeout_ns)? {
+        let (id, mut news) = self.post(thread, &end, badge, message, Some(call), timeout_ns)?;
+        if let Some(id) = id {
             // From now on its time runs, if it did not before.
             self.time_is_up(thread, timeout_ns);
-            thread.progress.lock().ipc = Some(Ipc::Calling(end.shared.clone(), id, lease));
+            thread.progress.lock().ipc = Some(Ipc::Calling(end.shared.clone(), id, lease, asked));
         }
+        if let Some(cpu) = here
+            && let Some(idle) = news.idle.take()
+        {
+            self.own.get(cpu).handed.set(Some(idle));
+        }
+        self.announce(&end.shared, news);
         Err(Stop::Wait)
     }
 
@@ -155,12 +164,16 @@ impl<M: Machine> Kernel<M> {
         message: u64,
     ) -> CallResult {
         let end = Self::receiver_of(thread, receiver)?;
-        self.answer(thread, &end.shared, Token::from_raw(token), message)?;
+        let caller = self.answer(thread, &end.shared, Token::from_raw(token), message)?;
+        self.make_ready(&caller);
         Ok(0)
     }
 
+    /// With `here` as for [`endpoint_call`](Self::endpoint_call).
+    #[expect(clippy::too_many_arguments, reason = "five are the call's")]
     pub(super) fn endpoint_reply_receive(
         &self,
+        here: Option<&CpuToken>,
         thread: &Arc<Thread<M>>,
         receiver: Handle,
         token: u64,
@@ -168,21 +181,41 @@ impl<M: Machine> Kernel<M> {
         into: u64,
         timeout_ns: u64,
     ) -> CallResult {
-        let (end, lease) = self.receiving(thread, receiver)?;
-        if thread.progress.done() == 0 {
-            self.answer(thread, &end.shared, Token::from_raw(token), message)?;
-            thread.progress.lock().done = 1;
+        let end = Self::receiver_of(thread, receiver)?;
+        // Before the answer: from there on the call must not begin anew.
+        let asked = self.read_asked(into)?;
+        let lease = thread.progress.lease();
+        let caller = self.answer(thread, &end.shared, Token::from_raw(token), message)?;
+        let received = self.receive_message(thread, &end, &asked, timeout_ns);
+        match here {
+            Some(cpu) if received == Err(Stop::Wait) => self.own.get(cpu).handed.set(Some(caller)),
+            Some(_) | None => self.make_ready(&caller),
         }
-        self.receive_from_end(thread, end, lease, into, timeout_ns)
+        if received.is_err() {
+            let mut progress = thread.progress.lock();
+            progress.done = 1;
+            progress.ipc = Some(Ipc::Receiving(end, lease, asked));
+        }
+        received
     }
 
-    /// Where the thread is in its call, if it is tried again; not beyond the end of the loan by which it began.
-    #[inline]
-    fn under_way(&self, thread: &Arc<Thread<M>>) -> Result<Option<Ipc<M>>, Stop> {
-        match thread.progress.take_ipc() {
-            Some(ipc) if ipc.lease().is_some() => self.lent_still(thread, ipc).map(Some),
-            ipc => Ok(ipc),
+    /// Goes on with a call that waits for a message or an answer, from where it is and with what it began with; not beyond the end of the
+    /// loan by which it began. `None` = it has not come so far.
+    #[inline(never)]
+    pub(super) fn go_on_at_endpoint(&self, thread: &Arc<Thread<M>>, timeout_ns: u64) -> Option<CallResult> {
+        let mut ipc = thread.progress.take_ipc()?;
+        if ipc.lease().is_some() {
+            ipc = match self.lent_still(thread, ipc) {
+                Ok(ipc) => ipc,
+                Err(stop) => return Some(Err(stop)),
+            };
         }
+        Some(match ipc {
+            Ipc::Receiving(end, lease, asked) => self.receive_from_end(thread, end, lease, asked, timeout_ns),
+            Ipc::Calling(shared, id, lease, asked) => {
+                self.finish_call(thread, shared, id, lease, asked, timeout_ns)
+            }
+        })
     }
 
     #[cold]
@@ -198,19 +231,6 @@ impl<M: Machine> Kernel<M> {
                 self.leave_endpoint(thread, ipc);
                 Err(errno.into())
             }
-        }
-    }
-
-    /// The end at which the thread receives, and the loan by which it has it. It had the right when it began.
-    #[inline]
-    fn receiving(
-        &self,
-        thread: &Arc<Thread<M>>,
-        receiver: Handle,
-    ) -> Result<(Arc<EndpointEnd<M>>, Option<Lease>), Stop> {
-        match self.under_way(thread)? {
-            Some(Ipc::Receiving(end, lease)) => Ok((end, lease)),
-            _ => Ok((Self::receiver_of(thread, receiver)?, thread.progress.lease())),
         }
     }
 
@@ -273,14 +293,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// What the program wants of a message that comes.
-    fn read_asked(&self, from: u64) -> Result<MessageIn, Stop> {
-        let mut asked = MessageIn::default();
-        let half = asked.as_mut_bytes().get_mut(..MESSAGE_IN_ASKED).unwrap_or(&mut []);
-        self.copy_in(from, half)?;
-        Ok(asked)
+    #[inline]
+    fn read_asked(&self, into: u64) -> Result<Asked, Stop> {
+        let mut record = MessageIn::default();
+        let half = record.as_mut_bytes().get_mut(..MESSAGE_IN_ASKED).unwrap_or(&mut []);
+        self.copy_in(into, half)?;
+        let room = Room { bytes: record.capacity as usize, handles: record.handle_capacity as usize };
+        Ok(Asked { into, bytes: record.bytes, handles: record.handles, room })
     }
 
-    /// Puts a message into the queue, or waits for room.
+    /// Puts a message into the queue, or waits for room. Who calls it tells the news.
     #[inline]
     fn post(
         &self,
@@ -290,7 +312,7 @@ impl<M: Machine> Kernel<M> {
         message: u64,
         call: Option<Caller<M>>,
         timeout_ns: u64,
-    ) -> Result<Option<CallId>, Stop> {
+    ) -> Result<(Option<CallId>, News<M>), Stop> {
         let record = self.read_outgoing(message)?;
         // A letter is the kernel's memory.
         self.room_for_objects()?;
@@ -300,12 +322,7 @@ impl<M: Machine> Kernel<M> {
         let letter = self.read_letter(&record)?;
         let mut inner = end.shared.inner.lock();
         match inner.core.push(letter, badge, call) {
-            Ok(id) => {
-                let news = inner.news();
-                drop(inner);
-                self.announce(&end.shared, news);
-                Ok(id)
-            }
+            Ok(id) => Ok((id, inner.news())),
             Err(refused) => Err(self.not_posted(thread, end, refused.error, timeout_ns)),
         }
     }
@@ -320,7 +337,7 @@ impl<M: Machine> Kernel<M> {
         record: &MessageOut,
         call: Option<Caller<M>>,
         timeout_ns: u64,
-    ) -> Result<Option<CallId>, Stop> {
+    ) -> Result<(Option<CallId>, News<M>), Stop> {
         let mut letter = self.read_letter(record)?;
         let listed = self.read_listed(record)?;
         let mut table = thread.process.handles.lock();
@@ -334,13 +351,7 @@ impl<M: Machine> Kernel<M> {
             // It is not refused any more: it was admitted.
             .and_then(|()| inner.core.push(letter, badge, call).map_err(|refused| refused.error));
         match pushed {
-            Ok(id) => {
-                let news = inner.news();
-                drop(inner);
-                drop(table);
-                self.announce(&end.shared, news);
-                Ok(id)
-            }
+            Ok(id) => Ok((id, inner.news())),
             Err(error) => {
                 let stop = self.not_posted(thread, end, error, timeout_ns);
                 drop(inner);
@@ -413,7 +424,7 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Answers a call.
+    /// Answers a call, and returns whose: that thread is to be woken.
     #[inline]
     fn answer(
         &self,
@@ -421,7 +432,7 @@ impl<M: Machine> Kernel<M> {
         shared: &Arc<SharedEndpoint<M>>,
         token: Token,
         message: u64,
-    ) -> Result<(), Stop> {
+    ) -> Result<Arc<Thread<M>>, Stop> {
         let record = self.read_outgoing(message)?;
         if record.handle_count > 0 {
             return self.answer_with_handles(thread, shared, token, &record);
@@ -429,10 +440,7 @@ impl<M: Machine> Kernel<M> {
         let letter = self.read_letter(&record)?;
         let answered = shared.inner.lock().core.reply(token, letter);
         match answered {
-            Ok(caller) => {
-                self.make_ready(&caller);
-                Ok(())
-            }
+            Ok(caller) => Ok(caller),
             Err(refused) => Err(self.not_answered(shared, refused.error)),
         }
     }
@@ -445,7 +453,7 @@ impl<M: Machine> Kernel<M> {
         shared: &Arc<SharedEndpoint<M>>,
         token: Token,
         record: &MessageOut,
-    ) -> Result<(), Stop> {
+    ) -> Result<Arc<Thread<M>>, Stop> {
         let mut letter = self.read_letter(record)?;
         let listed = self.read_listed(record)?;
         let mut table = thread.process.handles.lock();
@@ -464,10 +472,7 @@ impl<M: Machine> Kernel<M> {
         };
         drop(table);
         match answered {
-            Ok(caller) => {
-                self.make_ready(&caller);
-                Ok(())
-            }
+            Ok(caller) => Ok(caller),
             Err(error) => Err(self.not_answered(shared, error)),
         }
     }
@@ -487,14 +492,14 @@ impl<M: Machine> Kernel<M> {
         thread: &Arc<Thread<M>>,
         end: Arc<EndpointEnd<M>>,
         lease: Option<Lease>,
-        into: u64,
+        asked: Asked,
         timeout_ns: u64,
     ) -> CallResult {
-        let received = self.receive_message(thread, &end, into, timeout_ns);
+        let received = self.receive_message(thread, &end, &asked, timeout_ns);
         match received {
             Ok(_) => {}
             // If it fails or ends from here on, another receiver must hear of the message that woke it.
-            Err(_) => thread.progress.lock().ipc = Some(Ipc::Receiving(end, lease)),
+            Err(_) => thread.progress.lock().ipc = Some(Ipc::Receiving(end, lease, asked)),
         }
         received
     }
@@ -503,10 +508,9 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Arc<Thread<M>>,
         end: &EndpointEnd<M>,
-        into: u64,
+        asked: &Asked,
         timeout_ns: u64,
     ) -> CallResult {
-        let asked = self.read_asked(into)?;
         let shared = &end.shared;
         let taken = {
             let mut inner = shared.inner.lock();
@@ -528,7 +532,7 @@ impl<M: Machine> Kernel<M> {
                 Err(error) => return Err(errno(error).into()),
             }
         };
-        self.hand_over(thread, shared, taken, into, &asked)
+        self.hand_over(thread, shared, taken, asked)
     }
 
     /// Waits for a message. The endpoint is locked.
@@ -550,8 +554,7 @@ impl<M: Machine> Kernel<M> {
         thread: &Thread<M>,
         shared: &Arc<SharedEndpoint<M>>,
         mut taken: Taken<Travelling<M>>,
-        into: u64,
-        asked: &MessageIn,
+        asked: &Asked,
     ) -> CallResult {
         let length = taken.message.len();
         let handle_count = taken.message.handles().len();
@@ -563,8 +566,8 @@ impl<M: Machine> Kernel<M> {
             ..MessageIn::default()
         };
         let told = result.as_bytes().get(MESSAGE_IN_ASKED..).unwrap_or(&[]);
-        let told_at = into.saturating_add(MESSAGE_IN_ASKED as u64);
-        let given = if length > asked.capacity as usize || handle_count > asked.handle_capacity as usize {
+        let told_at = asked.into.saturating_add(MESSAGE_IN_ASKED as u64);
+        let given = if length > asked.room.bytes || handle_count > asked.room.handles {
             self.copy_out(told_at, told.get(..8).unwrap_or(told)).and(Err(Errno::RANGE.into()))
         } else if handle_count == 0 {
             self.copy_out(asked.bytes, taken.message.bytes()).and_then(|()| self.copy_out(told_at, told))
@@ -598,7 +601,7 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Thread<M>,
         letter: &mut Letter<M>,
-        asked: &MessageIn,
+        asked: &Asked,
         (told_at, told): (u64, &[u8]),
     ) -> Result<(), Stop> {
         let marked = letter.receivers() > 0;
@@ -658,25 +661,26 @@ impl<M: Machine> Kernel<M> {
         shared: Arc<SharedEndpoint<M>>,
         id: CallId,
         lease: Option<Lease>,
-        into: u64,
+        asked: Asked,
         timeout_ns: u64,
     ) -> CallResult {
-        let stop = match self.read_asked(into) {
-            Ok(asked) => {
-                let outcome = shared.inner.lock().core.outcome(id);
-                match outcome {
-                    Outcome::Answered(answer) => {
-                        return self.take_answer(thread, shared, lease, answer, &asked);
-                    }
-                    Outcome::Died => return Err(Errno::PIPE.into()),
-                    Outcome::Waiting if self.time_is_up(thread, timeout_ns) => Errno::TIMEDOUT.into(),
-                    Outcome::Waiting => Stop::Wait,
-                }
+        let (outcome, wake) = {
+            let mut inner = shared.inner.lock();
+            let outcome = inner.core.outcome(id);
+            let over = matches!(outcome, Outcome::Answered(_));
+            (outcome, if over { inner.core.call_over() } else { Wake::Nobody })
+        };
+        let stop = match outcome {
+            Outcome::Answered(answer) => {
+                self.wake_senders(&shared, wake);
+                return self.take_answer(thread, shared, lease, answer, &asked);
             }
-            Err(stop) => stop,
+            Outcome::Died => return Err(Errno::PIPE.into()),
+            Outcome::Waiting if self.time_is_up(thread, timeout_ns) => Errno::TIMEDOUT.into(),
+            Outcome::Waiting => Stop::Wait,
         };
         // What it has of the call is left properly if it fails here.
-        thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease));
+        thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease, asked));
         Err(stop)
     }
 
@@ -686,31 +690,33 @@ impl<M: Machine> Kernel<M> {
         shared: Arc<SharedEndpoint<M>>,
         lease: Option<Lease>,
         mut answer: Letter<M>,
-        asked: &MessageIn,
+        asked: &Asked,
     ) -> CallResult {
         let length = answer.len();
         let handle_count = answer.handles().len();
-        let given = if length > asked.capacity as usize || handle_count > asked.handle_capacity as usize {
+        let given = if length > asked.room.bytes || handle_count > asked.room.handles {
             Err(Errno::RANGE.into())
         } else if handle_count == 0 {
             self.copy_out(asked.bytes, answer.bytes())
         } else {
             self.give_handles(thread, &mut answer, asked, (asked.bytes, &[]))
         };
-        let (kept, wake) = {
-            let mut inner = shared.inner.lock();
-            let kept = match given {
-                Err(Stop::Fault(_)) => Some(inner.core.keep_answer(answer)),
-                Err(_) => Some(Err(answer)),
-                Ok(()) => None,
-            };
-            (kept, inner.core.call_over())
+        let lost = match given {
+            Ok(()) => None,
+            Err(Stop::Fault(_)) => {
+                let kept = shared.inner.lock().core.keep_answer(answer);
+                match kept {
+                    Ok(id) => {
+                        thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease, *asked));
+                        None
+                    }
+                    Err(answer) => Some(answer),
+                }
+            }
+            Err(_) => Some(answer),
         };
-        self.wake_senders(&shared, wake);
-        match kept {
-            None => {}
-            Some(Ok(id)) => thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease)),
-            Some(Err(answer)) => self.dispose(answer),
+        if let Some(answer) = lost {
+            self.dispose(answer);
         }
         given.map(|()| length as u64 | (handle_count as u64) << 32)
     }

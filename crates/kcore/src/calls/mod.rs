@@ -77,8 +77,10 @@ impl<M: Machine> Kernel<M> {
             swos_abi::NR_WRITE => self.write(thread, Handle(a), b, c),
             swos_abi::NR_PREAD => self.pread(thread, Handle(a), b, c, d),
             swos_abi::NR_CLOSE => self.close(thread, Handle(a)),
-            swos_abi::NR_ENDPOINT_CALL => self.endpoint_call(thread, Handle(a), b, c, d),
-            swos_abi::NR_ENDPOINT_REPLY_RECEIVE => self.endpoint_reply_receive(thread, Handle(a), b, c, d, e),
+            swos_abi::NR_ENDPOINT_CALL => self.endpoint_call(Some(cpu), thread, Handle(a), b, c, d),
+            swos_abi::NR_ENDPOINT_REPLY_RECEIVE => {
+                self.endpoint_reply_receive(Some(cpu), thread, Handle(a), b, c, d, e)
+            }
             swos_abi::NR_READY_WAIT => self.ready_wait(thread, Handle(a), b, c, d),
             swos_abi::NR_OPEN => self.open(thread, Handle(a), (b, c), word(d)?, word(e)?),
             swos_abi::NR_STAT => self.stat(thread, Handle(a), b, c, word(d)?, e, f),
@@ -287,16 +289,20 @@ impl<M: Machine> Kernel<M> {
                 self.endpoint_send(thread, sender, message, timeout_ns)
             }
             Call::EndpointReceive { receiver, into, timeout_ns } => {
-                self.endpoint_receive(thread, receiver, into, timeout_ns)
+                let begin = || self.endpoint_receive(thread, receiver, into, timeout_ns);
+                self.go_on_at_endpoint(thread, timeout_ns).unwrap_or_else(begin)
             }
             Call::EndpointCall { sender, message, into, timeout_ns } => {
-                self.endpoint_call(thread, sender, message, into, timeout_ns)
+                let begin = || self.endpoint_call(None, thread, sender, message, into, timeout_ns);
+                self.go_on_at_endpoint(thread, timeout_ns).unwrap_or_else(begin)
             }
             Call::EndpointReply { receiver, token, message } => {
                 self.endpoint_reply(thread, receiver, token, message)
             }
             Call::EndpointReplyReceive { receiver, token, message, into, timeout_ns } => {
-                self.endpoint_reply_receive(thread, receiver, token, message, into, timeout_ns)
+                let begin =
+                    || self.endpoint_reply_receive(None, thread, receiver, token, message, into, timeout_ns);
+                self.go_on_at_endpoint(thread, timeout_ns).unwrap_or_else(begin)
             }
             Call::LogWrite { level, buffer, length } => self.log_write(thread, level, buffer, length),
             Call::LogRead { cursor, buffer, length } => {

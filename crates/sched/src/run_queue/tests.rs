@@ -303,3 +303,29 @@ fn an_exchange_is_an_entry_and_then_a_pick() {
         }
     }
 }
+
+/// Of two queues that are the same, one gets a thread and then gives one; the other lets the thread pass, if nobody waits there.
+#[test]
+fn who_passes_an_empty_queue_is_as_if_entered_and_picked() {
+    for now in [0, 3, 20] {
+        for vruntime in [0, 2, 9, 30] {
+            for from in [None, Some(0), Some(1)] {
+                let (mut one, mut other) = (RunQueue::new(0), RunQueue::new(0));
+                (one.now, other.now) = (now * MS, now * MS);
+                let mut entity = Entity::new(Weight::from_nice(3));
+                (entity.queue, entity.vruntime, entity.left_at) = (from, vruntime * MS, 8 * MS);
+                let mut passing = entity.clone();
+                one.enqueue(&mut entity, (), Enter::Woken);
+                assert_eq!(one.pick_with_slice(), Some(((), None)));
+                assert!(other.pass(&mut passing, Enter::Woken));
+                assert_eq!((passing.vruntime, passing.queue), (entity.vruntime, entity.queue));
+                assert_eq!((other.len(), other.weight(), other.now), (0, 0, one.now));
+                // Behind somebody nobody passes, and nothing changes.
+                other.enqueue(&mut Entity::new(Weight::NORMAL), (), Enter::New);
+                let before = (passing.vruntime, other.len(), other.now);
+                assert!(!other.pass(&mut passing, Enter::Woken));
+                assert_eq!((passing.vruntime, other.len(), other.now), before);
+            }
+        }
+    }
+}
