@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 /// Slots are allocated this many at a time and never move, so that growth copies nothing.
 const CHUNK: usize = 32;
+/// Chunks given back with one removal: a bound for its work.
+const CHUNKS_AT_ONCE: usize = 8;
 /// Ends a queue.
 const END: u32 = u32::MAX;
 /// Says that a number is in no queue.
@@ -47,11 +49,16 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-/// Values by number, with generations.
+/// Values by number, with generations. The lowest free number is used first, and chunks at the end that are free are given back.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     chunks: Vec<Vec<Slot<T>>>,
+    /// For each chunk a bit for each slot that is free and not spent.
     free: Vec<u32>,
+    /// No chunk before this one has a free slot.
+    first: usize,
+    /// The generation of new slots: those that were given back had none as high as this.
+    floor: u32,
     limit: u32,
     live: u32,
 }
@@ -59,7 +66,7 @@ pub(crate) struct Slab<T> {
 impl<T> Slab<T> {
     pub(crate) fn new(limit: usize) -> Self {
         let limit = u32::try_from(limit).unwrap_or(OUT).min(OUT);
-        Self { chunks: Vec::new(), free: Vec::new(), limit, live: 0 }
+        Self { chunks: Vec::new(), free: Vec::new(), first: 0, floor: 0, limit, live: 0 }
     }
 
     /// Puts a value in; `None` if the slab is full.
@@ -67,7 +74,7 @@ impl<T> Slab<T> {
         if self.live >= self.limit {
             return None;
         }
-        let index = match self.free.pop() {
+        let index = match self.take_lowest() {
             Some(index) => index,
             None => self.grow()?,
         };
@@ -78,14 +85,24 @@ impl<T> Slab<T> {
         Some(SocketId { index, generation })
     }
 
+    fn take_lowest(&mut self) -> Option<u32> {
+        let skipped = self.free.get(self.first..)?.iter().take_while(|&&free| free == 0).count();
+        self.first += skipped;
+        let free = self.free.get_mut(self.first)?;
+        let bit = free.trailing_zeros();
+        *free &= *free - 1;
+        u32::try_from(self.first * CHUNK).ok().map(|start| start + bit)
+    }
+
     fn grow(&mut self) -> Option<u32> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
+            self.free.push(0);
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let chunk = self.chunks.last_mut()?;
         let index = u32::try_from(before + chunk.len()).ok().filter(|index| *index < OUT)?;
-        chunk.push(Slot { generation: 0, value: None });
+        chunk.push(Slot { generation: self.floor, value: None });
         Some(index)
     }
 
@@ -95,10 +112,31 @@ impl<T> Slab<T> {
         let value = slot.value.take()?;
         slot.generation = slot.generation.saturating_add(1);
         if slot.generation != SPENT {
-            self.free.push(index);
+            let at = index as usize;
+            self.free[at / CHUNK] |= 1 << (at % CHUNK);
+            self.first = self.first.min(at / CHUNK);
         }
         self.live -= 1;
+        self.give_back();
         Some(value)
+    }
+
+    /// Gives free chunks at the end back, a few at a time, while half of the one before is free too: so a socket to and fro moves
+    /// nothing. A chunk of which too many generations were used stays, or no new slot would have any left.
+    fn give_back(&mut self) {
+        for _ in 0..CHUNKS_AT_ONCE {
+            let (Some(chunk), [.., before, last]) = (self.chunks.last(), self.free.as_slice()) else {
+                return;
+            };
+            let highest = chunk.iter().map(|slot| slot.generation).max().unwrap_or(0);
+            let is_free = last.count_ones() as usize == chunk.len();
+            if !is_free || (before.count_ones() as usize) < CHUNK / 2 || highest > SPENT / 2 {
+                return;
+            }
+            self.floor = self.floor.max(highest);
+            self.chunks.pop();
+            self.free.pop();
+        }
     }
 
     /// Makes the id of a value invalid; the value stays, reached by number.

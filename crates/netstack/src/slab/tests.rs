@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Slab, SlotQueue, SocketId};
+use super::{CHUNK, CHUNKS_AT_ONCE, SPENT, Slab, SlotQueue, SocketId};
 
 #[test]
 fn an_old_id_reaches_nothing() {
@@ -43,6 +43,54 @@ fn many_slots_keep_their_values() {
     for (value, id) in ids.iter().enumerate() {
         assert_eq!(slab.get(slab.check(*id).unwrap()), Some(&value));
     }
+}
+
+#[test]
+fn chunks_are_given_back_and_no_id_comes_again() {
+    let mut slab = Slab::new(10_000);
+    let mut ids = std::collections::HashSet::new();
+    let resting = slab.insert(7).unwrap();
+    for round in 1..4 {
+        let crowd: Vec<_> = (0..1_000).map(|value| slab.insert(value).unwrap()).collect();
+        assert!(slab.chunks.len() > 1_000 / CHUNK);
+        // In an order that is neither that of coming nor its reverse.
+        let mut order = crowd.clone();
+        order.sort_by_key(|id| id.index.wrapping_mul(0x9E37_79B1));
+        for id in order {
+            assert!(ids.insert(id.to_bits()), "round {round}: {id:?} came again");
+            assert!(slab.remove(id.index).is_some());
+        }
+        for _ in 0..1_000 / CHUNK / CHUNKS_AT_ONCE {
+            let id = slab.insert(0).unwrap();
+            assert_eq!(id.index, 1, "low numbers first");
+            slab.remove(1);
+        }
+        assert_eq!((slab.chunks.len(), slab.free.len(), slab.bound()), (1, 1, 32), "round {round}");
+        assert!(crowd.iter().all(|&id| slab.check(id).is_none()));
+    }
+    assert_eq!(slab.get(slab.check(resting).unwrap()), Some(&7));
+}
+
+#[test]
+fn a_socket_to_and_fro_moves_nothing() {
+    let mut slab = Slab::new(100);
+    let ids: Vec<_> = (0..33).map(|value| slab.insert(value).unwrap()).collect();
+    assert_eq!(slab.chunks.len(), 2);
+    for _ in 0..100 {
+        slab.remove(32);
+        assert_eq!((slab.chunks.len(), slab.insert(1).unwrap().index), (2, 32));
+    }
+    ids.iter().skip(10).for_each(|id| assert!(slab.remove(id.index).is_some()));
+    assert_eq!(slab.chunks.len(), 1);
+}
+
+#[test]
+fn a_chunk_with_few_generations_left_stays() {
+    let mut slab = Slab::new(100);
+    let ids: Vec<_> = (0..64).map(|value| slab.insert(value).unwrap()).collect();
+    slab.slot_mut(40).unwrap().generation = SPENT / 2;
+    ids.iter().for_each(|id| assert!(slab.remove(id.index).is_some()));
+    assert_eq!(slab.chunks.len(), 2);
 }
 
 proptest! {
