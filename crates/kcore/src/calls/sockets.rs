@@ -211,6 +211,7 @@ impl<M: Machine> Kernel<M> {
             }
             return self.send(thread, &socket, buffer, length, flags);
         }
+        self.room_for_objects()?;
         let to = if address == 0 { None } else { Some(self.read_address(address, size)?) };
         let data = self.read_bytes(buffer, length, DATAGRAM_MAX).map_err(|stop| match stop {
             Stop::Errno(Errno::TOOBIG) => Errno::MSGSIZE.into(),
@@ -246,6 +247,11 @@ impl<M: Machine> Kernel<M> {
         while done < length {
             if done >= pause {
                 return Err(Stop::Again);
+            }
+            // What is queued is a copy in the kernel's own memory.
+            match self.room_for_objects() {
+                Err(_) if done > 0 => break,
+                room => room?,
             }
             match self.send_step(thread, socket, buffer, (done, length), push)? {
                 0 => return self.stalled(self.machine.cpu_index(), thread, socket, self.net.lock(), done),
@@ -307,6 +313,7 @@ impl<M: Machine> Kernel<M> {
         buffer: u64,
         length: u64,
     ) -> CallResult {
+        self.room_for_objects()?;
         let data = self.read_bytes(buffer, length, DATAGRAM_MAX)?;
         let now = self.machine.now();
         let mut net = self.net.lock();
