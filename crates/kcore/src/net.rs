@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Received frames handled before interrupts get their turn.
-const FRAMES_PER_BATCH: usize = 12;
+const FRAMES_PER_BATCH: u32 = 12;
 /// Between two words in the log about the same trouble with our address.
 const CONFLICT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -188,11 +188,13 @@ impl<M: Machine> Kernel<M> {
     /// Frames came in, or the device has room again.
     pub(crate) fn on_net(&self, cpu: usize) {
         let now = self.machine.now();
+        let scarce = self.is_scarce();
         let mut net = self.net.lock();
         let Some(stack) = &mut net.stack else {
             while self.machine.net_receive(|_| {}) {}
             return;
         };
+        stack.set_scarce(scarce);
         let mut device = Device::new(self);
         let mut received = 0;
         while received < FRAMES_PER_BATCH
@@ -200,11 +202,20 @@ impl<M: Machine> Kernel<M> {
         {
             received += 1;
         }
-        self.counters.frames_received.fetch_add(received as u64, Ordering::Relaxed);
+        self.counters.frames_received.fetch_add(u64::from(received), Ordering::Relaxed);
         // More may wait; then somebody comes back after whatever else is due. Written under the lock, so that no turn of another
         // CPU forgets it.
         self.net_timer.backlog.store(received == FRAMES_PER_BATCH, Ordering::Relaxed);
         self.net_turn(cpu, now, net);
+    }
+
+    /// Whether what somebody sends us would be kept in the last frames, which are not for that.
+    fn is_scarce(&self) -> bool {
+        if !self.machine.is_short() {
+            return false;
+        }
+        self.shrink_page_cache(FRAMES_PER_BATCH);
+        self.machine.is_short()
     }
 
     /// Lets the stack send, tells who waits for what changed, and sets its timer. After every input to the stack.

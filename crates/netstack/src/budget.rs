@@ -8,6 +8,9 @@ impl<P: PageRef> Stack<P> {
     /// Whether a connection may take a segment with data. Over the budget only those whose buffer is empty may:
     /// they take one, so that each makes progress, and everybody else's data is as good as lost on the way.
     pub(crate) fn admits(&self, index: u32) -> bool {
+        if self.scarce {
+            return false;
+        }
         self.received < self.limits.receive_memory
             || matches!(self.sockets.get(index), Some(Socket::Stream(stream)) if stream.connection.memory_bytes() == 0)
     }

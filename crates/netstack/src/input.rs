@@ -70,6 +70,8 @@ impl<P: PageRef> Stack<P> {
         if !view.is_fragment() {
             let packet = Packet { src: view.src(), dst: view.dst(), payload: view.payload(), delivery };
             self.on_packet(now, view.protocol(), packet, Some(&view), tx);
+        } else if self.scarce {
+            self.drop_packet();
         } else if let Some(whole) = self.reassembly.on_fragment(now, &view) {
             let packet = Packet { src: whole.src, dst: whole.dst, payload: &whole.payload, delivery };
             self.on_packet(now, whole.protocol, packet, None, tx);
@@ -79,7 +81,9 @@ impl<P: PageRef> Stack<P> {
     pub(crate) fn on_loopback(&mut self, now: Instant, packet: &[u8], tx: &mut impl Transmit) {
         let Ok(view) = Ipv4View::parse(packet) else { return self.drop_packet() };
         if view.is_fragment() {
-            if let Some(whole) = self.reassembly.on_fragment(now, &view) {
+            if self.scarce {
+                self.drop_packet();
+            } else if let Some(whole) = self.reassembly.on_fragment(now, &view) {
                 let delivery = Delivery::Unicast;
                 let packet = Packet { src: whole.src, dst: whole.dst, payload: &whole.payload, delivery };
                 self.on_packet(now, whole.protocol, packet, None, tx);
@@ -182,7 +186,9 @@ impl<P: PageRef> Stack<P> {
             self.drop_packet();
             return self.send_unreachable(now, Unreachable::PORT, packet.delivery, view, tx);
         };
-        if let Some(Socket::Datagrams(socket)) = self.sockets.get_mut(index) {
+        if self.scarce {
+            self.link.counters.datagrams_dropped += 1;
+        } else if let Some(Socket::Datagrams(socket)) = self.sockets.get_mut(index) {
             match socket.queue.push(from, datagram.payload()) {
                 swos_udp::Arrival::Queued => self.changes.raise(index, Readiness::IN),
                 swos_udp::Arrival::Dropped => self.link.counters.datagrams_dropped += 1,

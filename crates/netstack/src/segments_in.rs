@@ -148,7 +148,9 @@ impl<P: PageRef> Stack<P> {
 
     fn accept_room(&self, listener: u32) -> AcceptQueue {
         match self.sockets.get(listener) {
-            Some(Socket::Listener(listener)) if listener.queued < listener.backlog => AcceptQueue::Room,
+            Some(Socket::Listener(listener)) if listener.queued < listener.backlog && !self.scarce => {
+                AcceptQueue::Room
+            }
             _ => AcceptQueue::Full,
         }
     }

@@ -79,6 +79,8 @@ pub struct Stack<P> {
     pub(crate) changes: Changes,
     /// Bytes in receive buffers, as far as they are counted: the sum of all streams' `held`.
     pub(crate) received: usize,
+    /// The caller is short of memory.
+    pub(crate) scarce: bool,
     pub(crate) reassembly: Reassembly,
     pub(crate) icmp_errors: RateLimit,
     pub(crate) resets: RateLimit,
@@ -117,6 +119,7 @@ impl<P: PageRef> Stack<P> {
             discarded: Discarded::new(),
             changes: Changes::new(),
             received: 0,
+            scarce: false,
             reassembly: Reassembly::new(limits.reassembly),
             icmp_errors: RateLimit::new(now, limits.icmp_errors, limits.icmp_errors),
             resets: RateLimit::new(now, limits.resets, limits.resets),
@@ -132,6 +135,12 @@ impl<P: PageRef> Stack<P> {
         self.link.host = ipv4.map(Host::new);
         self.link.neighbors.set_address(now, ipv4.map(|ipv4| ipv4.address));
         self.link.drop_all_held();
+    }
+
+    /// Whether memory is so short that nothing is kept which can be asked for again: then data that comes, datagrams, fragments and
+    /// new connections are as good as lost on the way, and what there is goes on.
+    pub const fn set_scarce(&mut self, scarce: bool) {
+        self.scarce = scarce;
     }
 
     /// Our address, network and gateway.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::net::{Dice, Net, Page, at, pattern};
+use crate::net::{Dice, Host, Net, Page, at, pattern};
 use swos_netstack::{Direction, Error, Progress, Push, Readiness, SocketId, SocketOption, State, Switch};
 use swos_units::Duration;
 
@@ -426,4 +426,46 @@ fn slivers_of_pages_share_their_storage() {
         len += net.hosts[1].stack.recv(server, &mut got[len..]).unwrap_or(0);
     }
     assert_eq!(got, expected);
+}
+
+#[test]
+fn while_memory_is_scarce_nothing_is_kept_and_later_all_arrives() {
+    const LEN: usize = 200_000;
+    let mut net = Net::new();
+    let (client, server, listener) = net.connected(80);
+    let far = net.hosts[1].stack.udp_open().unwrap();
+    net.hosts[1].stack.bind(far, at(2, 53)).unwrap();
+    let near = net.hosts[0].stack.udp_open().unwrap();
+    net.hosts[1].stack.set_scarce(true);
+    let before = net.hosts[1].stack.usage();
+    let data = pattern(LEN);
+    assert_eq!(net.hosts[0].stack.send_bytes(net.now, client, &data, Push::Now), Ok(LEN));
+    let late = net.hosts[0].stack.tcp_open().unwrap();
+    net.hosts[0].stack.connect(net.now, late, at(2, 80)).unwrap();
+    let Host { stack, out } = &mut net.hosts[0];
+    for len in [100, 1_400] {
+        stack.send_to(net.now, near, &data[..len], Some(at(2, 53)), out).unwrap();
+    }
+    net.run(Duration::from_secs(2));
+    let usage = net.hosts[1].stack.usage();
+    assert_eq!((usage.receive_bytes, usage.sockets), (before.receive_bytes, before.sockets));
+    assert_eq!(net.hosts[1].stack.accept(listener), Err(Error::WouldBlock));
+    // What it has to send still leaves.
+    assert_eq!(net.hosts[1].stack.send_bytes(net.now, server, b"busy", Push::Now), Ok(4));
+    net.settle();
+    assert_eq!(net.hosts[0].stack.recv(client, &mut [0; 10]), Ok(4));
+    net.hosts[1].stack.set_scarce(false);
+    let mut got: Vec<u8> = Vec::new();
+    let mut buffer = [0; 8_000];
+    for _ in 0..1_000 {
+        net.run(Duration::from_millis(100));
+        while let Ok(len) = net.hosts[1].stack.recv(server, &mut buffer) {
+            got.extend(&buffer[..len]);
+        }
+        if got.len() == LEN {
+            break;
+        }
+    }
+    assert_eq!(got, data);
+    assert!(net.hosts[1].stack.accept(listener).is_ok(), "who was ignored asked again");
 }
