@@ -48,7 +48,7 @@ const CALLS: [&str; 7] = [
 ];
 
 /// What `/bin/stress` must at least have done.
-const LOADS: [&str; 30] = [
+const LOADS: [&str; 29] = [
     "busy-everywhere",
     "processes-in-sequence",
     "processes-in-parallel",
@@ -78,7 +78,30 @@ const LOADS: [&str; 30] = [
     "processes-alive-together",
     "handles-open-together",
     "threads-alive-together",
-    "memory-used-up-in-every-way",
+];
+
+/// Ways in which `/bin/stress exhaust` must at least have used memory up.
+const WAYS: [&str; 20] = [
+    "a-bystander-starts",
+    "anonymous-memory",
+    "translation-tables",
+    "memory-objects",
+    "private-pages-of-a-file",
+    "files",
+    "names",
+    "pipes",
+    "socket-pairs",
+    "connections",
+    "datagrams",
+    "messages-with-handles",
+    "handles",
+    "timers-and-events-and-sets",
+    "signals",
+    "threads",
+    "forks",
+    "forks-of-a-large-process",
+    "arguments",
+    "looks-at-a-full-system",
 ];
 
 /// The areas of `/bin/behave`, each booted alone, with what must at least be among their checks.
@@ -143,6 +166,10 @@ const GUIDE: &[(&str, &str)] = &[
     ("lending", include_str!("../../../docs/src/guide/lending.txt")),
 ];
 
+/// Used up in a moment.
+const LITTLE_MIB: u32 = 32;
+const MUCH_MIB: u32 = 256;
+
 /// What an audit of the translation tables says when nothing is writable and executable.
 const SOUND: &str = "mappings, 0 of them writable and executable";
 
@@ -183,13 +210,26 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         on("long/stress", 1, "/bin/stress", &LOADS),
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
+    let exhausted =
+        [("exhaust/program", LITTLE_MIB), ("long/exhaust", MUCH_MIB)].into_iter().flat_map(|(name, mib)| {
+            [1, 4].map(|cpus| {
+                Scenario::new(format!("{name}-{cpus}cpu"), move |bench| {
+                    let machine = Machine::new(&bench.artefacts().kernel).memory_mib(mib);
+                    on_machine(bench, machine, cpus, "/bin/stress exhaust", &WAYS)
+                })
+            })
+        });
     let guide = [1, 4]
         .map(|cpus| Scenario::new(format!("guide/programs-{cpus}cpu"), move |bench| guide(bench, cpus)));
-    programs.into_iter().chain(guide).chain(behaviours).chain(checked_behaviours).collect()
+    programs.into_iter().chain(exhausted).chain(guide).chain(behaviours).chain(checked_behaviours).collect()
 }
 
 fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
-    let machine = Machine::new(kernel).disk(&bench.artefacts().test_image).smp(cpus).only(command);
+    on_machine(bench, Machine::new(kernel), cpus, command, planned)
+}
+
+fn on_machine(bench: &Bench, machine: Machine, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
+    let machine = machine.disk(&bench.artefacts().test_image).smp(cpus).only(command);
     // Loopback connections need an address.
     let machine = machine.network(&[]).append("swos.log=debug");
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {

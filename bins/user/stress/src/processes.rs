@@ -1,4 +1,4 @@
-//! Processes by the thousand, memory used up in every way: errors, and everything comes back.
+//! Processes, handles and threads by the thousand; and what uses memory up.
 
 use alloc::{string::String, vec, vec::Vec};
 
@@ -14,7 +14,7 @@ use swos_ulib::{
     time::Duration,
 };
 
-use crate::SELF;
+use crate::{SELF, exhaust::until_refused};
 
 /// A fork that becomes another program, and is waited for.
 pub(crate) fn fork_and_exec() -> Result<(), String> {
@@ -89,75 +89,65 @@ pub(crate) fn threads_together(count: u32) -> Result<(), String> {
     equal(all.iter().all(|&complete| complete == 1), true)
 }
 
-/// Ways to use memory up. Each goes on until it is refused or ended.
-const WAYS: [fn(); 5] = [touch, spread, forks, threads, pipes];
-
-/// Each way in a process of its own: it ends by itself after a refusal, or by the signal of a fault that found no memory. All
-/// others go on.
-pub(crate) fn used_up() -> Result<(), String> {
-    for way in WAYS {
-        let Fork::Parent(running) = fork().map_err(text)? else {
-            way();
-            process::exit(0)
-        };
-        let status = running.wait().map_err(text)?;
-        equal(status.code() == Some(0) || status.signal() == Some(9), true)?;
-        // Its children, if it left any, are init's, and find out in their own time.
-        thread::sleep(Duration::from_millis(30));
-    }
-    Ok(())
-}
-
 const BOTH: Protection = Protection::READ.union(Protection::WRITE);
 
-/// Maps `length` bytes and touches a page in each `apart` of them. False = refused.
-fn map_and_touch(length: usize, apart: usize) -> bool {
-    let Ok(start) = sys::map_anonymous(length, BOTH) else { return false };
+/// Maps `length` bytes and touches a page in each `apart` of them.
+fn map_and_touch(length: usize, apart: usize) -> Result<(), Errno> {
+    let start = sys::map_anonymous(length, BOTH)?;
     for offset in (0..length).step_by(apart) {
         // SAFETY: within the mapping, which is ours and used by nobody else.
         unsafe { start.add(offset).write_volatile(1) };
     }
-    true
+    Ok(())
 }
 
 /// Memory that is touched.
-fn touch() {
-    while map_and_touch(1 << 20, 4096) {}
+pub(crate) fn touch() -> Errno {
+    until_refused(|| map_and_touch(1 << 20, 4096))
 }
 
 /// Pages so far apart that each needs a translation table of its own.
-fn spread() {
-    while map_and_touch(64 << 21, 1 << 21) {}
+pub(crate) fn spread() -> Errno {
+    until_refused(|| map_and_touch(64 << 21, 1 << 21))
 }
 
-/// Processes with some memory of their own, which end when this one does.
-fn forks() {
-    let Ok((end, keep)) = pipe() else { return };
-    loop {
-        match fork() {
-            Ok(Fork::Child) => {
-                let _closed = sys::close(keep.handle());
-                let _or_not = map_and_touch(1 << 20, 4096);
-                let _ended = PipeReader::from_handle(end.handle()).read(&mut [0]);
-                process::exit(0);
-            }
-            Ok(Fork::Parent(_)) => {}
-            Err(_) => return,
+/// Processes with some memory of their own.
+pub(crate) fn forks() -> Errno {
+    fork_until_refused(|| {
+        let _or_not = map_and_touch(1 << 20, 4096);
+    })
+}
+
+/// Makes processes, which do something and end when this one does.
+pub(crate) fn fork_until_refused(act: impl Fn()) -> Errno {
+    let (end, keep) = match pipe() {
+        Ok(ends) => ends,
+        Err(errno) => return errno,
+    };
+    until_refused(|| {
+        if matches!(fork()?, Fork::Child) {
+            let _closed = sys::close(keep.handle());
+            act();
+            let _ended = PipeReader::from_handle(end.handle()).read(&mut [0]);
+            process::exit(0);
         }
-    }
+        Ok(())
+    })
 }
 
 /// Threads, until the process may not have more.
-fn threads() {
-    while thread::spawn(|| thread::sleep(Duration::from_secs(10_000))).map(core::mem::forget).is_ok() {}
+pub(crate) fn threads() -> Errno {
+    until_refused(|| thread::spawn(|| thread::sleep(Duration::from_secs(10_000))).map(core::mem::forget))
 }
 
 /// Pipes that are full.
-fn pipes() {
+pub(crate) fn pipes() -> Errno {
     let bytes = vec![1; 4096];
-    while let Ok((reader, mut writer)) = pipe() {
-        let full = writer.set_blocking(Blocking::Never).is_ok();
-        while full && writer.write(&bytes).is_ok() {}
+    until_refused(|| {
+        let (reader, mut writer) = pipe()?;
+        writer.set_blocking(Blocking::Never)?;
+        while writer.write(&bytes).is_ok() {}
         core::mem::forget((reader, writer));
-    }
+        Ok(())
+    })
 }
