@@ -80,8 +80,9 @@ fn left() -> Result<(u64, u32, u32, u32, u32), Errno> {
 
 /// Does something `times` after a smaller run (so that caches are filled), and compares what is left, exactly.
 ///
-/// One of two rounds must leave all as it was. In the first a stack that this program keeps for its next thread may be used deeper than
-/// before, or a CPU may need its least list of timers for the first time: a page, once. What leaks is gone after each round.
+/// One of four rounds must leave all as it was. In the first a stack that this program keeps for its next thread may be used deeper than
+/// before, or a CPU may need its least list of timers for the first time: a page, once. On a busy host what one round leaves for later may
+/// go in the next, which then ends with more than it began with. What leaks is gone after each round.
 fn leaves_nothing(times: u32, act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
     leaves_nothing_after(64, times, act)
 }
@@ -92,6 +93,7 @@ fn leaves_nothing_after(
     times: u32,
     mut act: impl FnMut() -> Result<(), String>,
 ) -> Result<(), String> {
+    const ROUNDS: u32 = 4;
     for _ in 0..warm_up {
         act()?;
     }
@@ -102,7 +104,14 @@ fn leaves_nothing_after(
         }
         equal(left().map_err(text)?, before)
     };
-    round().or_else(|_| round())
+    let mut outcome = round();
+    for _ in 1..ROUNDS {
+        if outcome.is_ok() {
+            break;
+        }
+        outcome = round();
+    }
+    outcome
 }
 
 /// Lists of the kernel that are one for each CPU get their least memory when that CPU first needs them, and keep it: so all CPUs
