@@ -86,7 +86,7 @@ fn child(deed: &str) -> i32 {
 }
 
 /// Runs `deed` in a fork, and returns the status that it ends with.
-fn forked(deed: impl FnOnce() -> Result<i32, String>) -> Result<Option<i32>, String> {
+pub(crate) fn forked(deed: impl FnOnce() -> Result<i32, String>) -> Result<Option<i32>, String> {
     match fork().map_err(text)? {
         Fork::Child => process::exit(deed().unwrap_or(99)),
         Fork::Parent(child) => Ok(child.wait().map_err(text)?.code()),

@@ -1,6 +1,7 @@
 //! Signals within a process: handlers, masks, waits, interrupted calls.
 
 pub(crate) mod children;
+mod inherit;
 
 use alloc::{string::String, vec};
 use core::{
@@ -23,7 +24,7 @@ use swos_ulib::{
     time::{Duration, Instant},
 };
 
-use crate::{Area, UNKNOWN};
+use crate::Area;
 
 pub(crate) const AREA: Area = Area {
     name: "signals",
@@ -51,8 +52,10 @@ pub(crate) const AREA: Area = Area {
         ("a signal reaches a thread that does not block it", open_thread),
         ("a thread is signalled by its number", by_number),
         ("floating point survives handlers", floating),
+        ("a fork keeps mask and handlers, and nothing waits in it", inherit::fork),
+        ("an exec keeps mask, what is ignored and what waits", inherit::exec),
     ],
-    child,
+    child: inherit::child,
 };
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -78,10 +81,6 @@ extern "C" fn nest(signal: u32, _: &SignalInfo, _: &SignalFrame) {
         let _sent = signal::raise(SIGUSR2);
     }
     DEPTH.fetch_sub(1, SeqCst);
-}
-
-fn child(_: &str) -> i32 {
-    UNKNOWN
 }
 
 fn fresh() {
