@@ -96,7 +96,7 @@ impl HalfOpen {
 
     /// Whether the number lies in the window that the SYN-ACK opened.
     pub(crate) fn accepts(&self, config: &Config, seq: SeqNumber) -> bool {
-        seq.since(self.peer_initial + 1) <= u32::from(window(config))
+        seq.since(self.peer_initial + 1) < u32::from(window(config))
     }
 }
 

@@ -23,6 +23,8 @@ impl Connection {
         connection.send.next = half.initial + 1;
         connection.send.max = half.initial + 1;
         connection.send.timeouts = half.repetitions();
+        // That segment may yet be refused, for an old timestamp say: then the SYN-ACK goes out again, and the end comes in time.
+        connection.timers.send = SendTimer::Retransmit(now + connection.rtt.timeout(config));
         if connection.send.timeouts == 0 {
             connection.send.timed = Some((half.initial + 1, half.sent));
         }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::{ByteQueue, State};
+use crate::{ByteQueue, Extension, State};
 use core::net::SocketAddr;
-use swos_wire::{SeqNumber, TcpOptions};
+use swos_wire::{SeqNumber, TcpOptions, TcpTimestamp};
 
 const PATH: Path = Path::ipv4(1500);
 const PEER: SeqNumber = SeqNumber(u32::MAX);
@@ -225,4 +225,44 @@ fn lists_hold_together_under_random_churn() {
             .sum();
         assert_eq!(linked, rig.queue.len());
     }
+}
+
+#[test]
+fn the_window_of_a_half_open_entry_ends_where_its_connections_does() {
+    let mut rig = Rig::new(8);
+    let window = u32::from(rig.syn(1).header.window);
+    let behind = header(TcpFlags::FIN | TcpFlags::ACK, 1 + window, ISN + 1);
+    assert!(rig.reply(1, &behind).is_some_and(|challenge| challenge.flags == TcpFlags::ACK));
+    assert_eq!(rig.queue.len(), 1);
+    rig.establish(1, &header(TcpFlags::ACK, window, ISN + 1));
+}
+
+#[test]
+fn a_connection_that_refuses_its_third_segment_ends_in_time() {
+    let mut rig = Rig::new(8);
+    rig.config.timestamps = Extension::On;
+    let stamped = |value, header: Header| {
+        let timestamp = Some(TcpTimestamp { value, echo: 0 });
+        Header { options: TcpOptions { timestamp, ..header.options }, ..header }
+    };
+    let syn = stamped(5_000, syn());
+    assert!(rig.queue.on_syn(rig.now, &rig.config, PATH, &flow(1), ISN, &syn).is_some());
+    let old = stamped(4_000, header(TcpFlags::ACK, 1, ISN + 1));
+    let SynVerdict::Established(mut connection) = rig.give(1, &old, AcceptQueue::Room) else {
+        panic!("the queue does not look at timestamps")
+    };
+    let mut bytes = ByteQueue::new();
+    let _ = connection.on_segment(rig.now, &rig.config, &old, &[], &mut bytes);
+    assert_eq!(connection.state(), State::SynReceived);
+    let mut repeated = 0;
+    while connection.state() != State::Closed {
+        while let Some(transmit) = connection.poll_transmit(rig.now, &rig.config, &bytes) {
+            repeated += u32::from(transmit.header.flags == TcpFlags::SYN | TcpFlags::ACK);
+        }
+        let Some(at) = connection.deadline() else { break };
+        rig.now = rig.now.max(at);
+        let _ = connection.on_timeout(rig.now, &rig.config);
+    }
+    assert_eq!(connection.state(), State::Closed, "with nothing left to wait for");
+    assert!(repeated > 2, "{repeated} SYN-ACKs");
 }
