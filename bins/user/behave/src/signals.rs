@@ -10,7 +10,7 @@ use core::{
 };
 
 use swos_ulib::{
-    abi::{Errno, SIG_IGNORE, SIG_SETMASK},
+    abi::{Errno, SIG_IGNORE, SIG_SETMASK, THREAD_WAITING},
     io::{self, Read as _, Write as _},
     pipe::pipe,
     process,
@@ -253,12 +253,21 @@ fn suspended() -> Result<(), String> {
     equal(signal::mask(), Ok(SignalSet::of(&[SIGUSR1])))
 }
 
-/// Sends `SIGUSR1` to the calling thread after a while; repeats, in case it comes before the call that it is to interrupt.
+/// Sends `SIGUSR1` to the calling thread when it waits, so often.
 fn signal_me(times: u32) -> Result<thread::JoinHandle<()>, String> {
     let target = sys::gettid().map_err(text)?;
     thread::spawn(move || {
+        let waits = || {
+            let found = thread::thread_info(process::id(), target);
+            matches!(found, Ok(Some(found)) if found.state == THREAD_WAITING)
+        };
         for _ in 0..times {
-            thread::sleep(Duration::from_millis(5));
+            // It is in its call, and not on its way there: a wait on that way is short.
+            let mut seen = 0;
+            while seen < 3 {
+                thread::sleep(Duration::from_millis(5));
+                seen = if waits() { seen + 1 } else { 0 };
+            }
             let _sent = signal::kill_thread(target, SIGUSR1);
         }
     })
