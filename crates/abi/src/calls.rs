@@ -19,14 +19,37 @@ pub struct CallEntry {
     pub text: &'static str,
 }
 
-impl CallEntry {
-    /// Which argument is the address of a path; its length is the next.
+/// How a call is told a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PathIn {
+    /// This argument is its address; the next is its length.
+    Argument(u8),
+    /// This argument is the address of a [`SpawnArgs`](crate::SpawnArgs) that names it; the next is the size of that.
+    SpawnArgs(u8),
+}
+
+impl PathIn {
+    /// The number of the argument.
     #[must_use]
-    pub const fn path_argument(&self) -> Option<usize> {
+    pub const fn argument(self) -> usize {
+        match self {
+            Self::Argument(at) | Self::SpawnArgs(at) => at as usize,
+        }
+    }
+}
+
+impl CallEntry {
+    /// How it is told a path, if it is: the first one.
+    #[must_use]
+    pub const fn path(&self) -> Option<PathIn> {
         let mut at = 0;
-        while at + 1 < self.arguments.len() {
-            if is_text(self.arguments[at].0, "path") && is_text(self.arguments[at + 1].0, "path_len") {
-                return Some(at);
+        while (at as usize) + 1 < self.arguments.len() {
+            let (first, second) = (self.arguments[at as usize].0, self.arguments[at as usize + 1].0);
+            if is_text(first, "path") && is_text(second, "path_len") {
+                return Some(PathIn::Argument(at));
+            }
+            if is_text(first, "args") && is_text(second, "size") {
+                return Some(PathIn::SpawnArgs(at));
             }
             at += 1;
         }

@@ -33,7 +33,7 @@ mod trace;
 
 pub use authority::{Capabilities, Handle, Rights, SecurityInfo};
 pub use calls::*;
-pub use calls::{CALLS, Call, CallEntry};
+pub use calls::{CALLS, Call, CallEntry, PathIn};
 pub use errno::{Errno, result_from_raw, result_to_raw};
 pub use files::{
     CLOSE_ON_EXEC, DIRENT_HEADER, DirentHeader, FileSystemInfo, FileTimes, HANDLE_FLAGS, MODE_TYPE_MASK,

@@ -25,7 +25,7 @@ pub struct TraceRecord {
     pub flags: u32,
     /// Records before this one that found the pipe full and are lost.
     pub dropped: u32,
-    /// Length of the path among its arguments.
+    /// Length of the path that it was told: among its arguments, or in its `SpawnArgs`.
     pub path_len: u32,
     /// The beginning of that path.
     pub path: [u8; 28],

@@ -78,6 +78,10 @@ impl<M: Machine> Kernel<M> {
                 return Err(Self::refuse(thread, teardown, errno));
             }
         };
+        // Before the first call of the new program.
+        if let Some(record) = thread.progress.take_traced() {
+            self.tell_call(thread, record, Some(0));
+        }
         self.do_later(Work::Launch(Box::new(Launch { process: successor, start, signals, slot: 0 })));
         self.rouse_all(&thread.process);
         Err(Stop::Exit)
@@ -122,9 +126,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Stop::Exit);
         }
         entry.charge.limit(process_limit)?;
-        if let Some(sink) = old.take_sink() {
-            new.set_sink(sink);
-        }
+        Self::trace_as(old, new);
         old.begin_end(&mut threads, Ending::Silent);
         entry.life = Life::Alive(new.clone());
         let Limits { handles: quota, memory, .. } = *new.limits.lock();

@@ -6,13 +6,14 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use swos_abi::{CALLS, TRACE_UNFINISHED, TraceRecord};
+use swos_abi::{CALLS, PathIn, SpawnArgs, TRACE_UNFINISHED, TraceRecord};
 use swos_pipe::{End, Piece, Wake};
 use swos_sync::CpuToken;
 use zerocopy::IntoBytes as _;
 
 use crate::{
     Kernel, Machine,
+    object::Object,
     pipe::PipeEnd,
     process::Process,
     thread::Thread,
@@ -32,21 +33,19 @@ impl<M: Machine> Sink<M> {
     }
 }
 
-/// No path among the arguments.
-const NONE: u8 = u8::MAX;
 /// Numbers of calls below this are looked up.
 const NUMBERS: usize = 256;
 
-/// For each number the argument that is a path: the table itself, with its texts, stays out of the kernel.
-const PATHS: [u8; NUMBERS] = {
-    let mut paths = [NONE; NUMBERS];
+/// For each number how the call is told a path: the table itself, with its texts, stays out of the kernel.
+const PATHS: [Option<PathIn>; NUMBERS] = {
+    let mut paths = [None; NUMBERS];
     let mut at = 0;
     while at < CALLS.len() {
-        if let Some(argument) = CALLS[at].path_argument() {
+        if let Some(path) = CALLS[at].path() {
             assert!(CALLS[at].number < NUMBERS as u64, "a call with a path beyond the table of paths");
-            #[expect(clippy::cast_possible_truncation, reason = "at most six arguments; checked above")]
+            #[expect(clippy::cast_possible_truncation, reason = "checked above")]
             {
-                paths[CALLS[at].number as usize] = argument as u8;
+                paths[CALLS[at].number as usize] = Some(path);
             }
         }
         at += 1;
@@ -79,12 +78,20 @@ impl<M: Machine> Kernel<M> {
         self.first_try(cpu, thread, number, arguments)
     }
 
-    /// Notes the path among the arguments, if it can be read now.
+    /// Notes the path that the call is told, if it can be read now.
     fn note_path(&self, record: &mut TraceRecord) {
         let place = usize::try_from(record.number).ok().and_then(|number| PATHS.get(number)).copied();
-        let at = usize::from(place.unwrap_or(NONE));
+        let Some(path) = place.flatten() else { return };
+        let at = path.argument();
         let (Some(&from), Some(&len)) = (record.arguments.get(at), record.arguments.get(at + 1)) else {
             return;
+        };
+        let (from, len) = match path {
+            PathIn::Argument(_) => (from, len),
+            PathIn::SpawnArgs(_) => match self.read_record::<SpawnArgs>(from, len) {
+                Ok(args) => (args.path, args.path_len),
+                Err(_) => return,
+            },
         };
         let shown = usize::try_from(len).unwrap_or(usize::MAX).min(record.path.len());
         let part = record.path.get_mut(..shown).unwrap_or_default();
@@ -123,10 +130,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Tells the calls of `new` where those of `old` are told: until both have ended, as threads of the old one may be in calls.
+    pub(crate) fn trace_as(old: &Process<M>, new: &Process<M>) {
+        if let Some(sink) = old.sink() {
+            // Closed by the end of `new`.
+            let _counted = Object::Pipe(sink.pipe.clone()).opened();
+            new.set_sink(sink);
+        }
+    }
+
     /// The process has ended: so does the pipe.
     pub(crate) fn end_trace(&self, process: &Process<M>) {
         if let Some(sink) = process.take_sink() {
-            self.close_object(crate::object::Object::Pipe(sink.pipe.clone()));
+            self.close_object(Object::Pipe(sink.pipe.clone()));
         }
     }
 }

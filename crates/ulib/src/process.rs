@@ -111,10 +111,12 @@ impl Command {
         self
     }
 
-    /// Gives this process's standard streams.
+    /// Gives this process's standard streams: those that it has and may give.
     pub fn inherit_streams(&mut self) -> &mut Self {
         for (target, stream) in (0..).zip([Handle::STDIN, Handle::STDOUT, Handle::STDERR]) {
-            self.handle(target, stream, Rights::all());
+            if swos_sys::handle_rights(stream).is_ok_and(|rights| rights.contains(Rights::TRANSFER)) {
+                self.handle(target, stream, Rights::all());
+            }
         }
         self
     }

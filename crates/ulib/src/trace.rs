@@ -44,7 +44,7 @@ fn write_line(record: &TraceRecord, out: &mut String) -> core::fmt::Result {
         Some(entry) => write!(out, "{} {}(", record.tid, entry.name)?,
         None => write!(out, "{} call {}(", record.tid, record.number)?,
     }
-    let path = entry.and_then(swos_abi::CallEntry::path_argument);
+    let path = entry.and_then(swos_abi::CallEntry::path).map(swos_abi::PathIn::argument);
     let arguments = entry.map(|entry| entry.arguments).unwrap_or_default();
     for (at, ((name, kind), value)) in arguments.iter().zip(record.arguments).enumerate() {
         write!(out, "{}{name}=", if at > 0 { ", " } else { "" })?;
@@ -80,7 +80,7 @@ fn write_path(record: &TraceRecord, out: &mut String) -> core::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swos_abi::{NR_EXIT, NR_OPEN};
+    use swos_abi::{NR_EXEC, NR_EXIT, NR_OPEN};
 
     #[test]
     fn a_line_has_the_names_of_the_table() {
@@ -115,6 +115,14 @@ mod tests {
             ..TraceRecord::default()
         };
         assert_eq!(line(&ended), "0 exit(status=-1) ended in it <0.000 us>");
+        let mut replaced = TraceRecord {
+            number: u32::try_from(NR_EXEC).unwrap(),
+            arguments: [0x40_0000, 128, 0, 0, 0, 0],
+            path_len: 6,
+            ..TraceRecord::default()
+        };
+        replaced.path[..6].copy_from_slice(b"/bin/x");
+        assert_eq!(line(&replaced), "0 exec(args=\"/bin/x\", size=128) = 0 <0.000 us>");
         let unknown = TraceRecord { number: 999, ..TraceRecord::default() };
         assert_eq!(line(&unknown), "0 call 999() = 0 <0.000 us>");
     }

@@ -101,6 +101,60 @@ fn each_call_is_told_once_and_the_last_is_the_end() {
 }
 
 #[test]
+fn an_exec_is_told_and_the_trace_goes_on_after_it() {
+    fn init(user: &mut User) {
+        let round = |user: &mut User| {
+            let (pid, reader) = traced(user, "/bin/first", "x");
+            let mut told = Vec::new();
+            while let Some(record) = next(user, reader) {
+                told.push(record);
+            }
+            assert_eq!(wait(user, pid), (0, 9));
+            user.call(NR_CLOSE, &[reader]).unwrap();
+            // Of another thread of the first program; when it left is its own affair.
+            let (slept, told): (Vec<_>, Vec<_>) =
+                told.into_iter().partition(|record| u64::from(record.number) == NR_SLEEP);
+            assert!(slept.iter().all(|record| record.flags == TRACE_UNFINISHED) && slept.len() == 1);
+            let numbers: Vec<u64> = told.iter().map(|record| u64::from(record.number)).collect();
+            assert_eq!(
+                numbers,
+                [NR_MMAP, NR_THREAD_CREATE, NR_FUTEX_WAIT, NR_EXEC, NR_EXEC, NR_GETPID, NR_EXIT]
+            );
+            let ends: Vec<_> =
+                told[3..].iter().map(|record| (result_from_raw(record.result), record.flags)).collect();
+            let expected = [(Err(Errno::NOENT), 0), (Ok(0), 0), (Ok(pid), 0), (Ok(0), TRACE_UNFINISHED)];
+            assert_eq!(ends, expected);
+            assert_eq!((&told[4].path[..11], told[4].path_len), (&b"/bin/second"[..], 11));
+            assert_eq!(told[4].tid, told[0].tid);
+        };
+        round(user);
+        let before = left(user);
+        for _ in 0..3 {
+            round(user);
+        }
+        assert_eq!(left(user), before);
+        power_off(user);
+    }
+    fn first(user: &mut User) {
+        if user.argument() == 1 {
+            user.call(NR_SLEEP, &[TIMEOUT_NEVER - 1]).unwrap();
+        }
+        thread(user, 1);
+        // Until the other sleeps.
+        let word = user.stack() - 8192;
+        user.store(word, &[0; 4]);
+        assert_eq!(user.call(NR_FUTEX_WAIT, &[word, 0, 2_000_000, 1]), Err(Errno::TIMEDOUT));
+        assert_eq!(exec(user, "/bin/none", "x", |_| {}), Errno::NOENT);
+        exec(user, "/bin/second", "x", |_| {});
+    }
+    fn second(user: &mut User) {
+        user.call(NR_GETPID, &[]).unwrap();
+        user.call(NR_EXIT, &[9]).unwrap();
+    }
+    all_well(&[("init", init), ("first", first), ("second", second)], 4);
+}
+
+#[test]
 fn a_full_pipe_loses_records_and_counts_them() {
     fn init(user: &mut User) {
         let (pid, reader) = traced(user, "/bin/talker", "2000");

@@ -4,11 +4,14 @@ use alloc::{string::String, vec::Vec};
 
 use swos_ulib::{
     abi::{
-        Errno, Handle, NR_EXIT, NR_GETPID, NR_OPEN, Rights, TRACE_UNFINISHED, TraceRecord, result_from_raw,
+        Capabilities, Errno, Handle, NR_EXEC, NR_EXIT, NR_GETPID, NR_OPEN, Rights, TRACE_UNFINISHED,
+        TraceRecord, result_from_raw,
     },
     fs::File,
+    io::Read as _,
     pipe::pipe,
-    process, sys,
+    process::{self, Command},
+    sys,
     testing::{equal, text},
     trace,
 };
@@ -22,6 +25,8 @@ pub(crate) const AREA: Area = Area {
         ("the result and the path are told", results),
         ("the last record is of the call that ended it", last),
         ("a line has names and arguments", a_line),
+        ("a trace goes on after an exec", after_exec),
+        ("the program that traces shows the calls and ends as the traced one", shown),
         ("a tracer that leaves stops nobody", gone),
         ("only the writing end of a pipe is a sink", no_sink),
     ],
@@ -36,13 +41,23 @@ fn child(deed: &str) -> i32 {
             let _absent = File::open("/etc/nothing");
             7
         }
+        "exec" => {
+            let mut program = Command::new("/bin/behave");
+            program.args(["child", AREA.name, "calls"]).capabilities(Capabilities::FS_READ);
+            let _refused = program.exec();
+            1
+        }
         _ => UNKNOWN,
     }
 }
 
 fn traced() -> Result<(Vec<TraceRecord>, Option<i32>, u32), String> {
+    traced_in("calls")
+}
+
+fn traced_in(deed: &str) -> Result<(Vec<TraceRecord>, Option<i32>, u32), String> {
     let (mut reader, writer) = pipe().map_err(text)?;
-    let running = crate::child(AREA.name, "calls").trace(writer.handle()).spawn().map_err(text)?;
+    let running = crate::child(AREA.name, deed).trace(writer.handle()).spawn().map_err(text)?;
     drop(writer);
     let mut records = Vec::new();
     while let Some(record) = trace::next(&mut reader).map_err(text)? {
@@ -86,6 +101,36 @@ fn a_line() -> Result<(), String> {
     let found =
         lines.iter().any(|line| line.contains(" open(directory=CWD, path=\"/etc/nothing\", path_len=12,"));
     equal((found, lines.iter().any(|line| line.contains(") = ENOENT <"))), (true, true))
+}
+
+fn after_exec() -> Result<(), String> {
+    let (records, status, _) = traced_in("exec")?;
+    equal(status, Some(7))?;
+    // The first program makes none of these calls.
+    equal(
+        (of(&records, NR_GETPID).len(), of(&records, NR_OPEN).len(), of(&records, NR_EXIT).len()),
+        (1, 2, 1),
+    )?;
+    let lines: Vec<String> = of(&records, NR_EXEC).into_iter().map(trace::line).collect();
+    equal(lines.len(), 1)?;
+    equal(lines.iter().any(|line| line.contains(" exec(args=\"/bin/behave\", size=128) = 0 <")), true)
+}
+
+/// `/bin/trace` without standard input and output: its program has none either.
+fn shown() -> Result<(), String> {
+    let (mut reader, writer) = pipe().map_err(text)?;
+    let mut command = Command::new("/bin/trace");
+    command.args(["/bin/behave", "child", AREA.name, "exec"]).handle(2, writer.handle(), Rights::all());
+    let running = command.capabilities(Capabilities::FS_READ | Capabilities::SPAWN).spawn().map_err(text)?;
+    drop(writer);
+    let mut shown = Vec::new();
+    reader.read_to_end(&mut shown).map_err(text)?;
+    let shown = String::from_utf8_lossy(&shown);
+    equal(running.wait().map_err(text)?.code(), Some(7))?;
+    let calls =
+        ["exec(args=\"/bin/behave\"", "open(directory=CWD, path=\"/etc/motd\"", "exit(status=7) ended in it"];
+    let found = calls.map(|call| shown.lines().filter(|line| line.contains(call)).count());
+    equal(found, [1, 1, 1])
 }
 
 fn gone() -> Result<(), String> {

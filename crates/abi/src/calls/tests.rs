@@ -14,6 +14,16 @@ fn numbers_and_names_are_unique_and_ordered() {
 }
 
 #[test]
+fn paths_are_found_where_calls_are_told_them() {
+    let path = |number| CALLS.iter().find(|call| call.number == number).unwrap().path();
+    assert_eq!(path(NR_OPEN), Some(PathIn::Argument(1)));
+    assert_eq!((path(NR_SPAWN), path(NR_EXEC)), (Some(PathIn::SpawnArgs(0)), Some(PathIn::SpawnArgs(0))));
+    assert_eq!((path(NR_GETPID), path(NR_READ), path(NR_USAGE)), (None, None, None));
+    let of_records = CALLS.iter().filter(|call| matches!(call.path(), Some(PathIn::SpawnArgs(_))));
+    assert!(of_records.map(|call| call.number).eq([NR_SPAWN, NR_EXEC]));
+}
+
+#[test]
 fn errnos_are_unique_and_ordered() {
     for pair in Errno::TABLE.windows(2) {
         assert!(pair[0].0.get() < pair[1].0.get(), "{}", pair[1].1);
