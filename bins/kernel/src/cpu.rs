@@ -87,25 +87,16 @@ pub(crate) fn alloc_frame() -> Option<swos_units::Frame> {
     Some(frame)
 }
 
-/// Frames that only the kernel's own objects get: one in so many, but not more than [`RESERVE_MAX`]. Programs that use up the
-/// memory are refused before the kernel is, which can't take back what it has promised.
-const RESERVE_SHARE: u64 = 64;
-const RESERVE_MAX: u64 = 512;
-
 /// Whether programs get no more frames.
 pub(crate) fn is_short() -> bool {
     memory::frames().is_some_and(|pmm| {
         let pmm = pmm.lock();
-        pmm.free_frames() <= reserve(&pmm)
+        pmm.free_frames() <= memory::reserve(&pmm)
     })
 }
 
-fn reserve(pmm: &Pmm<'_>) -> u64 {
-    (pmm.total_frames() / RESERVE_SHARE).min(RESERVE_MAX)
-}
-
 fn refill_above_reserve(frames: &mut FrameCache<CACHED>, pmm: &mut Pmm<'_>) -> bool {
-    pmm.free_frames() > reserve(pmm) && frames.refill(pmm) > 0
+    pmm.free_frames() > memory::reserve(pmm) && frames.refill(pmm) > 0
 }
 
 #[cold]

@@ -264,9 +264,22 @@ pub(crate) fn alloc() -> Option<Frame> {
     Some(frame)
 }
 
-/// Takes `1 << order` contiguous frames.
+/// Frames that only the kernel's own objects get: one in so many, but not more than [`RESERVE_MAX`]. Programs that use up the
+/// memory are refused before the kernel is, which can't take back what it has promised.
+const RESERVE_SHARE: u64 = 64;
+const RESERVE_MAX: u64 = 512;
+
+/// How many these are.
+pub(crate) fn reserve(pmm: &Pmm<'_>) -> u64 {
+    (pmm.total_frames() / RESERVE_SHARE).min(RESERVE_MAX)
+}
+
+/// Takes `1 << order` contiguous frames for the heap. Several are for a list, which may be refused: they leave the reserve to what
+/// is small and must not.
 pub(crate) fn alloc_block(order: Order) -> Option<Frame> {
-    FRAMES.get()?.lock().alloc(order)
+    let mut pmm = FRAMES.get()?.lock();
+    let reserve = if order == Order::ONE { 0 } else { reserve(&pmm) };
+    pmm.alloc_above(reserve, order)
 }
 
 /// Gives a block back.

@@ -94,11 +94,8 @@ impl Reassembly {
         }
         let key =
             Key { src: packet.src(), dst: packet.dst(), protocol: packet.protocol(), ident: packet.ident() };
-        let at = self
-            .partials
-            .iter()
-            .position(|partial| partial.key == key)
-            .unwrap_or_else(|| self.begin(now, key));
+        let at =
+            self.partials.iter().position(|partial| partial.key == key).or_else(|| self.begin(now, key))?;
         let partial = self.partials.get_mut(at)?;
         if !partial.place(offset, payload, packet.more_fragments()) {
             partial.poison();
@@ -128,11 +125,13 @@ impl Reassembly {
         self.partials.iter().map(|partial| partial.bytes.capacity()).sum()
     }
 
-    fn begin(&mut self, now: Instant, key: Key) -> usize {
+    /// The place of a new one; `None` if there is no memory for it.
+    fn begin(&mut self, now: Instant, key: Key) -> Option<usize> {
         if self.partials.len() >= self.limits.datagrams.max(1) {
             let oldest = (0..self.partials.len()).min_by_key(|at| self.partials[*at].expires).unwrap_or(0);
             self.partials.swap_remove(oldest);
         }
+        self.partials.try_reserve(1).ok()?;
         self.partials.push(Partial {
             key,
             expires: now + self.limits.lifetime,
@@ -141,12 +140,12 @@ impl Reassembly {
             total: None,
             poisoned: false,
         });
-        self.partials.len() - 1
+        Some(self.partials.len() - 1)
     }
 }
 
 impl Partial {
-    /// Puts a fragment into its place; `false` if it contradicts what came before.
+    /// Puts a fragment into its place; `false` if it contradicts what came before, or there is no memory for it.
     fn place(&mut self, offset: usize, payload: &[u8], more: bool) -> bool {
         let end = offset + payload.len();
         if self.poisoned {
@@ -167,7 +166,11 @@ impl Partial {
             // A repetition is harmless when it lies within what came and says the same.
             return begin <= offset && end <= stop && self.bytes.get(offset..end) == Some(payload);
         }
-        if self.bytes.len() < end {
+        let more_bytes = end.saturating_sub(self.bytes.len());
+        if self.bytes.try_reserve(more_bytes).is_err() || self.pieces.try_reserve(1).is_err() {
+            return false;
+        }
+        if more_bytes > 0 {
             self.bytes.resize(end, 0);
         }
         let Some(place) = self.bytes.get_mut(offset..end) else { return false };

@@ -132,6 +132,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies pages until all are there, then handles.
     fn copy_slice(&self, parent: &Process<M>, draft: &mut Draft<M>) -> Result<(), Errno> {
+        // Between slices others may have used up what there was at the beginning.
+        self.room_for_objects()?;
         if !self.attach_some(draft)? {
             return Ok(());
         }

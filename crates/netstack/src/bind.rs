@@ -30,7 +30,7 @@ impl<P: PageRef> Stack<P> {
     /// # Errors
     ///
     /// [`Error::BadSocket`], [`Error::AddressNotAvailable`], [`Error::AddressInUse`], [`Error::NoPorts`],
-    /// [`Error::AlreadyConnected`] if it has a local address already.
+    /// [`Error::NoBuffers`], [`Error::AlreadyConnected`] if it has a local address already.
     pub fn bind(&mut self, id: SocketId, local: SocketAddrV4) -> Result<(), Error> {
         let (index, socket) = self.socket_mut(id)?;
         let (space, reuse) = match socket {
@@ -51,7 +51,7 @@ impl<P: PageRef> Stack<P> {
         if !self.is_port_free(space, local, reuse) {
             return Err(Error::AddressInUse);
         }
-        self.ports.bind(space, local, index);
+        self.ports.bind(space, local, index).map_err(|_| Error::NoBuffers)?;
         match self.sockets.get_mut(index) {
             Some(Socket::Fresh(fresh)) => fresh.local = Some(local),
             Some(Socket::Datagrams(socket)) => socket.local = Some(local),
@@ -121,8 +121,8 @@ impl<P: PageRef> Stack<P> {
     ///
     /// [`Error::InProgress`] while a stream connects, [`Error::AlreadyConnected`] after that;
     /// [`Error::BadDestination`], [`Error::NetworkUnreachable`], [`Error::NetworkDown`], [`Error::NoPorts`],
-    /// [`Error::AddressInUse`] if the bound port has a connection to `remote` already, [`Error::WrongState`] for a
-    /// listener, [`Error::BadSocket`].
+    /// [`Error::AddressInUse`] if the bound port has a connection to `remote` already, [`Error::NoBuffers`],
+    /// [`Error::WrongState`] for a listener, [`Error::BadSocket`].
     pub fn connect(&mut self, now: Instant, id: SocketId, remote: SocketAddrV4) -> Result<(), Error> {
         let index = self.index_of(id)?;
         match self.sockets.get(index).ok_or(Error::BadSocket)? {

@@ -32,7 +32,7 @@ impl<P: PageRef> Stack<P> {
             failure: None,
             blocked: false,
         };
-        self.sockets.insert(Socket::Datagrams(socket)).ok_or(Error::NoBuffers)
+        self.add(Socket::Datagrams(socket))
     }
 
     pub(crate) fn connect_datagrams(&mut self, index: u32, remote: SocketAddrV4) -> Result<(), Error> {
@@ -60,7 +60,7 @@ impl<P: PageRef> Stack<P> {
         }
         let port = self.ephemeral_port(Space::Udp, Ipv4Addr::UNSPECIFIED)?;
         let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
-        self.ports.bind(Space::Udp, local, index);
+        self.ports.bind(Space::Udp, local, index).map_err(|_| Error::NoBuffers)?;
         if let Some(Socket::Datagrams(socket)) = self.sockets.get_mut(index) {
             socket.local = Some(local);
         }
@@ -74,8 +74,8 @@ impl<P: PageRef> Stack<P> {
     ///
     /// [`Error::MessageTooLong`] if it does not fit the MTU (nothing is fragmented), [`Error::WouldBlock`] if the
     /// device is full, [`Error::NotConnected`] without `to` and peer, [`Error::BadDestination`],
-    /// [`Error::NetworkUnreachable`], [`Error::NetworkDown`], [`Error::HostUnreachable`], [`Error::NoPorts`], a failure
-    /// that an ICMP message told, [`Error::WrongState`], [`Error::BadSocket`].
+    /// [`Error::NetworkUnreachable`], [`Error::NetworkDown`], [`Error::HostUnreachable`], [`Error::NoPorts`],
+    /// [`Error::NoBuffers`], a failure that an ICMP message told, [`Error::WrongState`], [`Error::BadSocket`].
     pub fn send_to(
         &mut self,
         now: Instant,

@@ -1,8 +1,11 @@
 //! The next time each connection wants to be called: a heap that knows where everybody is.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 use swos_units::Instant;
+
+use crate::slab::extend;
 
 const ABSENT: u32 = u32::MAX;
 /// Children of a node: four make a shallow heap, and most changes are to a later time, which looks at children.
@@ -17,14 +20,17 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Sees to it that `index` is called no later than `at`. An earlier call that is already due stays:
-    /// moving it for every segment would cost more than a wake-up for nothing.
+    /// Makes room for a slot.
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
+        extend(&mut self.position, index, ABSENT)?;
+        self.heap.try_reserve(self.position.len() - self.heap.len())
+    }
+
+    /// Sees to it that `index`, for which there is room, is called no later than `at`. An earlier call that is already due
+    /// stays: moving it for every segment would cost more than a wake-up for nothing.
     pub(crate) fn no_later(&mut self, index: u32, at: Instant) {
-        let slot = index as usize;
-        if slot >= self.position.len() {
-            self.position.resize(slot + 32, ABSENT);
-        }
-        let position = self.position[slot] as usize;
+        let Some(&position) = self.position.get(index as usize) else { return };
+        let position = position as usize;
         match self.heap.get_mut(position) {
             Some(entry) if entry.0 <= at => {}
             Some(entry) => {

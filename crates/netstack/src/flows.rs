@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, TryReserveError};
 use swos_tcp::Flow;
 
 /// The two ends of a TCP connection over IPv4, seen from us.
@@ -89,16 +89,19 @@ impl Flows {
         self.tables[place(hash)].find(hash, |entry| entry.0 == *flow).map(|entry| entry.1)
     }
 
-    /// Adds a flow or changes its holder.
-    pub(crate) fn set(&mut self, flow: FlowKey, holder: Holder) {
+    /// Adds a flow or changes its holder, which needs no memory.
+    pub(crate) fn set(&mut self, flow: FlowKey, holder: Holder) -> Result<(), TryReserveError> {
         let (key, at) = (self.key, hash(self.key, &flow));
         let table = &mut self.tables[place(at)];
         match table.find_mut(at, |entry| entry.0 == flow) {
             Some(entry) => entry.1 = holder,
             None => {
-                table.insert_unique(at, (flow, holder), |entry| hash(key, &entry.0));
+                let again = |entry: &(FlowKey, Holder)| hash(key, &entry.0);
+                table.try_reserve(1, again)?;
+                table.insert_unique(at, (flow, holder), again);
             }
         }
+        Ok(())
     }
 
     /// Removes a flow if `holder` still has it.

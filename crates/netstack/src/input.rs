@@ -11,7 +11,7 @@ use swos_wire::{
 
 use crate::device::{PageRef, Transmit};
 use crate::error::Error;
-use crate::link::Envelope;
+use crate::link::{Envelope, zeros};
 use crate::ports::Space;
 use crate::readiness::Readiness;
 use crate::socket::Socket;
@@ -67,32 +67,25 @@ impl<P: PageRef> Stack<P> {
             Ok(Delivery::Broadcast) => Delivery::Broadcast,
             Ok(Delivery::Unicast) | Err(_) => return self.drop_packet(),
         };
-        if !view.is_fragment() {
-            let packet = Packet { src: view.src(), dst: view.dst(), payload: view.payload(), delivery };
-            self.on_packet(now, view.protocol(), packet, Some(&view), tx);
-        } else if self.scarce {
-            self.drop_packet();
-        } else if let Some(whole) = self.reassembly.on_fragment(now, &view) {
-            let packet = Packet { src: whole.src, dst: whole.dst, payload: &whole.payload, delivery };
-            self.on_packet(now, whole.protocol, packet, None, tx);
-        }
+        self.on_datagram(now, &view, delivery, tx);
     }
 
     pub(crate) fn on_loopback(&mut self, now: Instant, packet: &[u8], tx: &mut impl Transmit) {
         let Ok(view) = Ipv4View::parse(packet) else { return self.drop_packet() };
-        if view.is_fragment() {
-            if self.scarce {
-                self.drop_packet();
-            } else if let Some(whole) = self.reassembly.on_fragment(now, &view) {
-                let delivery = Delivery::Unicast;
-                let packet = Packet { src: whole.src, dst: whole.dst, payload: &whole.payload, delivery };
-                self.on_packet(now, whole.protocol, packet, None, tx);
-            }
-            return;
+        self.on_datagram(now, &view, Delivery::Unicast, tx);
+    }
+
+    /// A packet that is for us, or the last fragment of one.
+    fn on_datagram(&mut self, now: Instant, view: &Ipv4View<'_>, delivery: Delivery, tx: &mut impl Transmit) {
+        if !view.is_fragment() {
+            let packet = Packet { src: view.src(), dst: view.dst(), payload: view.payload(), delivery };
+            self.on_packet(now, view.protocol(), packet, Some(view), tx);
+        } else if self.scarce {
+            self.drop_packet();
+        } else if let Some(whole) = self.reassembly.on_fragment(now, view) {
+            let packet = Packet { src: whole.src, dst: whole.dst, payload: &whole.payload, delivery };
+            self.on_packet(now, whole.protocol, packet, None, tx);
         }
-        let packet =
-            Packet { src: view.src(), dst: view.dst(), payload: view.payload(), delivery: Delivery::Unicast };
-        self.on_packet(now, view.protocol(), packet, Some(&view), tx);
     }
 
     /// `view` is there to be quoted; a datagram that came in fragments is not.
@@ -232,7 +225,7 @@ impl<P: PageRef> Stack<P> {
             self.link.send(now, tx, envelope, len, fill);
         } else {
             // Only the answer to an echo request that came in fragments is this long.
-            let mut message = alloc::vec![0; len];
+            let Some(mut message) = zeros(len) else { return self.drop_packet() };
             fill(&mut message);
             self.link.send_in_fragments(now, tx, envelope, &message);
         }

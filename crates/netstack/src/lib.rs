@@ -9,6 +9,7 @@
 //! **Invariant:** payload is copied once on its way out, into the device's buffer, and summed by the same pass,
 //! also when it is sent again.
 //! **Invariant:** whatever arrives, the stack stays within its [`Limits`].
+//! **Invariant:** without memory a call is refused ([`Error::NoBuffers`]) or a packet is lost; no allocation is taken for granted.
 //! **Invariant:** a [`SocketId`] of a closed socket never reaches another one.
 //! **Absent on purpose:** clocks, locks, waiting (the kernel's), several links (one stack each).
 //!

@@ -321,7 +321,7 @@ impl Link {
     }
 
     pub(crate) fn recycle(&mut self, packet: Vec<u8>) {
-        if self.spare.len() < LOOPBACK_SPARE {
+        if self.spare.len() < LOOPBACK_SPARE && self.spare.try_reserve(1).is_ok() {
             self.spare.push(packet);
         }
     }
@@ -335,12 +335,13 @@ impl Link {
     }
 
     fn loopback_buffer(&mut self, len: usize) -> Option<&mut [u8]> {
-        if self.loopback.len() >= LOOPBACK_PACKETS {
+        let mut packet = self.spare.pop().unwrap_or_default();
+        packet.clear();
+        let full = self.loopback.len() >= LOOPBACK_PACKETS || self.loopback.try_reserve(1).is_err();
+        if full || packet.try_reserve(len).is_err() {
             self.counters.loopback_dropped += 1;
             return None;
         }
-        let mut packet = self.spare.pop().unwrap_or_default();
-        packet.clear();
         packet.resize(len, 0);
         self.loopback.push_back(packet);
         self.loopback.back_mut().map(Vec::as_mut_slice)
@@ -359,9 +360,19 @@ impl Link {
         if let Some(oldest) = oldest {
             self.held.remove(oldest);
         }
-        self.held.push_back(Held { neighbor, packet: alloc::vec![0; len] });
+        let packet = zeros(len)?;
+        self.held.try_reserve(1).ok()?;
+        self.held.push_back(Held { neighbor, packet });
         self.held.back_mut().map(|held| held.packet.as_mut_slice())
     }
+}
+
+/// So many zeros, if there is memory for them.
+pub(crate) fn zeros(len: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    bytes.resize(len, 0);
+    Some(bytes)
 }
 
 fn write_packet(packet: &mut [u8], header: Ipv4Repr, fill: impl FnOnce(&mut [u8])) {

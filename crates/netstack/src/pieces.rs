@@ -11,6 +11,7 @@ use swos_tcp::SendQueue;
 use swos_wire::{Sum, checksum};
 
 use crate::device::PageRef;
+use crate::link::zeros;
 
 /// Owned bytes come in pieces of this size: an HTTP head with room for a small body behind it.
 pub(crate) const CHUNK: usize = 2048;
@@ -72,7 +73,7 @@ impl<P: PageRef> Pool<P> {
         Self { pieces: Vec::new(), vacant: NONE, waste: NONE, in_use: 0, owned: 0, spare: Vec::new() }
     }
 
-    /// Appends as many of `bytes` as `room` and `chunks` (new chunks that may be taken) allow; returns how many.
+    /// Appends as many of `bytes` as `chunks` (new chunks that may be taken) and memory allow; returns how many.
     pub(crate) fn push_bytes(&mut self, queue: &mut Queue, bytes: &[u8], mut chunks: usize) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -93,26 +94,36 @@ impl<P: PageRef> Pool<P> {
                 break;
             }
             chunks -= 1;
-            let chunk = self.spare.pop().unwrap_or_else(|| Box::new([0; CHUNK]));
+            let Some(chunk) = self.spare.pop().or_else(fresh_chunk) else { break };
+            if !self.append(queue, Content::Owned(chunk), 0..0) {
+                break;
+            }
             self.owned += 1;
-            self.append(queue, Content::Owned(chunk), 0..0);
         }
         bytes.len() - rest.len()
     }
 
-    /// Appends a slice of a page; the range lies within it.
-    pub(crate) fn push_page(&mut self, queue: &mut Queue, page: P, range: Range<usize>) {
-        queue.len += range.len();
-        self.append(queue, Content::Page(page), small(range.start)..small(range.end));
+    /// Appends a slice of a page; the range lies within it. Returns how many bytes: none if there is no memory for it.
+    pub(crate) fn push_page(&mut self, queue: &mut Queue, page: P, range: Range<usize>) -> usize {
+        let length = range.len();
+        if !self.append(queue, Content::Page(page), small(range.start)..small(range.end)) {
+            return 0;
+        }
+        queue.len += length;
+        length
     }
 
-    fn append(&mut self, queue: &mut Queue, content: Content<P>, range: Range<u32>) {
+    /// Whether there was memory for it.
+    fn append(&mut self, queue: &mut Queue, content: Content<P>, range: Range<u32>) -> bool {
         let piece = Piece { next: NONE, start: range.start, end: range.end, content };
         let index = if let Some(place) = self.pieces.get_mut(self.vacant as usize) {
             let index = core::mem::replace(&mut self.vacant, place.next);
             *place = piece;
             index
         } else {
+            if self.pieces.try_reserve(1).is_err() {
+                return false;
+            }
             self.pieces.push(piece);
             small(self.pieces.len() - 1)
         };
@@ -122,6 +133,7 @@ impl<P: PageRef> Pool<P> {
             None => queue.head = index,
         }
         queue.tail = index;
+        true
     }
 
     /// Drops everything in a queue, of any length.
@@ -205,7 +217,7 @@ impl<P: PageRef> Pool<P> {
         self.in_use -= 1;
         if let Content::Owned(chunk) = content {
             self.owned -= 1;
-            if self.spare.len() < KEPT {
+            if self.spare.len() < KEPT && self.spare.try_reserve(1).is_ok() {
                 self.spare.push(chunk);
             }
         }
@@ -287,6 +299,11 @@ impl<P: PageRef> SendQueue for Borrowed<'_, P> {
     fn release(&mut self, octets: usize) {
         self.pool.release(self.queue, octets);
     }
+}
+
+/// A chunk, if there is memory for it.
+fn fresh_chunk() -> Option<Box<[u8; CHUNK]>> {
+    zeros(CHUNK)?.try_into().ok()
 }
 
 /// Piece numbers and offsets within a page stay far below 2³².

@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::RangeInclusive;
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, TryReserveError};
 
 use crate::entropy::Entropy;
 
@@ -41,12 +41,18 @@ impl Ports {
         Self { bindings: HashTable::new(), connections, key }
     }
 
-    pub(crate) fn bind(&mut self, space: Space, local: SocketAddrV4, index: u32) {
+    pub(crate) fn bind(
+        &mut self,
+        space: Space,
+        local: SocketAddrV4,
+        index: u32,
+    ) -> Result<(), TryReserveError> {
         let binding = Binding { space, port: local.port(), address: *local.ip(), index };
         let key = self.key;
-        self.bindings.insert_unique(hash(key, space, local.port()), binding, |entry| {
-            hash(key, entry.space, entry.port)
-        });
+        let again = |entry: &Binding| hash(key, entry.space, entry.port);
+        self.bindings.try_reserve(1, again)?;
+        self.bindings.insert_unique(again(&binding), binding, again);
+        Ok(())
     }
 
     pub(crate) fn unbind(&mut self, space: Space, local: SocketAddrV4, index: u32) {
@@ -73,15 +79,18 @@ impl Ports {
     }
 
     /// Notes that one more connection, half-open ones apart, has local `port`.
-    pub(crate) fn connection_began(&mut self, port: u16) {
+    pub(crate) fn connection_began(&mut self, port: u16) -> Result<(), TryReserveError> {
         let (key, at) = (self.key, hash(self.key, Space::Tcp, port));
         let table = &mut self.connections[place(at)];
         match table.find_mut(at, |entry| entry.0 == port) {
             Some(entry) => entry.1 += 1,
             None => {
-                table.insert_unique(at, (port, 1), |entry| hash(key, Space::Tcp, entry.0));
+                let again = |entry: &(u16, u32)| hash(key, Space::Tcp, entry.0);
+                table.try_reserve(1, again)?;
+                table.insert_unique(at, (port, 1), again);
             }
         }
+        Ok(())
     }
 
     /// Notes that one is gone, TIME-WAIT included.

@@ -1,11 +1,12 @@
 //! What a socket is ready for, and word of changes.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
 use swos_abi::{POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT};
 
-use crate::slab::SlotQueue;
+use crate::slab::{SlotQueue, extend};
 
 bitflags! {
     /// What a socket is ready for. The bits are those of the system call interface.
@@ -34,16 +35,21 @@ impl Changes {
         Self { queue: SlotQueue::new(), bits: Vec::new() }
     }
 
+    /// Makes room for a socket.
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
+        self.queue.reserve(index)?;
+        extend(&mut self.bits, index, Readiness::empty())
+    }
+
+    /// Notes a change of a socket for which there is room.
     pub(crate) fn raise(&mut self, index: u32, bits: Readiness) {
         if bits.is_empty() {
             return;
         }
-        let at = index as usize;
-        if at >= self.bits.len() {
-            self.bits.resize(at + 32, Readiness::empty());
+        if let Some(noted) = self.bits.get_mut(index as usize) {
+            *noted |= bits;
+            self.queue.push(index);
         }
-        self.bits[at] |= bits;
-        self.queue.push(index);
     }
 
     /// Takes back what was not told about a socket that is gone.

@@ -173,14 +173,16 @@ impl<P: PageRef> Stack<P> {
             deaf: false,
             bound: None,
         };
-        let Some(id) = self.sockets.insert(Socket::Stream(stream)) else {
+        let added = self.add(Socket::Stream(stream)).and_then(|id| {
+            let index = self.index_of(id)?;
+            self.begin_flow(key, index).inspect_err(|_| drop(self.sockets.remove(index)))?;
+            Ok(index)
+        });
+        let Ok(index) = added else {
             // The peer's next segment finds nobody and gets a reset.
             self.link.counters.connections_refused += 1;
             return None;
         };
-        let index = self.sockets.check(id)?;
-        self.flows.set(key, Holder::Connection(index));
-        self.ports.connection_began(key.local_port());
         self.apply_options(now, index);
         let Some(Socket::Listener(listener)) = self.sockets.get_mut(at) else { return Some(index) };
         listener.queued += 1;

@@ -189,15 +189,13 @@ impl<P: PageRef> Stack<P> {
                 if let Some(local) = bound {
                     self.ports.unbind(Space::Tcp, local, index);
                 }
-                match rest {
-                    Some(rest) => {
-                        let (place, evicted) = self.time_waits.insert(flow, rest);
-                        self.flows.set(flow, Holder::TimeWait(place));
-                        if let Some((flow, place)) = evicted {
-                            self.end_time_wait(&flow, place);
-                        }
-                    }
-                    None => self.end_flow(&flow, Holder::Connection(index)),
+                // Without memory to wait, it is as if its time were over.
+                let Some((place, evicted)) = rest.and_then(|rest| self.time_waits.insert(flow, rest)) else {
+                    return self.end_flow(&flow, Holder::Connection(index));
+                };
+                let _has_a_place = self.flows.set(flow, Holder::TimeWait(place));
+                if let Some((flow, place)) = evicted {
+                    self.end_time_wait(&flow, place);
                 }
             }
             // The flow is free for the peer's next attempt; the socket only tells what happened.
@@ -229,6 +227,15 @@ impl<P: PageRef> Stack<P> {
         if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
             stream.owner = Owner::Nobody;
         }
+    }
+
+    /// Gives a flow, which nobody has, and its port to a connection.
+    pub(crate) fn begin_flow(&mut self, flow: FlowKey, index: u32) -> Result<(), Error> {
+        self.ports.connection_began(flow.local_port()).map_err(|_| Error::NoBuffers)?;
+        self.flows.set(flow, Holder::Connection(index)).map_err(|_| {
+            self.ports.connection_ended(flow.local_port());
+            Error::NoBuffers
+        })
     }
 
     pub(crate) fn end_time_wait(&mut self, flow: &FlowKey, index: u32) {

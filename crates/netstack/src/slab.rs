@@ -1,5 +1,6 @@
 //! Sockets by number, and queues of such numbers.
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 /// Slots are allocated this many at a time and never move, so that growth copies nothing.
@@ -69,7 +70,7 @@ impl<T> Slab<T> {
         Self { chunks: Vec::new(), free: Vec::new(), first: 0, floor: 0, limit, live: 0 }
     }
 
-    /// Puts a value in; `None` if the slab is full.
+    /// Puts a value in; `None` if the slab is full, or there is no memory for it.
     pub(crate) fn insert(&mut self, value: T) -> Option<SocketId> {
         if self.live >= self.limit {
             return None;
@@ -96,7 +97,11 @@ impl<T> Slab<T> {
 
     fn grow(&mut self) -> Option<u32> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+            let mut chunk = Vec::new();
+            chunk.try_reserve_exact(CHUNK).ok()?;
+            self.chunks.try_reserve(1).ok()?;
+            self.free.try_reserve(1).ok()?;
+            self.chunks.push(chunk);
             self.free.push(0);
         }
         let before = (self.chunks.len() - 1) * CHUNK;
@@ -188,7 +193,17 @@ impl<T> Slab<T> {
     }
 }
 
-/// First-in-first-out queue of slot numbers, each at most once; no allocation but growth with the slab.
+/// Makes a list as long as the slab is when it has this number, with what stands for nothing.
+pub(crate) fn extend<T: Clone>(list: &mut Vec<T>, index: u32, nothing: T) -> Result<(), TryReserveError> {
+    let length = (index as usize + 1).next_multiple_of(CHUNK);
+    if length > list.len() {
+        list.try_reserve(length - list.len())?;
+        list.resize(length, nothing);
+    }
+    Ok(())
+}
+
+/// First-in-first-out queue of slot numbers, each at most once. It grows with the slab.
 #[derive(Debug)]
 pub(crate) struct SlotQueue {
     next: Vec<u32>,
@@ -201,16 +216,18 @@ impl SlotQueue {
         Self { next: Vec::new(), head: END, tail: END }
     }
 
-    /// Appends a number; nothing changes if it is in the queue.
+    /// Makes room for a number.
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
+        extend(&mut self.next, index, OUT)
+    }
+
+    /// Appends a number for which there is room; nothing changes if it is in the queue.
     pub(crate) fn push(&mut self, index: u32) {
-        let at = index as usize;
-        if at >= self.next.len() {
-            self.next.resize(at + CHUNK, OUT);
-        }
-        if self.next[at] != OUT {
+        let Some(place) = self.next.get_mut(index as usize) else { return };
+        if *place != OUT {
             return;
         }
-        self.next[at] = END;
+        *place = END;
         match self.next.get_mut(self.tail as usize) {
             Some(tail) => *tail = index,
             None => self.head = index,

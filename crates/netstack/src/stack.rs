@@ -1,5 +1,6 @@
 //! The stack: its parts, its clock, its turn.
 
+use alloc::collections::TryReserveError;
 use core::net::Ipv4Addr;
 
 use swos_arp::{Action, Neighbors};
@@ -311,6 +312,25 @@ impl<P: PageRef> Stack<P> {
     pub(crate) fn socket_mut(&mut self, id: SocketId) -> Result<(u32, &mut Socket), Error> {
         let index = self.index_of(id)?;
         Ok((index, self.sockets.get_mut(index).ok_or(Error::BadSocket)?))
+    }
+
+    /// Puts a socket in, with a place in each list that it may ever be in: nothing else needs memory to note it.
+    pub(crate) fn add(&mut self, socket: Socket) -> Result<SocketId, Error> {
+        let id = self.sockets.insert(socket).ok_or(Error::NoBuffers)?;
+        let index = self.index_of(id)?;
+        self.reserve_places(index).map_err(|_| {
+            self.sockets.remove(index);
+            Error::NoBuffers
+        })?;
+        Ok(id)
+    }
+
+    fn reserve_places(&mut self, index: u32) -> Result<(), TryReserveError> {
+        self.ready.reserve(index)?;
+        self.awaiting.reserve(index)?;
+        self.blocked.reserve(index)?;
+        self.deadlines.reserve(index)?;
+        self.changes.reserve(index)
     }
 
     /// What a socket is ready for now.

@@ -9,7 +9,7 @@ use swos_units::Instant;
 
 use crate::device::PageRef;
 use crate::error::Error;
-use crate::flows::{FlowKey, Holder};
+use crate::flows::FlowKey;
 use crate::pieces::{CHUNK, Queue};
 use crate::ports::{Ports, Space};
 use crate::slab::SocketId;
@@ -31,7 +31,7 @@ impl<P: PageRef> Stack<P> {
     /// [`Error::NoBuffers`].
     pub fn tcp_open(&mut self) -> Result<SocketId, Error> {
         let options = self.default_options();
-        self.sockets.insert(Socket::Fresh(Fresh { local: None, options })).ok_or(Error::NoBuffers)
+        self.add(Socket::Fresh(Fresh { local: None, options }))
     }
 
     /// Starts to take connections. A socket without a port gets one. `backlog` (at least 1) is how many may wait to be
@@ -147,6 +147,7 @@ impl<P: PageRef> Stack<P> {
         if self.flows.get(&flow).is_some() {
             return Err(Error::AddressInUse);
         }
+        self.begin_flow(flow, index)?;
         let isn = self.initial_number(now, &flow.flow(), None);
         let connection = Connection::connect(now, &self.tcp, self.path, isn);
         let stream = Stream {
@@ -166,8 +167,6 @@ impl<P: PageRef> Stack<P> {
         if let Some(socket) = self.sockets.get_mut(index) {
             *socket = Socket::Stream(stream);
         }
-        self.flows.set(flow, Holder::Connection(index));
-        self.ports.connection_began(port);
         self.apply_options(now, index);
         Ok(())
     }
@@ -192,9 +191,9 @@ impl<P: PageRef> Stack<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] (readiness OUT tells when to try again), [`Error::Closed`] after our direction was shut
-    /// down or the connection ended, the connection's failure once, [`Error::NotConnected`], [`Error::WrongState`],
-    /// [`Error::BadSocket`].
+    /// [`Error::WouldBlock`] (readiness OUT tells when to try again), [`Error::NoBuffers`], [`Error::Closed`] after our
+    /// direction was shut down or the connection ended, the connection's failure once, [`Error::NotConnected`],
+    /// [`Error::WrongState`], [`Error::BadSocket`].
     pub fn send_bytes(
         &mut self,
         now: Instant,
@@ -242,12 +241,12 @@ impl<P: PageRef> Stack<P> {
         let len = wanted.min(stream.check_writable()?);
         let taken = match bytes.get(..len) {
             Some(short) if len < WORTH_A_PIECE => self.push_copy(index, short),
-            _ => {
-                if let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) {
-                    self.pool.push_page(&mut stream.queue, page, range.start..range.start + len);
+            _ => match self.sockets.get_mut(index) {
+                Some(Socket::Stream(stream)) => {
+                    self.pool.push_page(&mut stream.queue, page, range.start..range.start + len)
                 }
-                len
-            }
+                _ => 0,
+            },
         };
         self.queued(now, index, taken, wanted, push)
     }
@@ -263,13 +262,19 @@ impl<P: PageRef> Stack<P> {
     ) -> Result<usize, Error> {
         let Some(Socket::Stream(stream)) = self.sockets.get_mut(index) else { return Err(Error::BadSocket) };
         stream.wants_room |= taken < wanted || stream.room() == 0;
+        let empty = stream.queue.len() == 0;
         match push {
             Push::More if taken == wanted && stream.queue.len() < MORE_LIMIT => {
                 self.deadlines.no_later(index, now + self.limits.more_timeout);
             }
             Push::More | Push::Now => self.ready.push(index),
         }
-        if taken == 0 && wanted > 0 { Err(Error::WouldBlock) } else { Ok(taken) }
+        match taken {
+            // Nothing is queued that could make room by leaving: there was no memory.
+            0 if wanted > 0 && empty => Err(Error::NoBuffers),
+            0 if wanted > 0 => Err(Error::WouldBlock),
+            _ => Ok(taken),
+        }
     }
 
     /// Bytes that [`Self::send_page`] and [`Self::send_bytes`] would take now, unless memory is short.

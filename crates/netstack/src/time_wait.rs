@@ -1,6 +1,6 @@
 //! Connections in TIME-WAIT: a few words each, as many as the limit says, the oldest given up first.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{TryReserveError, VecDeque};
 use alloc::vec::Vec;
 
 use swos_tcp::TimeWait;
@@ -29,9 +29,21 @@ impl TimeWaits {
         Self { entries: Vec::new(), vacant: Vec::new(), order: VecDeque::new(), limit: limit.max(1) }
     }
 
-    /// Adds a connection; the flow of the one that had to go for it comes back.
-    pub(crate) fn insert(&mut self, flow: FlowKey, rest: TimeWait) -> (u32, Option<(FlowKey, u32)>) {
-        let evicted = if self.len() >= self.limit { self.pop_oldest() } else { None };
+    /// Makes room for one more, so that each has a place in all lists.
+    fn reserve(&mut self) -> Result<(), TryReserveError> {
+        let entries = self.entries.len() + 1;
+        self.vacant.try_reserve(entries - self.vacant.len())?;
+        self.order.try_reserve(entries - self.order.len())?;
+        self.entries.try_reserve(1)
+    }
+
+    /// Adds a connection; the flow of the one that had to go for it comes back. `None` if there is no memory for any.
+    pub(crate) fn insert(&mut self, flow: FlowKey, rest: TimeWait) -> Option<(u32, Option<(FlowKey, u32)>)> {
+        let full = self.len() >= self.limit || self.vacant.is_empty() && self.reserve().is_err();
+        let evicted = if full { self.pop_oldest() } else { None };
+        if full && self.vacant.is_empty() {
+            return None;
+        }
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.entries.push(None);
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
@@ -40,7 +52,7 @@ impl TimeWaits {
             *place = Some(Entry { flow, rest });
         }
         self.order.push_back((rest.deadline(), index));
-        (index, evicted)
+        Some((index, evicted))
     }
 
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut TimeWait> {

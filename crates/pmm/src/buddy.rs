@@ -241,6 +241,12 @@ impl<'m> Pmm<'m> {
         self.alloc(Order::ONE)
     }
 
+    /// As [`Self::alloc`], if `reserve` frames are left free.
+    #[must_use]
+    pub fn alloc_above(&mut self, reserve: u64, order: Order) -> Option<Frame> {
+        if self.free >= reserve + order.frames() { self.alloc(order) } else { None }
+    }
+
     /// Takes single frames, each with one reference, for all of `frames` as far as there are any; returns how many. Cheaper
     /// than as many calls of [`Self::alloc_one`], because larger blocks are taken whole.
     pub fn alloc_many(&mut self, frames: &mut [Frame]) -> usize {

@@ -166,6 +166,8 @@ const GUIDE: &[(&str, &str)] = &[
     ("lending", include_str!("../../../docs/src/guide/lending.txt")),
 ];
 
+/// Hardly more than the system needs.
+const LEAST_MIB: u32 = 10;
 /// Used up in a moment.
 const LITTLE_MIB: u32 = 32;
 const MUCH_MIB: u32 = 256;
@@ -210,15 +212,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         on("long/stress", 1, "/bin/stress", &LOADS),
         on("long/stress", 4, "/bin/stress", &LOADS),
     ];
-    let exhausted =
-        [("exhaust/program", LITTLE_MIB), ("long/exhaust", MUCH_MIB)].into_iter().flat_map(|(name, mib)| {
-            [1, 4].map(|cpus| {
-                Scenario::new(format!("{name}-{cpus}cpu"), move |bench| {
-                    let machine = Machine::new(&bench.artefacts().kernel).memory_mib(mib);
-                    on_machine(bench, machine, cpus, "/bin/stress exhaust", &WAYS)
-                })
+    let sizes = [("exhaust/least", LEAST_MIB), ("exhaust/program", LITTLE_MIB), ("long/exhaust", MUCH_MIB)];
+    let exhausted = sizes.into_iter().flat_map(|(name, mib)| {
+        [1, 4].map(|cpus| {
+            Scenario::new(format!("{name}-{cpus}cpu"), move |bench| {
+                let machine = Machine::new(&bench.artefacts().kernel).memory_mib(mib);
+                on_machine(bench, machine, cpus, "/bin/stress exhaust", &WAYS)
             })
-        });
+        })
+    });
     let guide = [1, 4]
         .map(|cpus| Scenario::new(format!("guide/programs-{cpus}cpu"), move |bench| guide(bench, cpus)));
     programs.into_iter().chain(exhausted).chain(guide).chain(behaviours).chain(checked_behaviours).collect()

@@ -56,6 +56,7 @@ const WAYS: &[(&str, Way)] = &[
     ("threads", processes::threads),
     ("forks", processes::forks),
     ("forks of a large process", large_forks),
+    ("forks by many processes of many areas", forks_of_areas),
     ("arguments", arguments),
     ("looks at a full system", looks),
 ];
@@ -334,6 +335,22 @@ fn large_forks() -> Errno {
     };
     write(1);
     processes::fork_until_refused(|| write(2))
+}
+
+/// Processes with thousands of areas each, which all fork at the same time.
+fn forks_of_areas() -> Errno {
+    const AREAS: usize = 3000;
+    let Ok(start) = sys::map_anonymous(AREAS * PAGE, BOTH) else { return Errno::NOMEM };
+    for page in (0..AREAS).step_by(2) {
+        // SAFETY: within the mapping, which nobody uses.
+        let split = unsafe { sys::mprotect(start.add(page * PAGE), PAGE, Protection::READ) };
+        if let Err(errno) = split {
+            return errno;
+        }
+    }
+    processes::fork_until_refused(|| {
+        let _full = processes::fork_until_refused(|| {});
+    })
 }
 
 /// Processes with as many arguments as fit, which wait.

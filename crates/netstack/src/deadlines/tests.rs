@@ -14,6 +14,7 @@ proptest! {
             let now = Instant::from_nanos(at);
             match what {
                 0 | 1 => {
+                    deadlines.reserve(index).unwrap();
                     deadlines.no_later(index, now);
                     let entry = model.entry(index).or_insert(now);
                     *entry = now.min(*entry);

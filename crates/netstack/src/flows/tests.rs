@@ -39,7 +39,7 @@ proptest! {
             let holder = if holder == 2 { Holder::TimeWait(0) } else { Holder::Connection(holder) };
             match what {
                 0 | 1 => {
-                    flows.set(flow, holder);
+                    flows.set(flow, holder).unwrap();
                     model.insert(port, holder);
                 }
                 2 => {

@@ -16,9 +16,9 @@ fn bindings_are_found_by_space_port_and_address() {
     let mut ports = Ports::new(7);
     let all = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80);
     let home = SocketAddrV4::new(HOME, 80);
-    ports.bind(Space::Tcp, all, 1);
-    ports.bind(Space::Tcp, home, 2);
-    ports.bind(Space::Udp, home, 3);
+    ports.bind(Space::Tcp, all, 1).unwrap();
+    ports.bind(Space::Tcp, home, 2).unwrap();
+    ports.bind(Space::Udp, home, 3).unwrap();
     assert_eq!(found(&ports, Space::Tcp, 80, HOME), [1, 2]);
     assert_eq!(found(&ports, Space::Tcp, 80, Ipv4Addr::LOCALHOST), [1]);
     assert_eq!(found(&ports, Space::Tcp, 80, Ipv4Addr::UNSPECIFIED), [1, 2]);
@@ -35,8 +35,8 @@ fn bindings_are_found_by_space_port_and_address() {
 #[test]
 fn connections_are_counted() {
     let mut ports = Ports::new(7);
-    ports.connection_began(80);
-    ports.connection_began(80);
+    ports.connection_began(80).unwrap();
+    ports.connection_began(80).unwrap();
     ports.connection_ended(80);
     assert!(ports.has_connections(80) && !ports.has_connections(81));
     ports.connection_ended(80);

@@ -100,6 +100,7 @@ proptest! {
         let mut model = std::collections::VecDeque::new();
         for step in steps {
             if step < 30 {
+                queue.reserve(step).unwrap();
                 queue.push(step);
                 if !model.contains(&step) {
                     model.push_back(step);

@@ -39,10 +39,10 @@ fn they_end_in_order_and_make_room_for_new_ones() {
     let mut waits = TimeWaits::new(2);
     let second = Duration::from_secs(1);
     let start = Instant::ZERO + second;
-    let (first, none) = waits.insert(flow(1), rest(start));
+    let (first, none) = waits.insert(flow(1), rest(start)).unwrap();
     assert_eq!(none, None);
-    waits.insert(flow(2), rest(start + second));
-    let (_, evicted) = waits.insert(flow(3), rest(start + second));
+    waits.insert(flow(2), rest(start + second)).unwrap();
+    let (_, evicted) = waits.insert(flow(3), rest(start + second)).unwrap();
     assert_eq!(evicted, Some((flow(1), first)));
     let due = waits.deadline().unwrap();
     assert_eq!(waits.pop_due(due + Duration::ZERO), Some((flow(2), 1)));
@@ -54,8 +54,8 @@ fn they_end_in_order_and_make_room_for_new_ones() {
 fn one_that_is_restarted_ends_later_and_one_replaced_not_at_all() {
     let mut waits = TimeWaits::new(9);
     let config = Config::default();
-    let (index, _) = waits.insert(flow(1), rest(Instant::ZERO));
-    let (replaced, _) = waits.insert(flow(2), rest(Instant::ZERO));
+    let (index, _) = waits.insert(flow(1), rest(Instant::ZERO)).unwrap();
+    let (replaced, _) = waits.insert(flow(2), rest(Instant::ZERO)).unwrap();
     let old = waits.deadline().unwrap();
     let later = Instant::ZERO + Duration::from_secs(5);
     let fin = Header {

@@ -13,3 +13,4 @@ mod net;
 mod smoltcp_peer;
 mod streams;
 mod unpredictable;
+mod without_memory;

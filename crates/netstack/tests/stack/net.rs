@@ -11,6 +11,8 @@ use swos_netstack::{Config, Error, PageRef, Progress, Push, SocketId, Stack, Sta
 use swos_units::{Duration, Instant};
 use swos_wire::MacAddr;
 
+use crate::without_memory::with_memory;
+
 /// A page as the page cache has them: shared and immutable.
 #[derive(Clone, Debug)]
 pub(crate) struct Page(pub(crate) Rc<Vec<u8>>);
@@ -37,9 +39,9 @@ impl Transmit for Queue {
         assert!(self.frames.len() < self.capacity, "has_room was not asked");
         assert!((14..=1514).contains(&len), "{len}");
         // Whatever was in the buffer before must not get out.
-        let mut frame = vec![0xa5; len];
+        let mut frame = with_memory(|| vec![0xa5; len]);
         fill(&mut frame);
-        self.frames.push_back(frame);
+        with_memory(|| self.frames.push_back(frame));
     }
 }
 

@@ -190,9 +190,10 @@ fn map() -> impl Strategy<Value = (Vec<FrameRange>, Vec<FrameRange>)> {
     )
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     Alloc(u8),
+    AllocAbove(u64, u8),
     AllocMany(usize),
     Free(usize),
     Share(usize),
@@ -203,12 +204,21 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => prop_oneof![3 => 0..=2_u8, 1 => 3..=10_u8].prop_map(Op::Alloc),
+        2 => (0..2_000_u64, 0..=6_u8).prop_map(|(reserve, log2)| Op::AllocAbove(reserve, log2)),
         1 => (0..40_usize).prop_map(Op::AllocMany),
         3 => any::<usize>().prop_map(Op::Free),
         1 => any::<usize>().prop_map(Op::Share),
         2 => any::<usize>().prop_map(Op::Release),
         1 => (0..45_000_u64).prop_map(Op::Bogus),
     ]
+}
+
+fn wanted(pmm: &mut Pmm<'_>, op: Op) -> Option<Frame> {
+    match op {
+        Op::Alloc(log2) => pmm.alloc(order(log2)),
+        Op::AllocAbove(reserve, log2) => pmm.alloc_above(reserve, order(log2)),
+        _ => None,
+    }
 }
 
 /// Does what the allocator should do, frame by frame.
@@ -252,15 +262,22 @@ proptest! {
         prop_assert_eq!(pmm.total_frames(), model.free.len() as u64);
         for op in ops {
             match op {
-                Op::Alloc(log2) => match pmm.alloc(order(log2)) {
+                Op::Alloc(log2) | Op::AllocAbove(_, log2) => match wanted(&mut pmm, op) {
                     Some(block) => {
+                        if let Op::AllocAbove(reserve, _) = op {
+                            prop_assert!(pmm.free_frames() >= reserve);
+                        }
                         prop_assert_eq!(block.number() % (1 << log2), 0);
                         for number in block.number()..block.number() + (1 << log2) {
                             prop_assert!(model.free.remove(&number), "frame {number:#x} was not free");
                         }
                         model.used.insert(block.number(), (log2, 1));
                     }
-                    None => prop_assert!(!model.has_room(log2), "order {log2} was refused"),
+                    None => {
+                        let (free, length) = (model.free.len() as u64, 1 << log2);
+                        let kept = matches!(op, Op::AllocAbove(reserve, _) if free < reserve + length);
+                        prop_assert!(kept || !model.has_room(log2), "order {log2} was refused");
+                    }
                 },
                 Op::AllocMany(count) => {
                     let mut frames = vec![Frame::default(); count];
