@@ -5,6 +5,9 @@ use core::ops::RangeInclusive;
 use swos_units::Duration;
 use swos_wire::MacAddr;
 
+/// Longest IP packet that Ethernet carries, in bytes (RFC 894).
+pub const ETHERNET_MTU: u16 = 1500;
+
 /// Parameters of a [`Stack`](crate::Stack).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,7 +30,14 @@ impl Config {
     /// Usual values for a station.
     #[must_use]
     pub fn new(mac: MacAddr, ipv4: Option<swos_ipv4::Config>, secret: [u8; 32]) -> Self {
-        Self { mac, ipv4, mtu: 1500, tcp: swos_tcp::Config::default(), secret, limits: Limits::default() }
+        Self {
+            mac,
+            ipv4,
+            mtu: ETHERNET_MTU,
+            tcp: swos_tcp::Config::default(),
+            secret,
+            limits: Limits::default(),
+        }
     }
 }
 

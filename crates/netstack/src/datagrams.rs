@@ -125,6 +125,30 @@ impl<P: PageRef> Stack<P> {
         }
     }
 
+    /// The oldest datagram and its bytes, in one piece or two, without taking it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::recv_from`].
+    pub fn peek_from(&mut self, id: SocketId) -> Result<(swos_udp::Received, [&[u8]; 2]), Error> {
+        let Socket::Datagrams(socket) = self.socket_mut(id)?.1 else { return Err(Error::WrongState) };
+        match socket.queue.front() {
+            Some(received) => Ok((received, socket.queue.front_bytes())),
+            None => Err(socket.failure.take().unwrap_or(Error::WouldBlock)),
+        }
+    }
+
+    /// Drops the oldest datagram, which was peeked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`], [`Error::BadSocket`].
+    pub fn drop_datagram(&mut self, id: SocketId) -> Result<(), Error> {
+        let Socket::Datagrams(socket) = self.socket_mut(id)?.1 else { return Err(Error::WrongState) };
+        let _oldest = socket.queue.drop_front();
+        Ok(())
+    }
+
     /// Reads the oldest datagram into `out`; what does not fit is lost.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ mod stack;
 mod streams;
 mod time_wait;
 
-pub use config::{Config, Limits};
+pub use config::{Config, ETHERNET_MTU, Limits};
 pub use counters::{Counters, Usage};
 pub use device::{NoPages, PageRef, Transmit};
 pub use error::Error;

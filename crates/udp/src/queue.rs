@@ -85,19 +85,34 @@ impl Queue {
         self.heads.front().copied()
     }
 
-    /// Moves the oldest datagram into `out`; what does not fit is lost.
-    pub fn pop(&mut self, out: &mut [u8]) -> Option<Received> {
-        let head = self.heads.pop_front()?;
-        let wanted = out.len().min(head.len);
+    /// The bytes of the oldest datagram, in one piece or two, without taking it.
+    #[must_use]
+    pub fn front_bytes(&self) -> [&[u8]; 2] {
+        let len = self.heads.front().map_or(0, |head| head.len);
         let (first, second) = self.bytes.as_slices();
-        let from_first = wanted.min(first.len());
-        out[..from_first].copy_from_slice(&first[..from_first]);
-        out[from_first..wanted].copy_from_slice(&second[..wanted - from_first]);
+        let from_first = len.min(first.len());
+        [&first[..from_first], &second[..len - from_first]]
+    }
+
+    /// Drops the oldest datagram.
+    pub fn drop_front(&mut self) -> Option<Received> {
+        let head = self.heads.pop_front()?;
         self.bytes.drain(..head.len);
         if self.heads.is_empty() && self.bytes.capacity() > KEEP_BYTES {
             *self = Self::new(self.limits);
         }
         Some(head)
+    }
+
+    /// Moves the oldest datagram into `out`; what does not fit is lost.
+    pub fn pop(&mut self, out: &mut [u8]) -> Option<Received> {
+        let [first, second] = self.front_bytes();
+        let from_first = out.len().min(first.len());
+        let (begin, rest) = out.split_at_mut(from_first);
+        begin.copy_from_slice(&first[..from_first]);
+        let from_second = rest.len().min(second.len());
+        rest[..from_second].copy_from_slice(&second[..from_second]);
+        self.drop_front()
     }
 
     /// Datagrams waiting.

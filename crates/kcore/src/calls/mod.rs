@@ -256,7 +256,7 @@ impl<M: Machine> Kernel<M> {
                 self.send_to(cpu.index(), thread, socket, buffer, length, (address, size), flags)
             }
             Call::ReceiveFrom { socket, buffer, length, address, size, flags } => {
-                self.receive_from(cpu.index(), thread, socket, buffer, length, (address, size), flags)
+                self.receive_from(thread, socket, buffer, length, (address, size), flags)
             }
             Call::Shutdown { socket, how } => self.shutdown(cpu.index(), thread, socket, how),
             Call::SocketOptionSet { socket, option, value } => {

@@ -13,7 +13,7 @@ use swos_abi::{
     Rights, SEND_MORE, SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK,
     SOCKET_STREAM, SocketAddress,
 };
-use swos_netstack::{Direction, Error, OptionName, Push, SocketOption, Stack, Switch};
+use swos_netstack::{Direction, ETHERNET_MTU, Error, OptionName, Push, SocketOption, Stack, Switch};
 use swos_units::{Duration, PAGE_SIZE};
 use swos_vfs::Kind;
 
@@ -40,8 +40,6 @@ const QUEUED_AT_ONCE: u64 = 64 * 1024;
 const RECEIVED_AT_ONCE: u64 = 16 * STEP as u64;
 /// Bytes of receive window that opened before the peer is told: a segment.
 const WORTH_TELLING: u64 = 1460;
-/// Longest datagram.
-const DATAGRAM_MAX: usize = 65_507;
 
 /// Handles to sockets can do everything but be mapped or executed.
 fn socket_rights() -> Rights {
@@ -211,22 +209,8 @@ impl<M: Machine> Kernel<M> {
             }
             return self.send(thread, &socket, buffer, length, flags);
         }
-        self.room_for_objects()?;
         let to = if address == 0 { None } else { Some(self.read_address(address, size)?) };
-        let data = self.read_bytes(buffer, length, DATAGRAM_MAX).map_err(|stop| match stop {
-            Stop::Errno(Errno::TOOBIG) => Errno::MSGSIZE.into(),
-            other => other,
-        })?;
-        let now = self.machine.now();
-        let mut net = self.net.lock();
-        match stack_of(&mut net)?.send_to(now, socket.id, &data, to, &mut Device::new(self)) {
-            Ok(count) => {
-                self.net_turn(cpu, now, net);
-                Ok(count as u64)
-            }
-            Err(Error::WouldBlock) => Err(self.wait_socket(thread, &socket, &net)),
-            Err(error) => Err(Errno::from(error).into()),
-        }
+        self.send_datagram(cpu, thread, &socket, (buffer, length), to)
     }
 
     /// Sends stream bytes, in steps. What was taken before a wait is kept in the thread's progress.
@@ -239,7 +223,7 @@ impl<M: Machine> Kernel<M> {
         flags: u32,
     ) -> CallResult {
         if socket.kind == SocketKind::Datagram {
-            return self.send_connected(thread, socket, buffer, length);
+            return self.send_datagram(self.machine.cpu_index(), thread, socket, (buffer, length), None);
         }
         let push = if flags & SEND_MORE == 0 { Push::Now } else { Push::More };
         let mut done = thread.progress.done();
@@ -306,20 +290,26 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn send_connected(
+    /// Sends a datagram; `to` = `None`: to the peer.
+    fn send_datagram(
         &self,
+        cpu: usize,
         thread: &Arc<Thread<M>>,
         socket: &Socket<M>,
-        buffer: u64,
-        length: u64,
+        (buffer, length): (u64, u64),
+        to: Option<SocketAddrV4>,
     ) -> CallResult {
+        const { assert!(STEP >= ETHERNET_MTU as usize, "whatever the link carries") };
         self.room_for_objects()?;
-        let data = self.read_bytes(buffer, length, DATAGRAM_MAX)?;
+        let mut room = [0; STEP];
+        let data = usize::try_from(length).ok().and_then(|length| room.get_mut(..length));
+        let data = data.ok_or(Errno::MSGSIZE)?;
+        self.copy_in(buffer, data)?;
         let now = self.machine.now();
         let mut net = self.net.lock();
-        match stack_of(&mut net)?.send_to(now, socket.id, &data, None, &mut Device::new(self)) {
+        match stack_of(&mut net)?.send_to(now, socket.id, data, to, &mut Device::new(self)) {
             Ok(count) => {
-                self.net_turn(self.machine.cpu_index(), now, net);
+                self.net_turn(cpu, now, net);
                 Ok(count as u64)
             }
             Err(Error::WouldBlock) => Err(self.wait_socket(thread, socket, &net)),
@@ -327,10 +317,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the call has six")]
     pub(super) fn receive_from(
         &self,
-        cpu: usize,
         thread: &Arc<Thread<M>>,
         socket: Handle,
         buffer: u64,
@@ -353,7 +341,7 @@ impl<M: Machine> Kernel<M> {
             _ => return Err(Errno::NOTSOCK.into()),
         };
         if socket.kind == SocketKind::Datagram {
-            return self.receive_datagram(cpu, thread, &socket, (buffer, length), (address, size));
+            return self.receive_datagram(thread, &socket, (buffer, length), (address, size));
         }
         let count = self.receive(thread, &socket, buffer, length)?;
         if address != 0 {
@@ -377,7 +365,7 @@ impl<M: Machine> Kernel<M> {
         length: u64,
     ) -> CallResult {
         if socket.kind == SocketKind::Datagram {
-            return self.receive_datagram(self.machine.cpu_index(), thread, socket, (buffer, length), (0, 0));
+            return self.receive_datagram(thread, socket, (buffer, length), (0, 0));
         }
         let length = length.min(RECEIVED_AT_ONCE);
         let _reading = Reading::start(&socket.reading)?;
@@ -431,36 +419,44 @@ impl<M: Machine> Kernel<M> {
         Ok(bytes.len() as u64)
     }
 
+    /// Receives a datagram: looks at it, copies it out, and only then drops it. What has no room is lost.
     fn receive_datagram(
         &self,
-        _cpu: usize,
         thread: &Arc<Thread<M>>,
         socket: &Socket<M>,
         (buffer, length): (u64, u64),
         (address, size): (u64, u64),
     ) -> CallResult {
-        let room = usize::try_from(length).unwrap_or(usize::MAX).min(DATAGRAM_MAX);
-        if address != 0 {
-            self.write_record(address, size, &SocketAddress::default())?;
-        }
-        // Both ends of the buffer are tried first, so that a bad pointer costs no datagram.
-        self.copy_out(buffer, &[0; 1].as_slice()[..usize::from(room > 0)])?;
-        let mut data: Vec<u8> = Vec::new();
-        data.try_reserve_exact(room).map_err(|_| Errno::NOMEM)?;
-        data.resize(room, 0);
-        let datagram = {
+        let _reading = Reading::start(&socket.reading)?;
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        let (mut short, mut long) = (ArrayVec::<u8, STEP>::new(), Vec::new());
+        let from = {
             let mut net = self.net.lock();
-            match stack_of(&mut net)?.recv_from(socket.id, &mut data) {
+            let (datagram, mut pieces) = match stack_of(&mut net)?.peek_from(socket.id) {
                 Err(Error::WouldBlock) => return Err(self.wait_socket(thread, socket, &net)),
                 other => other.map_err(Errno::from)?,
+            };
+            let mut left = room;
+            for piece in &mut pieces {
+                *piece = piece.get(..left).unwrap_or(piece);
+                left -= piece.len();
             }
+            let whole = pieces.iter().all(|piece| short.try_extend_from_slice(piece).is_ok());
+            if !whole {
+                // It came in fragments.
+                long.try_reserve_exact(room - left).map_err(|_| Errno::NOMEM)?;
+                pieces.iter().for_each(|piece| long.extend_from_slice(piece));
+            }
+            datagram.from
         };
-        let count = datagram.len.min(room);
-        self.copy_out(buffer, data.get(..count).unwrap_or(&[]))?;
+        let data = if long.is_empty() { short.as_slice() } else { long.as_slice() };
+        self.copy_out(buffer, data)?;
         if address != 0 {
-            let _ = self.write_record(address, size, &from_address(datagram.from));
+            self.write_record(address, size, &from_address(from))?;
         }
-        Ok(count as u64)
+        let mut net = self.net.lock();
+        stack_of(&mut net)?.drop_datagram(socket.id).map_err(Errno::from)?;
+        Ok(data.len() as u64)
     }
 
     /// Queues pages of a file on a stream: no byte passes through the program, and each is copied once, into a segment.

@@ -205,8 +205,11 @@ impl Net {
         if let Ok(count) = self.stack.recv(id, &mut room) {
             assert!(count <= room.len());
         }
-        if let Ok(received) = self.stack.recv_from(id, &mut room) {
-            assert!(received.len <= 65_507);
+        let peeked = self.stack.peek_from(id).map(|(datagram, pieces)| (datagram, pieces.concat()));
+        if let Ok((datagram, bytes)) = peeked {
+            assert_eq!(self.stack.recv_from(id, &mut room), Ok(datagram));
+            assert_eq!(datagram.len, bytes.len());
+            assert!(datagram.len <= 65_507 && room.iter().zip(&bytes).all(|(one, other)| one == other));
         }
         let _ = self.stack.take_error(id);
     }
