@@ -141,7 +141,12 @@ extern "C" fn full_syscall(
 ) -> SyscallReturn {
     // SAFETY: as in `swos_syscall`.
     let (kernel, token) = unsafe { own(block.cast()) };
-    match kernel.syscall(token, number, [a0, a1, a2, a3, a4, a5]) {
+    let again = || {
+        // SAFETY: the running thread's context, where the entry has saved what it passed on.
+        let [b0, b1, b2, b3, b4, b5, _, _, number, ..] = unsafe { (*(*block).context).x };
+        (number, [b0, b1, b2, b3, b4, b5])
+    };
+    match kernel.syscall(token, number, [a0, a1, a2, a3, a4, a5], again) {
         Trap::Return(value) => SyscallReturn { value, leave: 0 },
         // SAFETY: the running thread's context, saved by the entry.
         Trap::Resume => SyscallReturn { value: unsafe { (*(*block).context).x[0] }.cast_signed(), leave: 0 },

@@ -26,7 +26,7 @@ use crate::{
     process::{FIRST_SESSION, HANDLES_MAX, Identity, Limits, NAME_LEN, THREADS_MAX, View},
     slice::Credit,
     spawn::Birth,
-    wait::Stop,
+    wait::Why,
 };
 
 /// The first program.
@@ -313,9 +313,13 @@ impl<M: Machine> Kernel<M> {
         };
         let plan = match self.load_plan(None, vnode) {
             Ok(plan) => plan,
-            Err(Stop::Wait) => return Ok(false),
-            Err(Stop::Errno(errno)) => return Err(failed(&errno)),
-            Err(_) => return Err(failed(&"unexpected stop")),
+            Err(stop) => match stop.why() {
+                Why::Wait => return Ok(false),
+                Why::Errno(errno) => return Err(failed(&errno)),
+                Why::Fault(_) | Why::Again | Why::GiveWay | Why::Exit => {
+                    return Err(failed(&"unexpected stop"));
+                }
+            },
         };
         let mut texts = INIT.to_vec();
         texts.push(0);

@@ -19,7 +19,7 @@ use crate::{
     ranks,
     signals::Interrupted,
     thread::{Done, Pending, Phase, State, Thread},
-    wait::{CallResult, Stop, Until},
+    wait::{CallResult, Stop, Until, Why},
 };
 
 /// Time-outs handled in one interrupt. A timer counts for more, the more sets hear of it.
@@ -113,7 +113,8 @@ pub(crate) struct Own<M: Machine> {
 /// A thread to run, and for how long; `None` = nobody else waits.
 pub(crate) type Next<M> = (Arc<Thread<M>>, Option<Duration>);
 
-/// One CPU as the others see it.
+/// One CPU as the others see it, on cache lines of its own.
+#[repr(align(128))]
 pub(crate) struct Shared<M: Machine> {
     pub(crate) queue: Lock<swos_sched::RunQueue<Arc<Thread<M>>>>,
     pub(crate) timers: Lock<TimerQueue<Due<M>>>,
@@ -146,35 +147,48 @@ impl<M: Machine> Kernel<M> {
     /// ask this first and save its registers only then.
     #[inline]
     pub fn quick_call(&self, cpu: &CpuToken, number: u64) -> Option<i64> {
+        if number != swos_abi::NR_GETPID {
+            return None;
+        }
         let thread = self.own.get(cpu).current.as_ref()?;
         // 0 where a tracer wants to hear of it.
-        (number == swos_abi::NR_GETPID && thread.quick_pid != 0).then(|| i64::from(thread.quick_pid))
+        (thread.quick_pid != 0).then(|| i64::from(thread.quick_pid))
     }
 
-    /// A system call of the thread that runs on this CPU.
+    /// A system call of the thread that runs on this CPU. `again` tells the number and the arguments once more, of a call that does not end
+    /// at once: those that do need not keep them.
     #[inline]
-    pub fn syscall(&self, cpu: &mut CpuToken, number: u64, arguments: [u64; 6]) -> Trap {
+    pub fn syscall(
+        &self,
+        cpu: &mut CpuToken,
+        number: u64,
+        arguments: [u64; 6],
+        again: impl FnOnce() -> (u64, [u64; 6]),
+    ) -> Trap {
         let Some(thread) = &self.own.get(cpu).current else { return Trap::Reschedule };
         let flags = &self.shared(cpu.index()).flags;
         // Only this CPU counts here.
         flags.calls.store(flags.calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         flags.woken.store(0, Ordering::Relaxed);
         let result = if thread.process.is_watched() {
-            self.watched_try(cpu, thread, number, arguments)
+            let [a, b, c, d, e, f] = arguments;
+            self.watched_try(cpu, thread, number, a, b, c, d, e, f)
         } else {
             self.first_try(cpu, thread, number, arguments)
         };
         let raw = match result {
             Ok(value) => result_to_raw(Ok(value)),
-            Err(Stop::Errno(errno)) => result_to_raw(Err(errno)),
-            Err(Stop::GiveWay) if !thread.progress.is_used() => {
+            Err(Stop::GIVE_WAY) if !thread.progress.is_used() => {
                 self.put_back(cpu, Enter::Yielded, Pending::Result(0));
                 return Trap::Reschedule;
             }
-            Err(stop) => {
-                let [a, b, c, d, e, f] = arguments;
-                return self.stopped(cpu, stop, number, a, b, c, d, e, f);
-            }
+            Err(stop) => match stop.raw() {
+                Some(raw) => raw,
+                None => {
+                    let (number, arguments) = again();
+                    return self.stopped(cpu, stop, number, arguments);
+                }
+            },
         };
         if thread.progress.is_used() {
             self.complete_raw(thread, raw);
@@ -183,22 +197,10 @@ impl<M: Machine> Kernel<M> {
         if flags.reschedule.load(Ordering::Relaxed) { self.give_way(cpu, raw) } else { Trap::Return(raw) }
     }
 
-    /// A call did not end at once. Its arguments come one by one: an array would be in memory for those that do, too.
+    /// A call did not end at once.
     #[inline(never)]
-    #[expect(clippy::too_many_arguments, reason = "six are the call's")]
-    fn stopped(
-        &self,
-        cpu: &mut CpuToken,
-        stop: Stop,
-        number: u64,
-        a: u64,
-        b: u64,
-        c: u64,
-        d: u64,
-        e: u64,
-        f: u64,
-    ) -> Trap {
-        if stop == Stop::GiveWay {
+    fn stopped(&self, cpu: &mut CpuToken, stop: Stop, number: u64, arguments: [u64; 6]) -> Trap {
+        if stop == Stop::GIVE_WAY {
             if let Some(thread) = self.own.get(cpu).current.clone()
                 && thread.progress.is_used()
             {
@@ -207,8 +209,8 @@ impl<M: Machine> Kernel<M> {
             self.put_back(cpu, Enter::Yielded, Pending::Result(0));
             return Trap::Reschedule;
         }
-        let decoded = Call::decode(number, [a, b, c, d, e, f]);
-        if stop == Stop::Wait
+        let decoded = Call::decode(number, arguments);
+        if stop == Stop::WAIT
             && let Ok(call) = &decoded
             && self.leave_to_wait(cpu, call)
         {
@@ -221,7 +223,7 @@ impl<M: Machine> Kernel<M> {
         let call = match &decoded {
             Ok(call) => call,
             // That may come before the call was looked at, and it may be none.
-            Err(_) if stop == Stop::Exit => {
+            Err(_) if stop == Stop::EXIT => {
                 self.end_thread(cpu, &thread);
                 return Trap::Reschedule;
             }
@@ -283,22 +285,25 @@ impl<M: Machine> Kernel<M> {
     ) -> Option<i64> {
         let mut faults = 0;
         loop {
-            let waits = match result {
+            let stop = match result {
                 Ok(value) => return Some(self.complete(thread, Ok(value))),
-                Err(Stop::Errno(errno)) => return Some(self.complete(thread, Err(errno))),
-                Err(Stop::Exit) => {
+                Err(stop) => stop,
+            };
+            let waits = match stop.why() {
+                Why::Errno(errno) => return Some(self.complete(thread, Err(errno))),
+                Why::Exit => {
                     self.end_thread(cpu, thread);
                     return None;
                 }
-                Err(Stop::Again) => {
+                Why::Again => {
                     self.go_on_later(cpu, call);
                     return None;
                 }
-                Err(Stop::GiveWay) => {
+                Why::GiveWay => {
                     self.put_back(cpu, Enter::Yielded, Pending::Result(0));
                     return None;
                 }
-                Err(Stop::Fault(access)) => match self.resolve(thread, access) {
+                Why::Fault(access) => match self.resolve(thread, access) {
                     // Its next part would begin without a pause: with a fault on each page the call would never have one.
                     Resolution::Mapped if faults == FAULTS_PER_TRY || thread.progress.done() > 0 => {
                         self.go_on_later(cpu, call);
@@ -330,12 +335,12 @@ impl<M: Machine> Kernel<M> {
                         return Some(self.complete(thread, Err(errno)));
                     }
                 },
-                Err(Stop::Wait) if thread.has_attention() => match self.interrupt_call(cpu, thread, call) {
+                Why::Wait if thread.has_attention() => match self.interrupt_call(cpu, thread, call) {
                     Interrupted::Left => return None,
                     Interrupted::LookAgain => false,
                     Interrupted::No => true,
                 },
-                Err(Stop::Wait) => true,
+                Why::Wait => true,
             };
             let until = match waits.then(|| self.register_leases(thread)) {
                 Some(Ok(until)) => until,
@@ -398,7 +403,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Performs a call that was tried before.
     fn try_again(&self, cpu: &CpuToken, thread: &Arc<Thread<M>>, call: &Call) -> CallResult {
-        if thread.process.is_ending() { Err(Stop::Exit) } else { self.perform(cpu, thread, call) }
+        if thread.process.is_ending() { Err(Stop::EXIT) } else { self.perform(cpu, thread, call) }
     }
 
     /// What the thread waited for is over, with all that was noted of it.
@@ -790,6 +795,6 @@ impl<M: Machine> Kernel<M> {
     /// Lets the other ready threads of this CPU run first.
     pub(crate) fn yield_now(&self, cpu: &CpuToken) -> CallResult {
         let alone = self.shared(cpu.index()).flags.queued.load(Ordering::Relaxed) == 0;
-        if alone { Ok(0) } else { Err(Stop::GiveWay) }
+        if alone { Ok(0) } else { Err(Stop::GIVE_WAY) }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     space::Space,
     spawn::Body,
     thread::Thread,
-    wait::{CallResult, Stop},
+    wait::{CallResult, Stop, Why},
     work::Work,
 };
 
@@ -71,7 +71,7 @@ impl<M: Machine> Kernel<M> {
                     self.forget_thread();
                 }
                 let teardown = Teardown::new(successor, Ending::Silent);
-                let Stop::Errno(errno) = stop else {
+                let Why::Errno(errno) = stop.why() else {
                     self.push_teardown(teardown);
                     return Err(stop);
                 };
@@ -84,7 +84,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.do_later(Work::Launch(Box::new(Launch { process: successor, start, signals, slot: 0 })));
         self.rouse_all(&thread.process);
-        Err(Stop::Exit)
+        Err(Stop::EXIT)
     }
 
     /// The process that goes on, without the handles of the old one.
@@ -123,7 +123,7 @@ impl<M: Machine> Kernel<M> {
         let entry = processes.table.get_mut(&old.pid).ok_or(Errno::SRCH)?;
         let mut threads = old.threads.lock();
         if threads.ending.is_some() {
-            return Err(Stop::Exit);
+            return Err(Stop::EXIT);
         }
         entry.charge.limit(process_limit)?;
         Self::trace_as(old, new);

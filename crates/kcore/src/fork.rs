@@ -96,7 +96,7 @@ impl<M: Machine> Kernel<M> {
         let draft =
             Draft { charge, space, tables, attached: 0, resident: 0, next, handles, handles_done: false };
         // Copying all that was much already.
-        Err(Self::keep(thread, Unborn::Draft(Box::new(draft)), Stop::Again))
+        Err(Self::keep(thread, Unborn::Draft(Box::new(draft)), Stop::AGAIN))
     }
 
     /// Lets a few more of the objects that a new space shows know of it; false = not all do yet. Not one after the first that can't.
@@ -117,7 +117,7 @@ impl<M: Machine> Kernel<M> {
         } else {
             match self.copy_slice(&thread.process, &mut draft) {
                 // Also when all is there now: the registers can be copied only when the thread is off its CPU.
-                Ok(()) => return Err(Self::keep(thread, Unborn::Draft(draft), Stop::Again)),
+                Ok(()) => return Err(Self::keep(thread, Unborn::Draft(draft), Stop::AGAIN)),
                 Err(errno) => Err((draft, errno)),
             }
         };
@@ -297,7 +297,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A mapping call stops: for good, unless it says that it comes again.
     pub(crate) fn end_change(&self, thread: &Thread<M>, result: CallResult) -> CallResult {
-        if result == Err(Stop::Again) || !thread.progress.changing.load(Ordering::Relaxed) {
+        if result == Err(Stop::AGAIN) || !thread.progress.changing.load(Ordering::Relaxed) {
             return result;
         }
         let process = &thread.process;

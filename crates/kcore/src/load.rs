@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
                 self.machine.release_frame(frame);
                 plan.map_err(|_| Errno::NOEXEC.into())
             }
-            PageWanted::Wait => Err(Stop::Wait),
+            PageWanted::Wait => Err(Stop::WAIT),
             PageWanted::Failed => Err(Errno::IO.into()),
             PageWanted::NoMemory => Err(Errno::NOMEM.into()),
         }

@@ -166,13 +166,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Does what has to be done, or waited for, before a file that loses pages is changed: the call starts over.
     pub(crate) fn go_on_losing(&self, thread: &Arc<Thread<M>>) -> Stop {
-        self.cut_some(Some(thread)).err().unwrap_or(Stop::Again)
+        self.cut_some(Some(thread)).err().unwrap_or(Stop::AGAIN)
     }
 
     /// Cuts or grows a file. The pages that it loses are still to leave those who map them: see [`Self::cut_some`].
     pub(crate) fn resize(&self, names: &mut Names, vnode: VnodeId, size: u64) -> Result<(), Stop> {
         if Self::is_losing(names, vnode) {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         let before = names.vfs.attributes(vnode).map_err(Errno::from)?.size;
         self.change(names, vnode.mount, &mut |file_system, frames, now| {

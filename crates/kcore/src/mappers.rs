@@ -139,7 +139,7 @@ impl<M: Machine> Kernel<M> {
         let mut inner = space.inner.lock();
         if inner.copying && matches!(inner.tables, Translation::Live(_)) {
             let waits = waiter.map(|thread| self.wait_for(thread, WaitKey::Space { space: space.id }));
-            return Err(waits.filter(|stop| *stop == Stop::Wait).unwrap_or(Stop::Again));
+            return Err(waits.filter(|stop| *stop == Stop::WAIT).unwrap_or(Stop::AGAIN));
         }
         let from = if visit.cut.space == visit.id { visit.cut.page } else { 0 };
         Ok(self.cut_space(object, visit.cut.end, (space, &mut inner), from))

@@ -30,7 +30,7 @@ use crate::{
     unborn::Unborn,
     usage::Usage,
     user::user_range,
-    wait::{CallResult, Stop},
+    wait::{CallResult, Stop, Why},
 };
 
 /// Handles that one spawn can pass on.
@@ -194,7 +194,7 @@ impl<M: Machine> Kernel<M> {
             Ok(Some(start)) => Ok((body, start)),
             Ok(None) => {
                 body.credit = Credit::new();
-                Err(Self::keep(thread, Unborn::Body(body), Stop::Again))
+                Err(Self::keep(thread, Unborn::Body(body), Stop::AGAIN))
             }
             Err(errno) => Err(Self::refuse(thread, self.unmake_body(&thread.process, *body), errno)),
         }
@@ -211,14 +211,14 @@ impl<M: Machine> Kernel<M> {
             Ok(body) => return Ok(Box::new(body)),
             Err(stop) => stop,
         };
-        match stop {
-            Stop::Errno(_) => return Err(stop),
-            Stop::Again => order.credit = Credit::new(),
+        match stop.why() {
+            Why::Errno(_) => return Err(stop),
+            Why::Again => order.credit = Credit::new(),
             // Many pages that are not there make it long as well.
-            Stop::Fault(_) => {
+            Why::Fault(_) => {
                 order.credit.take(FAULT_COST);
             }
-            Stop::Wait | Stop::GiveWay | Stop::Exit => {}
+            Why::Wait | Why::GiveWay | Why::Exit => {}
         }
         Err(Self::keep(thread, Unborn::Order(order), stop))
     }
@@ -227,7 +227,7 @@ impl<M: Machine> Kernel<M> {
     fn read_order(&self, order: &mut Order) -> Result<(), Stop> {
         while let Some((from, count)) = order.next() {
             if !order.credit.take(COPY_COST) {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let done = order.texts.len();
             order.texts.resize(done + count, 0);
@@ -240,7 +240,7 @@ impl<M: Machine> Kernel<M> {
         let args = &order.args;
         if order.handles.len() < args.handle_count as usize {
             if !order.credit.take(RECORD_COST * args.handle_count) {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             order.handles =
                 self.read_array(args.handles, u64::from(args.handle_count), SPAWN_HANDLES_MAX as u64)?;

@@ -54,17 +54,25 @@ const PATHS: [Option<PathIn>; NUMBERS] = {
 };
 
 impl<M: Machine> Kernel<M> {
-    /// The first try of a call of a process that is ending or traced.
+    /// The first try of a call of a process that is ending or traced. Its arguments come one by one: an array would be in memory for
+    /// all others, too.
     #[cold]
+    #[expect(clippy::too_many_arguments, reason = "six are the call's")]
     pub(crate) fn watched_try(
         &self,
         cpu: &CpuToken,
         thread: &Arc<Thread<M>>,
         number: u64,
-        arguments: [u64; 6],
+        a: u64,
+        b: u64,
+        c: u64,
+        d: u64,
+        e: u64,
+        f: u64,
     ) -> CallResult {
+        let arguments = [a, b, c, d, e, f];
         if thread.process.is_ending() {
-            return Err(Stop::Exit);
+            return Err(Stop::EXIT);
         }
         let mut record = TraceRecord {
             time_ns: self.machine.now().as_nanos(),

@@ -49,7 +49,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Begins to take apart what was made.
     pub(crate) fn refuse(thread: &Thread<M>, teardown: Teardown<M>, errno: Errno) -> Stop {
-        Self::keep(thread, Unborn::Refused(Box::new(teardown), errno), Stop::Again)
+        Self::keep(thread, Unborn::Refused(Box::new(teardown), errno), Stop::AGAIN)
     }
 
     /// Takes the next piece of it apart; when nothing is left, the call fails.
@@ -62,7 +62,7 @@ impl<M: Machine> Kernel<M> {
         if self.take_apart(&mut teardown) {
             return errno.into();
         }
-        Self::keep(thread, Unborn::Refused(teardown, errno), Stop::Again)
+        Self::keep(thread, Unborn::Refused(teardown, errno), Stop::AGAIN)
     }
 
     /// The call that made it is given up, or its thread is at its end.

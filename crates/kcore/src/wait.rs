@@ -1,14 +1,16 @@
 //! Who waits for what, and how a thread stops and goes on.
 //!
 //! A call that can't finish registers its thread under [`WaitKey`]s, while it holds the lock under which the event
-//! would happen, and returns [`Stop::Wait`]. The event wakes all waiters of the key; the thread then *restarts* its call, which
+//! would happen, and returns [`Stop::WAIT`]. The event wakes all waiters of the key; the thread then *restarts* its call, which
 //! looks again. A wake-up that comes between the registration and the stop is kept in the thread, so none is lost; one
 //! that comes for nothing costs a look.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::{fmt, num::NonZeroI64};
 
 use arrayvec::ArrayVec;
-use swos_abi::Errno;
+use swos_abi::{Errno, result_from_raw, result_to_raw};
+use swos_aspace::AccessKind;
 use swos_futex::{ANY, FutexTable, SeededHash, WaitId};
 use swos_handles::{Lease, LeaseId};
 use swos_pipe::End;
@@ -99,9 +101,14 @@ impl WaitPlace {
     }
 }
 
-/// Why a call did not return a value.
+/// Why a call did not return a value, in one word: so a result with it comes back in registers. Below zero it is what x0 gets, above a
+/// kind, and behind that an address.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Stop(NonZeroI64);
+
+/// What a [`Stop`] says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stop {
+pub(crate) enum Why {
     /// It failed.
     Errno(Errno),
     /// It waits for what its thread registered for, and is restarted then.
@@ -114,6 +121,82 @@ pub(crate) enum Stop {
     GiveWay,
     /// Its thread is at its end.
     Exit,
+}
+
+/// Bits of a [`Stop`]'s kind.
+const KIND_BITS: u32 = 4;
+
+impl Stop {
+    /// [`Why::Wait`].
+    pub(crate) const WAIT: Self = Self::kind(1);
+    /// [`Why::Again`].
+    pub(crate) const AGAIN: Self = Self::kind(2);
+    /// [`Why::GiveWay`].
+    pub(crate) const GIVE_WAY: Self = Self::kind(3);
+    /// [`Why::Exit`].
+    pub(crate) const EXIT: Self = Self::kind(4);
+    /// From here on the kinds of access of [`Why::Fault`].
+    const FAULT: i64 = 5;
+
+    const fn kind(kind: i64) -> Self {
+        match NonZeroI64::new(kind) {
+            Some(kind) => Self(kind),
+            None => Self(NonZeroI64::MAX),
+        }
+    }
+
+    /// [`Why::Fault`], or [`Why::Errno`] at an address that no program has.
+    #[inline]
+    const fn fault(address: VirtAddr, kind: AccessKind) -> Self {
+        if address.get() >> (i64::BITS - 1 - KIND_BITS) != 0 {
+            return Self::errno(Errno::FAULT);
+        }
+        Self::kind((address.get() << KIND_BITS).cast_signed() | (Self::FAULT + kind as i64))
+    }
+
+    /// [`Why::Errno`].
+    #[inline]
+    pub(crate) const fn errno(errno: Errno) -> Self {
+        Self::kind(result_to_raw(Err(errno)))
+    }
+
+    /// What x0 gets, if it failed.
+    #[inline]
+    pub(crate) const fn raw(self) -> Option<i64> {
+        let raw = self.0.get();
+        if raw < 0 { Some(raw) } else { None }
+    }
+
+    /// Whether it failed.
+    #[inline]
+    pub(crate) const fn is_errno(self) -> bool {
+        self.0.get() < 0
+    }
+
+    /// What it says.
+    #[inline]
+    pub(crate) const fn why(self) -> Why {
+        let word = match result_from_raw(self.0.get()) {
+            Err(errno) => return Why::Errno(errno),
+            Ok(word) => word,
+        };
+        let kind = match word & ((1 << KIND_BITS) - 1) {
+            1 => return Why::Wait,
+            2 => return Why::Again,
+            3 => return Why::GiveWay,
+            4 => return Why::Exit,
+            5 => AccessKind::Read,
+            6 => AccessKind::Write,
+            _ => AccessKind::Execute,
+        };
+        Why::Fault(Access { address: VirtAddr::new(word >> KIND_BITS), kind })
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why().fmt(f)
+    }
 }
 
 /// When a wait ends, if nothing ends it before.
@@ -133,12 +216,13 @@ pub(crate) enum Woken {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Access {
     pub(crate) address: VirtAddr,
-    pub(crate) kind: swos_aspace::AccessKind,
+    pub(crate) kind: AccessKind,
 }
 
 impl From<Errno> for Stop {
+    #[inline]
     fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
+        Self::errno(errno)
     }
 }
 
@@ -147,12 +231,12 @@ pub(crate) type CallResult = Result<u64, Stop>;
 
 /// Turns a failed read of user memory into the stop that resolves it.
 pub(crate) const fn read_fault(fault: UserFault) -> Stop {
-    Stop::Fault(Access { address: fault.address, kind: swos_aspace::AccessKind::Read })
+    Stop::fault(fault.address, AccessKind::Read)
 }
 
 /// Turns a failed write of user memory into the stop that resolves it.
 pub(crate) const fn write_fault(fault: UserFault) -> Stop {
-    Stop::Fault(Access { address: fault.address, kind: swos_aspace::AccessKind::Write })
+    Stop::fault(fault.address, AccessKind::Write)
 }
 
 /// The waiters of the whole system, by what they wait for.
@@ -184,7 +268,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(always)]
     pub(crate) fn wait_for(&self, thread: &Arc<Thread<M>>, key: WaitKey) -> Stop {
         match self.register_at(thread, key.place(), ANY_BITS) {
-            Ok(()) => Stop::Wait,
+            Ok(()) => Stop::WAIT,
             Err(stop) => stop,
         }
     }

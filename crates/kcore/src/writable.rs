@@ -111,11 +111,11 @@ impl<M: Machine> Kernel<M> {
         match deed(file_system, &mut frames, now) {
             Ok(()) => Ok(()),
             // The next try looks at more of the cache.
-            Err(Error::NoSpace | Error::OutOfMemory) if frames.hopeful => Err(Stop::Again),
+            Err(Error::NoSpace | Error::OutOfMemory) if frames.hopeful => Err(Stop::AGAIN),
             // It needs what is to be given back: a slice of that now, and the call starts over.
             Err(Error::Again) => {
                 let _ = file_system.reclaim(RECLAIM_SLICE, &mut frames);
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
             Err(error) => Err(Errno::from(error).into()),
         }
@@ -138,7 +138,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(0);
         }
         thread.progress.lock().done = SETTLING;
-        Err(Stop::Again)
+        Err(Stop::AGAIN)
     }
 
     /// The same for a call that cut a file: first the pages leave all who map them.

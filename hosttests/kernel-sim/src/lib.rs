@@ -357,7 +357,7 @@ impl Simulation {
 
     fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
         context.enter_call(arguments[0]);
-        let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments);
+        let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments, || (number, arguments));
         match trap {
             Trap::Return(raw) => context.reply(Reply::Value(raw)),
             Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,

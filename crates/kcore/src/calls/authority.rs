@@ -86,7 +86,7 @@ impl<M: Machine> Kernel<M> {
         let mut view = thread.process.view.lock();
         if view.root != from.root {
             // Confined meanwhile: what was found may be outside now.
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         view.directory = found;
         Ok(0)
@@ -103,7 +103,7 @@ impl<M: Machine> Kernel<M> {
         let (root, from) = self.directory_within(thread, directory, path, path_len)?;
         let mut view = thread.process.view.lock();
         if view.root != from.root {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         *view = self.narrowed(thread, *view, root)?;
         Ok(0)
@@ -139,7 +139,7 @@ impl<M: Machine> Kernel<M> {
     fn narrowed(&self, thread: &Thread<M>, view: View, root: VnodeId) -> Result<View, Stop> {
         let directory = match self.check_within(thread, Which::Second, view.directory, root) {
             Ok(()) => view.directory,
-            Err(Stop::Errno(_)) => root,
+            Err(stop) if stop.is_errno() => root,
             Err(stop) => return Err(stop),
         };
         Ok(View { root, directory })

@@ -25,7 +25,7 @@ use crate::{
     },
     object::Object,
     thread::Thread,
-    wait::{ANY_BITS, CallResult, Stop},
+    wait::{ANY_BITS, CallResult, Stop, Why},
 };
 
 /// Handles to send, as the program listed them.
@@ -153,7 +153,7 @@ impl<M: Machine> Kernel<M> {
             self.own.get(cpu).handed.set(Some(idle));
         }
         self.announce(&end.shared, news);
-        Err(Stop::Wait)
+        Err(Stop::WAIT)
     }
 
     pub(super) fn endpoint_reply(
@@ -188,7 +188,7 @@ impl<M: Machine> Kernel<M> {
         let caller = self.answer(thread, &end.shared, Token::from_raw(token), message)?;
         let received = self.receive_message(thread, &end, &asked, timeout_ns);
         match here {
-            Some(cpu) if received == Err(Stop::Wait) => self.own.get(cpu).handed.set(Some(caller)),
+            Some(cpu) if received == Err(Stop::WAIT) => self.own.get(cpu).handed.set(Some(caller)),
             Some(_) | None => self.make_ready(&caller),
         }
         if received.is_err() {
@@ -517,7 +517,7 @@ impl<M: Machine> Kernel<M> {
             inner.leave_idle(thread);
             match inner.core.take() {
                 Ok(taken) => taken,
-                Err(Error::Busy) => return Err(Stop::Again),
+                Err(Error::Busy) => return Err(Stop::AGAIN),
                 // Another thread closed the handle.
                 Err(Error::NoReceiver) => return Err(Errno::BADF.into()),
                 Err(Error::WouldBlock) => {
@@ -539,11 +539,11 @@ impl<M: Machine> Kernel<M> {
     fn park(&self, thread: &Arc<Thread<M>>, shared: &Arc<SharedEndpoint<M>>, inner: &mut Inner<M>) -> Stop {
         if inner.idle.is_none() {
             inner.idle = Some(thread.clone());
-            return Stop::Wait;
+            return Stop::WAIT;
         }
         inner.crowd = true;
         match self.register(thread, shared.wait_key(Who::Receivers), ANY_BITS) {
-            Ok(()) => Stop::Wait,
+            Ok(()) => Stop::WAIT,
             Err(stop) => stop,
         }
     }
@@ -677,7 +677,7 @@ impl<M: Machine> Kernel<M> {
             }
             Outcome::Died => return Err(Errno::PIPE.into()),
             Outcome::Waiting if self.time_is_up(thread, timeout_ns) => Errno::TIMEDOUT.into(),
-            Outcome::Waiting => Stop::Wait,
+            Outcome::Waiting => Stop::WAIT,
         };
         // What it has of the call is left properly if it fails here.
         thread.progress.lock().ipc = Some(Ipc::Calling(shared, id, lease, asked));
@@ -703,7 +703,7 @@ impl<M: Machine> Kernel<M> {
         };
         let lost = match given {
             Ok(()) => None,
-            Err(Stop::Fault(_)) => {
+            Err(stop) if matches!(stop.why(), Why::Fault(_)) => {
                 let kept = shared.inner.lock().core.keep_answer(answer);
                 match kept {
                     Ok(id) => {

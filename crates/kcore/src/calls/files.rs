@@ -50,8 +50,9 @@ impl<M: Machine> Kernel<M> {
         length: u64,
     ) -> CallResult {
         let handles = thread.process.handles.lock();
+        let (object, lease) = handles.get_leased(handle, Rights::READ).map_err(handle_errno)?;
         // What never waits needs neither a count of its object nor the loan by which it is had.
-        if let Ok(Object::Device(open)) = handles.get_with(handle, Rights::READ) {
+        if let Object::Device(open) = object {
             let device = open.device;
             drop(handles);
             return if length <= FEW as u64 && device.on_read() == Effect::Zeros {
@@ -60,8 +61,9 @@ impl<M: Machine> Kernel<M> {
                 self.read_device(thread, device, buffer, length)
             };
         }
+        let object = Self::counted(thread, object, lease)?;
         drop(handles);
-        match Self::object(thread, handle, Rights::READ)? {
+        match object {
             Object::File(file) => {
                 let position = file.open.lock().open.position();
                 let count = self.read_file(thread, &file, buffer, length, position)?;
@@ -169,7 +171,7 @@ impl<M: Machine> Kernel<M> {
         let pause = done + if done == 0 { PAGE_SIZE as u64 } else { READ_AT_ONCE };
         while done < length {
             if done >= pause {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let at = offset + done;
             let index = at / PAGE_SIZE as u64;
@@ -195,7 +197,7 @@ impl<M: Machine> Kernel<M> {
                     let part = bytes.get(within..within + count).unwrap_or(&[]);
                     self.copy_out(buffer.saturating_add(done), part)?;
                 }
-                PageWanted::Wait => return Err(Stop::Wait),
+                PageWanted::Wait => return Err(Stop::WAIT),
                 PageWanted::Failed | PageWanted::NoMemory if done > 0 => break,
                 // Somebody may have cut the file meanwhile: this is its end then.
                 PageWanted::Failed if self.attributes(vnode)?.size <= at => break,

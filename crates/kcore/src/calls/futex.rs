@@ -83,7 +83,7 @@ impl<M: Machine> Kernel<M> {
         if value != expected {
             return Err(Errno::AGAIN.into());
         }
-        Err(Stop::Wait)
+        Err(Stop::WAIT)
     }
 
     pub(super) fn futex_wake(
@@ -117,7 +117,7 @@ impl<M: Machine> Kernel<M> {
             Woken::Some(woken) => {
                 let mut progress = thread.progress.lock();
                 (progress.done, progress.behind) = (limit << 32 | (done + woken as u64), passed);
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
         }
     }
@@ -149,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         let wake = u64::from(wake).min(limit);
         let more = |done: u64| {
             thread.progress.lock().done = limit << 32 | done;
-            Err(Stop::Again)
+            Err(Stop::AGAIN)
         };
         if done < wake {
             match self.wake_some(from, usize::try_from(wake - done).unwrap_or(0), ANY_BITS) {

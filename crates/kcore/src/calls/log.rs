@@ -105,7 +105,7 @@ impl<M: Machine> Kernel<M> {
         match threshold {
             Some(threshold) if name.is_empty() => filter.set_all(threshold),
             // The threshold of all inherits from none.
-            None if name.is_empty() => return Err(Stop::Errno(Errno::INVAL)),
+            None if name.is_empty() => return Err(Stop::errno(Errno::INVAL)),
             threshold if filter.set(name, threshold) => {}
             Some(_) | None => return Err(Errno::NOSPC.into()),
         }

@@ -108,7 +108,7 @@ impl<M: Machine> Kernel<M> {
             Search::Found(page) => Ok(Some(page)),
             Search::Further(page) => {
                 thread.progress.lock().done = page.number();
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
         }
     }
@@ -136,7 +136,7 @@ impl<M: Machine> Kernel<M> {
             // Another thread was faster: the search begins anew.
             Err(Errno::EXIST) if sought => {
                 thread.progress.lock().done = 0;
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             other => other?,
         };
@@ -166,7 +166,7 @@ impl<M: Machine> Kernel<M> {
                 let mut progress = thread.progress.lock();
                 progress.done = next.number() - pages.start().number();
                 progress.earlier = 1;
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
             Progress::Done => Ok(()),
         }
@@ -194,7 +194,7 @@ impl<M: Machine> Kernel<M> {
                     0
                 }
             };
-        Ok(Stop::Again)
+        Ok(Stop::AGAIN)
     }
 
     /// Adds an area, and counts its pages to the object that it shows.
@@ -310,7 +310,7 @@ impl<M: Machine> Kernel<M> {
         match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
             Progress::More(next) => {
                 thread.progress.lock().done = next.number() - pages.start().number();
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
             Progress::Done => {
                 if !whole_in_one {
@@ -358,14 +358,14 @@ impl<M: Machine> Kernel<M> {
             thread.progress.note(thread.progress.done(), looked + mapped, Registered::TakenBack);
         }
         if mapped < unlooked.count() {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         // The tables stay: the pages are touched again.
         let vacant = PageRange::with_len(rest.start(), 0).ok_or(Errno::INVAL)?;
         match self.free_pages(space, &mut inner, rest, vacant, PAGES_PER_STEP)? {
             Progress::More(next) => {
                 thread.progress.lock().done = next.number() - pages.start().number();
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
             Progress::Done => Ok(0),
         }
@@ -401,7 +401,7 @@ impl<M: Machine> Kernel<M> {
                 progress.done = 0;
             }
         }
-        Ok(Stop::Again)
+        Ok(Stop::AGAIN)
     }
 
     pub(super) fn mprotect(
@@ -468,7 +468,7 @@ impl<M: Machine> Kernel<M> {
         match progress {
             Progress::More(next) => {
                 thread.progress.lock().done = next.number() - pages.start().number();
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
             Progress::Done => Ok(0),
         }

@@ -50,7 +50,7 @@ struct Reading<'a>(&'a AtomicBool);
 
 impl<'a> Reading<'a> {
     fn start(flag: &'a AtomicBool) -> Result<Self, Stop> {
-        if flag.swap(true, Ordering::Acquire) { Err(Stop::Again) } else { Ok(Self(flag)) }
+        if flag.swap(true, Ordering::Acquire) { Err(Stop::AGAIN) } else { Ok(Self(flag)) }
     }
 }
 
@@ -353,6 +353,16 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn object(thread: &Thread<M>, handle: Handle, needed: Rights) -> Result<Object<M>, Stop> {
         let handles = thread.process.handles.lock();
         let (object, lease) = handles.get_leased(handle, needed).map_err(handle_errno)?;
+        Self::counted(thread, object, lease)
+    }
+
+    /// An object for a call to use, which goes on to be had by a loan, if it is.
+    #[inline]
+    pub(crate) fn counted(
+        thread: &Thread<M>,
+        object: &Object<M>,
+        lease: Option<&Lease>,
+    ) -> Result<Object<M>, Stop> {
         if let Some(lease) = lease {
             thread.progress.lock().uses(lease)?;
         }

@@ -49,16 +49,16 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn memory_resize(&self, thread: &Arc<Thread<M>>, handle: Handle, size: u64) -> CallResult {
         let memory = Self::memory_of(thread, handle, Rights::SETATTR)?;
         if self.cut_step(thread, &memory)? == Progress::More {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         if thread.progress.done() == 0 {
             match self.set_memory_size(&memory, size) {
                 // Another thread was faster with a cut of its own.
-                Err(Errno::BUSY) => return Err(Stop::Again),
+                Err(Errno::BUSY) => return Err(Stop::AGAIN),
                 set => set?,
             }
             thread.progress.lock().done = 1;
-            return if self.cut_step(thread, &memory)? == Progress::More { Err(Stop::Again) } else { Ok(0) };
+            return if self.cut_step(thread, &memory)? == Progress::More { Err(Stop::AGAIN) } else { Ok(0) };
         }
         Ok(0)
     }

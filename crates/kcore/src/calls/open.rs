@@ -138,7 +138,7 @@ impl<M: Machine> Kernel<M> {
                 },
             )?;
             if Self::is_losing(names, vnode) {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
         }
         Ok(found)

@@ -238,7 +238,7 @@ impl<M: Machine> Kernel<M> {
             Err(Halt::Unfinished(left)) => {
                 let passed = Passed { start: route.start, who: route.who, left: Arc::new(left) };
                 thread.progress.pass(route.which, passed);
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
         }
     }
@@ -338,7 +338,7 @@ impl<M: Machine> Kernel<M> {
             Climbed::Elsewhere => Err(Errno::NOENT.into()),
             Climbed::NotYet => {
                 thread.progress.climb(|climbing| climbing.ways[which as usize] = Some((ascent, root)));
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
         }
     }
@@ -368,7 +368,7 @@ impl<M: Machine> Kernel<M> {
         if !whole {
             let found = path.to_vec();
             thread.progress.climb(|climbing| climbing.path = Some((trail, root, found)));
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         if path.len() as u64 > length {
             return Err(Errno::RANGE.into());

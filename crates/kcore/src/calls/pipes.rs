@@ -130,7 +130,7 @@ impl<M: Machine> Kernel<M> {
             let pipe = end.shared.pipe.lock();
             if pipe.has_pages() {
                 // They came since the look for them.
-                return if done > 0 { Ok(0) } else { Err(Stop::Again) };
+                return if done > 0 { Ok(0) } else { Err(Stop::AGAIN) };
             }
             match pipe.peek() {
                 Ok(pieces) => {
@@ -176,7 +176,7 @@ impl<M: Machine> Kernel<M> {
                 break None;
             }
             if done - before >= if pieces.len() > 1 { PIECES_TURN } else { TURN } {
-                break Some(Stop::Again);
+                break Some(Stop::AGAIN);
             }
             let step = if let [piece] = pieces
                 && length - done >= PIPE_BUF as u64
@@ -193,7 +193,7 @@ impl<M: Machine> Kernel<M> {
             match step {
                 Ok(taken) => done += taken,
                 // What was taken was taken. Whoever asks for more is told then.
-                Err(Stop::Errno(_)) if done > 0 => break None,
+                Err(stop) if stop.is_errno() && done > 0 => break None,
                 Err(stop) => break Some(stop),
             }
         };

@@ -56,7 +56,7 @@ impl<M: Machine> Kernel<M> {
             }
             if done < count || count > SLICE as u64 / 2 {
                 thread.progress.note(done, ready, Registered::TakenBack);
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
         }
         let start = done - count;
@@ -74,13 +74,13 @@ impl<M: Machine> Kernel<M> {
         };
         if end < count {
             thread.progress.note(count + end, ready, Registered::Stays);
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         if ready > 0 {
             return Ok(ready);
         }
         thread.progress.note(0, 0, Registered::TakenBack);
-        Err(Stop::Wait)
+        Err(Stop::WAIT)
     }
 
     /// Handles the items from `start` to `end`, or the first of them; returns up to which, and how many are ready for something.

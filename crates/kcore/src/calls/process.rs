@@ -28,7 +28,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn exit(&self, thread: &Arc<Thread<M>>, status: i32) -> Stop {
         let record = ExitRecord { code: status, ..ExitRecord::default() };
         self.end_process(&thread.process, record);
-        Stop::Exit
+        Stop::EXIT
     }
 
     /// The program's file and the name that the process will have.
@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
                 return Err(Errno::AGAIN.into());
             }
             if threads.ending.is_some() {
-                return Err(Stop::Exit);
+                return Err(Stop::EXIT);
             }
             threads.reserve()?;
         }
@@ -170,7 +170,7 @@ impl<M: Machine> Kernel<M> {
             self.machine.store_u32(VirtAddr::new(clear), 0).map_err(crate::wait::write_fault)?;
             self.wake(self.futex_key(thread, clear), 1);
         }
-        Err(Stop::Exit)
+        Err(Stop::EXIT)
     }
 
     pub(super) fn wait(
@@ -204,7 +204,7 @@ impl<M: Machine> Kernel<M> {
                             self.register(thread, WaitKey::Child { parent }, ANY_BITS)?;
                         }
                         thread.progress.note(place.pack(), 0, Registered::Stays);
-                        return Err(Stop::Again);
+                        return Err(Stop::AGAIN);
                     }
                     Sought::None if flags & WAIT_NO_HANG != 0 => return Ok(0),
                     Sought::None if flags & WAIT_TIMEOUT != 0 && self.time_is_up(thread, timeout_ns) => {
@@ -213,7 +213,7 @@ impl<M: Machine> Kernel<M> {
                     Sought::None if begins => return Err(self.wait_for(thread, WaitKey::Child { parent })),
                     Sought::None => {
                         thread.progress.note(0, 0, Registered::TakenBack);
-                        return Err(Stop::Wait);
+                        return Err(Stop::WAIT);
                     }
                 }
             };

@@ -137,14 +137,14 @@ impl<M: Machine> Kernel<M> {
                 self.drop_revoked(&set, &mut inner, &revoked);
             }
             if count == 0 && inner.has_reports() {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             if count == 0 {
                 if self.time_is_up(thread, timeout_ns) {
                     return Ok(0);
                 }
                 self.register(thread, WaitKey::Ready { set: set.id }, ANY_BITS)?;
-                return Err(Stop::Wait);
+                return Err(Stop::WAIT);
             }
             count
         };

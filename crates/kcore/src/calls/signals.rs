@@ -121,17 +121,17 @@ impl<M: Machine> Kernel<M> {
     /// where they all are.
     pub(super) fn signal_return(&self, thread: &Arc<Thread<M>>, from: u64) -> CallResult {
         if core::mem::replace(&mut thread.progress.lock().done, 1) == 0 {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         let mut frame = SignalFrame::default();
         let whole = match self.copy_in(from, frame.as_mut_bytes()) {
             Ok(()) => frame.size as usize == size_of::<SignalFrame>(),
-            Err(Stop::Errno(_)) => false,
+            Err(stop) if stop.is_errno() => false,
             Err(stop) => return Err(stop),
         };
         if !whole {
             self.bad_frame(thread);
-            return Err(Stop::Exit);
+            return Err(Stop::EXIT);
         }
         self.machine.restore_context(thread.context(), &frame);
         {
@@ -153,7 +153,7 @@ impl<M: Machine> Kernel<M> {
     ) -> CallResult {
         // As `signal_return`: only there is the stack pointer known.
         if core::mem::replace(&mut thread.progress.lock().done, 1) == 0 {
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         let mut frame = SignalFrame::default();
         self.machine.save_context(thread.context(), &mut frame);
@@ -200,7 +200,7 @@ impl<M: Machine> Kernel<M> {
             thread.note_blocked(&own);
         }
         self.recheck(thread);
-        Err(Stop::Wait)
+        Err(Stop::WAIT)
     }
 
     pub(super) fn signal_wait(
@@ -221,7 +221,7 @@ impl<M: Machine> Kernel<M> {
                 if shown.is_none() && !self.time_is_up(thread, timeout_ns) {
                     own.want(set);
                     thread.note_blocked(&own);
-                    return Err(Stop::Wait);
+                    return Err(Stop::WAIT);
                 }
                 shown
             };
@@ -272,7 +272,7 @@ impl<M: Machine> Kernel<M> {
             Some(reached) => Ok(reached?),
             None => {
                 thread.progress.note(0, u64::from(at), Registered::TakenBack);
-                Err(Stop::Again)
+                Err(Stop::AGAIN)
             }
         }
     }
@@ -325,7 +325,7 @@ impl<M: Machine> Kernel<M> {
         }
         if let Some(next) = next {
             thread.progress.note(progress & FOUND | u64::from(next), u64::from(at), Registered::TakenBack);
-            return Err(Stop::Again);
+            return Err(Stop::AGAIN);
         }
         if member && info.signal != 0 {
             let _ = self.signal_process(own, info);
@@ -372,7 +372,7 @@ impl<M: Machine> Kernel<M> {
         of: fn(&Groups, u32) -> Option<u32>,
     ) -> CallResult {
         let pid = if pid == 0 { thread.process.pid } else { self.reach(thread, u64::from(pid))? };
-        of(&self.processes.lock().groups, pid).map(u64::from).ok_or(Stop::Errno(Errno::SRCH))
+        of(&self.processes.lock().groups, pid).map(u64::from).ok_or(Stop::errno(Errno::SRCH))
     }
 }
 

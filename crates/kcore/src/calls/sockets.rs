@@ -230,7 +230,7 @@ impl<M: Machine> Kernel<M> {
         let pause = done + SENT_AT_ONCE;
         while done < length {
             if done >= pause {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             // What is queued is a copy in the kernel's own memory.
             match self.room_for_objects() {
@@ -487,7 +487,7 @@ impl<M: Machine> Kernel<M> {
         let pause = done + SENT_AT_ONCE;
         while done < head_len.min(length) {
             if done >= pause {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let push = if head_len == length { Push::Now } else { Push::More };
             match self.send_step(thread, &socket, head.0, (done, head_len), push)? {
@@ -500,7 +500,7 @@ impl<M: Machine> Kernel<M> {
         let mut room = 0;
         while done < length {
             if done >= pause {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let at = offset + (done - head_len);
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
@@ -522,7 +522,7 @@ impl<M: Machine> Kernel<M> {
                 PageWanted::Ready(frame) => PagePin(self.machine.adopt(frame)),
                 PageWanted::Wait => {
                     self.net_turn(cpu, self.machine.now(), self.net.lock());
-                    return Err(Stop::Wait);
+                    return Err(Stop::WAIT);
                 }
                 PageWanted::Failed | PageWanted::NoMemory if done > 0 => break,
                 PageWanted::Failed => return Err(Errno::IO.into()),
@@ -689,7 +689,7 @@ impl<M: Machine> Kernel<M> {
 }
 
 fn stack_of<M: Machine>(net: &mut Net<M>) -> Result<&mut Stack<PagePin<M>>, Stop> {
-    net.stack.as_mut().ok_or(Stop::Errno(Errno::NETDOWN))
+    net.stack.as_mut().ok_or(Stop::errno(Errno::NETDOWN))
 }
 
 fn from_address(address: SocketAddrV4) -> SocketAddress {

@@ -39,7 +39,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn sleep(&self, thread: &Thread<M>, duration_ns: u64) -> CallResult {
-        if self.time_is_up(thread, duration_ns) { Ok(0) } else { Err(Stop::Wait) }
+        if self.time_is_up(thread, duration_ns) { Ok(0) } else { Err(Stop::WAIT) }
     }
 
     pub(super) fn thread_priority(thread: &Thread<M>, priority: u32) -> CallResult {

@@ -81,7 +81,7 @@ impl<M: Machine> Kernel<M> {
         let mut done = before;
         while done < length {
             if done - before >= if pieces.len() > 1 { WRITE_TURN / 4 } else { WRITE_TURN } {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let step = if length - done <= CHUNK as u64 {
                 self.write_step::<CHUNK>(thread, file, pieces, (done, length), offset)
@@ -91,7 +91,7 @@ impl<M: Machine> Kernel<M> {
             match step {
                 Ok(count) => done += count,
                 // What was written was written. Whoever asks for more is told then.
-                Err(Stop::Errno(_)) if done > 0 => break,
+                Err(stop) if stop.is_errno() && done > 0 => break,
                 Err(stop) => return Err(stop),
             }
         }
@@ -186,7 +186,7 @@ impl<M: Machine> Kernel<M> {
                 break None;
             }
             if done - before >= WRITE_TURN {
-                break Some(Stop::Again);
+                break Some(Stop::AGAIN);
             }
             let at = offset + done;
             let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or(0);
@@ -201,7 +201,7 @@ impl<M: Machine> Kernel<M> {
                         _ => Err(Errno::NOTSOCK.into()),
                     }
                 }
-                PageWanted::Wait => Err(Stop::Wait),
+                PageWanted::Wait => Err(Stop::WAIT),
                 PageWanted::NoMemory => Err(Errno::NOMEM.into()),
                 PageWanted::Failed => Err(Errno::IO.into()),
             };
@@ -209,7 +209,7 @@ impl<M: Machine> Kernel<M> {
                 // The pipe is full.
                 Ok(0) => break None,
                 Ok(count) => done += count,
-                Err(Stop::Errno(_)) if done > 0 => break None,
+                Err(stop) if stop.is_errno() && done > 0 => break None,
                 Err(stop) => break Some(stop),
             }
         };
@@ -286,7 +286,7 @@ impl<M: Machine> Kernel<M> {
             let (at, rest) = (buffer.saturating_add(done), length - done);
             let effect = device.on_read();
             if done - before >= if effect == Effect::Random { RANDOM_TURN } else { TURN } {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             let count = match effect {
                 Effect::Zeros => self.copy_zeros(at, rest)?,
@@ -369,7 +369,7 @@ impl<M: Machine> Kernel<M> {
                 continue;
             }
             if count == PIECES_AT_ONCE || earlier - before >= most {
-                return Err(Stop::Again);
+                return Err(Stop::AGAIN);
             }
             count += 1;
             let moved = match way {
@@ -378,9 +378,9 @@ impl<M: Machine> Kernel<M> {
             };
             let moved = match moved {
                 Ok(moved) => moved,
-                Err(Stop::Errno(_)) if earlier > 0 => break,
+                Err(stop) if stop.is_errno() && earlier > 0 => break,
                 // What there was is the answer; only a file's next bytes are worth the wait.
-                Err(Stop::Wait) if earlier > 0 && way == Way::Read && !matches!(object, Object::File(_)) => {
+                Err(Stop::WAIT) if earlier > 0 && way == Way::Read && !matches!(object, Object::File(_)) => {
                     break;
                 }
                 Err(stop) => return Err(stop),
