@@ -164,7 +164,7 @@ extern "C" fn swos_interrupt(block: *mut PerCpu) -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn swos_reschedule(block: *mut PerCpu) -> *mut Registers {
     // SAFETY: this CPU's block; its context is the thread's that is being left.
-    unsafe { fp::close(block) };
+    unsafe { fp::leave(block) };
     next(block.cast())
 }
 

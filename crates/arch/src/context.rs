@@ -33,6 +33,8 @@ pub struct Registers {
     pub tls: u64,
     /// CPU whose FP registers hold this thread's state, plus one; 0 = only `fp` does.
     pub fp_cpu: u64,
+    /// In how many turns on a CPU one after the other the thread used the FP registers, or was lent them unasked.
+    pub fp_turns: u64,
     /// FP/SIMD state while it is not in a CPU's registers.
     pub fp: FpState,
 }
@@ -73,7 +75,8 @@ impl Context {
         let mut x = [0; 31];
         x[0] = argument;
         let fp = FpState { vectors: [0; 32], fpcr: 0, fpsr: 0 };
-        let registers = Registers { x, sp: stack, pc: entry, pstate: PSTATE_EL0, tls, fp_cpu: 0, fp };
+        let registers =
+            Registers { x, sp: stack, pc: entry, pstate: PSTATE_EL0, tls, fp_cpu: 0, fp_turns: 0, fp };
         Self { registers: UnsafeCell::new(registers), running: AtomicU64::new(0) }
     }
 

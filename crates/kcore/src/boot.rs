@@ -119,7 +119,12 @@ impl<M: Machine> Kernel<M> {
     /// Does the next piece of booting, if there is one and it can be done now. True = there is more.
     #[inline]
     pub(crate) fn boot_step(&self) -> bool {
-        !self.booted.load(Ordering::Relaxed) && self.boot_on()
+        !self.is_booted() && self.boot_on()
+    }
+
+    /// Whether init is started, or never will be.
+    pub(crate) fn is_booted(&self) -> bool {
+        self.booted.load(Ordering::Relaxed)
     }
 
     #[cold]

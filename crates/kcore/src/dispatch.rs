@@ -139,9 +139,6 @@ impl<M: Machine> Shared<M> {
     }
 }
 
-/// A process passes its limit of CPU time by so many nanoseconds on each CPU at most.
-const CPU_LIMIT_STEP: u64 = 1_000_000;
-
 impl<M: Machine> Kernel<M> {
     /// The answer of a call that needs nothing but the thread that makes it; `None` = not such a call. A trap entry may
     /// ask this first and save its registers only then.
@@ -242,6 +239,8 @@ impl<M: Machine> Kernel<M> {
     /// and it was not woken meanwhile. False = nothing was done.
     #[inline]
     fn leave_to_wait(&self, cpu: &mut CpuToken, call: &Call) -> bool {
+        let index = cpu.index();
+        let shared = self.shared(index);
         let own = self.own.get_mut(cpu);
         let Some(thread) = own.current.take() else { return false };
         if !thread.has_attention() && thread.progress.waits_plainly() {
@@ -249,18 +248,17 @@ impl<M: Machine> Kernel<M> {
             if !state.woken && !thread.process.is_ending() {
                 state.phase = Phase::Waiting;
                 state.pending = Pending::Call(*call);
-                let now = self.charge(cpu, &mut state, &thread);
+                let now = self.charge(shared, &mut state, &thread);
                 drop(state);
-                self.shared(cpu.index()).flags.set_none_running();
-                let own = self.own.get_mut(cpu);
+                shared.flags.set_none_running();
                 own.left_at = Some(now);
                 if let Some(handed) = own.handed.take() {
-                    self.pass_to(cpu, handed);
+                    self.pass_to(index, own, handed);
                 }
                 return true;
             }
         }
-        self.own.get_mut(cpu).current = Some(thread);
+        own.current = Some(thread);
         false
     }
 
@@ -410,11 +408,8 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub(crate) fn forget(&self, thread: &Arc<Thread<M>>) {
         self.unregister(thread);
-        let (ipc, unborn) = thread.progress.reset();
-        if let Some(ipc) = ipc {
-            self.leave_endpoint(thread, ipc);
-        }
-        if let Some(unborn) = unborn {
+        self.leave_waiting(thread);
+        if let Some(unborn) = thread.progress.reset() {
             self.give_up(&thread.process, unborn);
         }
     }
@@ -447,24 +442,26 @@ impl<M: Machine> Kernel<M> {
         }
         state.phase = Phase::Waiting;
         state.pending = pending;
-        let now = self.charge(cpu, &mut state, thread);
+        let shared = self.shared(cpu.index());
+        let now = self.charge(shared, &mut state, thread);
         drop(state);
         let own = self.own.get_mut(cpu);
         own.current = None;
         own.left_at = Some(now);
-        self.shared(cpu.index()).flags.set_none_running();
+        shared.flags.set_none_running();
         Stopped::Waits
     }
 
     /// Puts the running thread back into the run queue, with what it does first when it next gets a CPU.
     pub(crate) fn put_back(&self, cpu: &mut CpuToken, why: Enter, pending: Pending) {
-        let Some(thread) = self.own.get_mut(cpu).current.take() else { return };
+        let shared = self.shared(cpu.index());
+        let own = self.own.get_mut(cpu);
+        let Some(thread) = own.current.take() else { return };
         let mut state = thread.state.lock();
         let now = self.machine.now();
         let ran = Self::ran(&mut state, &thread, now);
         state.phase = Phase::Ready;
         state.pending = pending;
-        let shared = self.shared(cpu.index());
         let mut queue = shared.queue.lock();
         queue.charge(&mut state.entity, ran);
         let place = queue.place(&mut state.entity, why);
@@ -480,7 +477,6 @@ impl<M: Machine> Kernel<M> {
         shared.flags.queued.store(queue.len(), Ordering::Relaxed);
         drop(queue);
         shared.flags.set_none_running();
-        let own = self.own.get_mut(cpu);
         own.left_at = Some(now);
         if next.is_some() {
             own.next = next;
@@ -489,10 +485,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Accounts for the time since the thread got the CPU; returns the time now.
     #[inline]
-    pub(crate) fn charge(&self, cpu: &CpuToken, state: &mut State, thread: &Thread<M>) -> Instant {
+    pub(crate) fn charge(&self, shared: &Shared<M>, state: &mut State, thread: &Thread<M>) -> Instant {
         let now = self.machine.now();
         let ran = Self::ran(state, thread, now);
-        self.shared(cpu.index()).queue.lock().charge(&mut state.entity, ran);
+        shared.queue.lock().charge(&mut state.entity, ran);
         now
     }
 
@@ -583,14 +579,16 @@ impl<M: Machine> Kernel<M> {
         flags.set_running(state.entity.mark(), now);
         drop(state);
         if !preempted {
-            self.start_slice(cpu, now, self.within_limit(thread, slice));
+            self.start_slice(flags, now, self.within_limit(thread, slice));
         }
         preempted
     }
 
     /// Runs what this CPU has to do until there is a thread to run, or nothing.
     pub fn dispatch(&self, cpu: &mut CpuToken) -> Dispatch<M> {
-        let flags = &self.shared(cpu.index()).flags;
+        let index = cpu.index();
+        let shared = self.shared(index);
+        let flags = &shared.flags;
         if flags.idle.load(Ordering::Relaxed) {
             self.not_idle(cpu);
         }
@@ -601,23 +599,21 @@ impl<M: Machine> Kernel<M> {
             self.own.get_mut(cpu).left_at = None;
             return Dispatch::Again;
         }
-        let Some((thread, slice)) = self.next_thread(cpu) else {
+        let own = self.own.get_mut(cpu);
+        // Who came since that was chosen is looked at once it runs.
+        let Some((thread, slice)) = own.next.take().or_else(|| self.next_thread(index, shared)) else {
             return self.go_idle(cpu);
         };
-        let own = self.own.get_mut(cpu);
         own.current = Some(thread.clone());
         // The time between two threads is the second one's.
         let since = own.left_at.take().unwrap_or_else(|| self.machine.now());
-        let pending = {
-            let mut state = thread.state.lock();
-            state.phase = Phase::Running { cpu: cpu.index() };
-            state.cpu = cpu.index();
-            state.since = since;
-            flags.set_running(state.entity.mark(), since);
-            let pending = state.pending;
-            state.pending = Pending::Nothing;
-            pending
-        };
+        let mut state = thread.state.lock();
+        state.phase = Phase::Running { cpu: index };
+        state.cpu = index;
+        state.since = since;
+        flags.set_running(state.entity.mark(), since);
+        let pending = core::mem::replace(&mut state.pending, Pending::Nothing);
+        drop(state);
         if thread.process.cpu_left() == Some(0) {
             self.end_for_time(&thread.process);
         }
@@ -626,7 +622,7 @@ impl<M: Machine> Kernel<M> {
             // It may have left work behind, which comes before the next thread: that one might never pass here again.
             return Dispatch::Again;
         }
-        self.select_space(cpu, &thread.process);
+        self.select_space(index, own, &thread.process);
         self.unregister_unless_it_stays(&thread);
         if thread.process.is_stopped() {
             self.halt(cpu, &thread, pending);
@@ -662,8 +658,8 @@ impl<M: Machine> Kernel<M> {
                 None => return Dispatch::Again,
             }
         }
-        if !self.shared(cpu.index()).flags.reschedule.load(Ordering::Relaxed) {
-            self.start_slice(cpu, since, self.within_limit(&thread, slice));
+        if !flags.reschedule.load(Ordering::Relaxed) {
+            self.start_slice(flags, since, self.within_limit(&thread, slice));
         } else if self.must_reschedule(cpu) {
             // Its call made another ready that goes first.
             self.put_back(cpu, Enter::Preempted, done.into());
@@ -673,13 +669,8 @@ impl<M: Machine> Kernel<M> {
         Dispatch::Run { thread, result }
     }
 
-    /// The thread to run, and how long it may.
-    fn next_thread(&self, cpu: &mut CpuToken) -> Option<Next<M>> {
-        if let Some(next) = self.own.get_mut(cpu).next.take() {
-            // Who came since is looked at once it runs.
-            return Some(next);
-        }
-        let shared = self.shared(cpu.index());
+    /// The thread to run on this CPU, and how long it may.
+    fn next_thread(&self, cpu: usize, shared: &Shared<M>) -> Option<Next<M>> {
         shared.flags.reschedule.store(false, Ordering::SeqCst);
         let picked = {
             let mut queue = shared.queue.lock();
@@ -687,7 +678,7 @@ impl<M: Machine> Kernel<M> {
             shared.flags.queued.store(queue.len(), Ordering::Relaxed);
             picked
         };
-        picked.or_else(|| self.steal(cpu.index()))
+        picked.or_else(|| self.steal(cpu))
     }
 
     /// Takes a thread from the CPU that has most waiting.
@@ -743,52 +734,6 @@ impl<M: Machine> Kernel<M> {
         let since = flags.idle_since.swap(0, Ordering::Relaxed);
         if since != 0 {
             flags.idle_ns.fetch_add(self.machine.now().as_nanos().saturating_sub(since), Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn start_slice(&self, cpu: &CpuToken, from: Instant, slice: Option<Duration>) {
-        let end = slice.map_or(u64::MAX, |slice| (from + slice).as_nanos());
-        self.shared(cpu.index()).flags.slice_end.store(end, Ordering::Relaxed);
-        // A timer that is set too early costs an interrupt now and then; setting it anew would cost at each switch.
-        self.set_timer_by(cpu.index(), end);
-    }
-
-    /// How long a thread may run with what is left of its process's CPU time.
-    #[inline]
-    fn within_limit(&self, thread: &Thread<M>, slice: Option<Duration>) -> Option<Duration> {
-        let Some(left) = thread.process.cpu_left() else { return slice };
-        // Its siblings may run at the same time. Such a slice ends when at least half of what was left still is, so
-        // those under way when all is used are of the shortest kind.
-        let share = left / (2 * self.cpus.len() as u64);
-        let share = Duration::from_nanos(share.max(left.min(CPU_LIMIT_STEP)));
-        Some(slice.map_or(share, |slice| slice.min(share)))
-    }
-
-    fn slice_over(&self, cpu: &CpuToken) -> bool {
-        let end = self.shared(cpu.index()).flags.slice_end.load(Ordering::Relaxed);
-        end != u64::MAX && end <= self.machine.now().as_nanos()
-    }
-
-    /// Sets this CPU's timer to the first of: end of the slice, a thread's time-out, the network's and the disk's deadline. A slice that is
-    /// over already counts no more: whoever runs next gets one of its own.
-    fn set_timer(&self, cpu: &CpuToken, now: Instant) {
-        let shared = self.shared(cpu.index());
-        let idle = shared.flags.idle.load(Ordering::Relaxed);
-        let slice = shared.flags.slice_end.load(Ordering::Relaxed);
-        let slice = if idle || slice <= now.as_nanos() { u64::MAX } else { slice };
-        let timeout = shared.timers.lock().deadline().map_or(u64::MAX, Instant::as_nanos);
-        let at = slice.min(timeout).min(self.net_deadline(cpu.index())).min(self.disk_deadline(cpu.index()));
-        shared.flags.armed.store(at, Ordering::Relaxed);
-        self.machine.set_deadline((at != u64::MAX).then(|| Instant::from_nanos(at)));
-    }
-
-    /// Sets the timer of `cpu`, which is the calling one, to `at` if that comes first.
-    pub(crate) fn set_timer_by(&self, cpu: usize, at: u64) {
-        let armed = &self.shared(cpu).flags.armed;
-        if at < armed.load(Ordering::Relaxed) {
-            armed.store(at, Ordering::Relaxed);
-            self.machine.set_deadline(Some(Instant::from_nanos(at)));
         }
     }
 

@@ -412,6 +412,7 @@ impl<M: Machine> Kernel<M> {
         if end.role == Role::Receiver && closed == Closed::Last {
             self.tell_senders(shared);
             self.dead_endpoints.push(shared.clone());
+            self.add_chore();
         }
     }
 
@@ -442,6 +443,7 @@ impl<M: Machine> Kernel<M> {
             left = left.saturating_sub(cost);
         }
         self.dead_endpoints.push(shared);
+        self.add_chore();
         true
     }
 

@@ -4,11 +4,12 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use swos_sched::{Enter, Load, Mark, place};
-use swos_sync::{CpuToken, LockGuard};
+use swos_sync::LockGuard;
 use swos_units::Instant;
 
 use crate::{
     Kernel, Machine,
+    dispatch::{Own, Shared},
     thread::{Phase, State, Thread},
 };
 
@@ -28,7 +29,7 @@ impl<M: Machine> Kernel<M> {
         let shared = self.shared(target);
         let here = target == self.machine.cpu_index();
         if here && let Some((mark, since)) = shared.flags.running() {
-            self.enqueue_here(thread, &mut state, why, mark, since);
+            self.enqueue_here(thread, &mut state, shared, why, mark, since);
             return;
         }
         {
@@ -50,21 +51,21 @@ impl<M: Machine> Kernel<M> {
         &self,
         thread: &Arc<Thread<M>>,
         state: &mut State,
+        shared: &Shared<M>,
         why: Enter,
         mark: Mark,
         since: Instant,
     ) {
-        let shared = self.shared(state.cpu);
         let flags = &shared.flags;
         let now = self.machine.now();
-        let ran = now.since(since);
+        let mark = mark.after(now.since(since));
         let alone = flags.slice_end.load(Ordering::Relaxed) == u64::MAX;
         let slice = {
             let mut queue = shared.queue.lock();
-            queue.catch_up(mark, ran);
+            queue.catch_up(mark);
             queue.enqueue(&mut state.entity, thread.clone(), why);
             flags.queued.store(queue.len(), Ordering::Relaxed);
-            if queue.preempts_mark(mark, ran) {
+            if queue.preempts_mark(mark) {
                 flags.reschedule.store(true, Ordering::Relaxed);
                 return;
             }
@@ -73,15 +74,14 @@ impl<M: Machine> Kernel<M> {
         if let Some(slice) = slice {
             let end = (now + slice).as_nanos();
             flags.slice_end.store(end, Ordering::Relaxed);
-            self.set_timer_by(state.cpu, end);
+            self.arm_by(flags, end);
         }
     }
 
     /// Makes a thread ready that is handed this CPU, which nobody has now. Where nobody else waits for the CPU either, the thread runs next
     /// without having been in the queue; otherwise it is woken as any other.
     #[inline]
-    pub(crate) fn pass_to(&self, cpu: &mut CpuToken, thread: Arc<Thread<M>>) {
-        let index = cpu.index();
+    pub(crate) fn pass_to(&self, index: usize, own: &mut Own<M>, thread: Arc<Thread<M>>) {
         let mut state = thread.state.lock();
         if state.phase != Phase::Waiting || state.cpu != index || !self.passes(index, &mut state) {
             drop(state);
@@ -92,7 +92,7 @@ impl<M: Machine> Kernel<M> {
             self.shared(cpu).timers.lock().cancel(timer);
         }
         drop(state);
-        self.own.get_mut(cpu).next = Some((thread, None));
+        own.next = Some((thread, None));
     }
 
     #[inline]

@@ -55,6 +55,7 @@ mod spawn;
 mod sys;
 mod thread;
 mod trace;
+mod turns;
 mod unborn;
 mod usage;
 mod user;
@@ -104,6 +105,8 @@ pub struct Kernel<M: Machine> {
     /// Its length, for a look without the lock.
     teardown_len: AtomicUsize,
     works: work::Works<M>,
+    /// There may be something for [`Kernel::background`] to do.
+    chores: AtomicBool,
     threads_alive: AtomicU32,
     last_tid: AtomicU32,
     waits: Lock<wait::WaitTable<M>>,
@@ -252,6 +255,7 @@ impl<M: Machine> Kernel<M> {
             teardown: Lock::new(ranks::TEARDOWN, work::Queue::new()),
             teardown_len: AtomicUsize::new(0),
             works: work::Works::new(),
+            chores: AtomicBool::new(true),
             threads_alive: AtomicU32::new(0),
             last_tid: AtomicU32::new(0),
             waits: Lock::new(ranks::WAITS, FutexTable::new(SeededHash::new(seed))),

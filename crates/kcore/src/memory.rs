@@ -221,6 +221,7 @@ impl<M: Machine> Kernel<M> {
         drop(state);
         self.dying_memory.fetch_add(1, Ordering::Relaxed);
         self.add_dead(object.clone());
+        self.add_chore();
         // The next call that ends on this CPU passes by what frees it.
         self.shared(self.machine.cpu_index()).flags.reschedule.store(true, Ordering::Relaxed);
     }

@@ -239,6 +239,22 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// A thread has registered for that, and looks at what holds next.
+    pub(crate) fn on_polled(object: &Object<M>) {
+        match object {
+            Object::Pipe(end) => end.on_polled(),
+            Object::Pair(end) => end.incoming.on_polled(),
+            Object::File(_)
+            | Object::Console(_)
+            | Object::Socket(_)
+            | Object::Counter(_)
+            | Object::Endpoint(_)
+            | Object::Ready(_)
+            | Object::Memory(_)
+            | Object::Device(_) => {}
+        }
+    }
+
     /// Chooses whether calls on an object may wait.
     pub(crate) fn set_nonblock(object: &Object<M>, nonblock: bool) -> Result<(), Errno> {
         match object {

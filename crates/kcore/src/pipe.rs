@@ -3,6 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
+    ops::{Deref, DerefMut},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -57,9 +58,57 @@ struct Audience<M: Machine> {
     watchers: Lock<Watchers<M>>,
 }
 
+/// A pipe, and who waits to read from it.
+pub(crate) struct Awaited<M: Machine> {
+    pipe: Pipe<M::Pinned>,
+    /// The first thread that waits in a read. The others, and who waits in a poll, are in the table of waiters.
+    idle: Option<Arc<Thread<M>>>,
+    /// Somebody is or was there since all were last woken.
+    crowd: bool,
+}
+
+/// Readers that are to hear of a write.
+#[must_use]
+pub(crate) struct News<M: Machine> {
+    idle: Option<Arc<Thread<M>>>,
+    crowd: bool,
+}
+
+impl<M: Machine> Deref for Awaited<M> {
+    type Target = Pipe<M::Pinned>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.pipe
+    }
+}
+
+impl<M: Machine> DerefMut for Awaited<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.pipe
+    }
+}
+
+impl<M: Machine> Awaited<M> {
+    /// Takes note of who is to hear that there is something to read, and that those will have heard.
+    #[inline]
+    pub(crate) const fn news(&mut self) -> News<M> {
+        News { idle: self.idle.take(), crowd: core::mem::replace(&mut self.crowd, false) }
+    }
+
+    /// The thread waits in a read no more.
+    #[inline]
+    pub(crate) fn leave(&mut self, thread: &Arc<Thread<M>>) {
+        if self.idle.as_ref().is_some_and(|idle| Arc::ptr_eq(idle, thread)) {
+            self.idle = None;
+        }
+    }
+}
+
 /// What both ends share.
 pub(crate) struct SharedPipe<M: Machine> {
-    pub(crate) pipe: Lock<Pipe<M::Pinned>>,
+    pub(crate) pipe: Lock<Awaited<M>>,
     /// One reader at a time, so that what was looked at is what is taken.
     pub(crate) reading: AtomicBool,
     readers: Arc<Audience<M>>,
@@ -125,6 +174,13 @@ impl<M: Machine> PipeEnd<M> {
         self.shared.pipe.lock().readiness(self.end)
     }
 
+    /// Somebody has registered in the table for what holds, and looks at that next.
+    pub(crate) fn on_polled(&self) {
+        if self.end == End::Reader {
+            self.shared.pipe.lock().crowd = true;
+        }
+    }
+
     fn new(shared: &Arc<SharedPipe<M>>, end: End, nonblock: bool, name: Option<VnodeId>) -> Arc<Self> {
         let shared = shared.clone();
         Arc::new(Self { end, nonblock: AtomicBool::new(nonblock), count: OpenCount::one(), shared, name })
@@ -168,7 +224,10 @@ impl<M: Machine> Kernel<M> {
 
     fn new_shared_pipe(readers: &Arc<Audience<M>>, writers: &Arc<Audience<M>>) -> Arc<SharedPipe<M>> {
         Arc::new(SharedPipe {
-            pipe: Lock::new(ranks::PIPE, Pipe::with_pages(swos_pipe::CAPACITY)),
+            pipe: Lock::new(
+                ranks::PIPE,
+                Awaited { pipe: Pipe::with_pages(swos_pipe::CAPACITY), idle: None, crowd: false },
+            ),
             reading: AtomicBool::new(false),
             readers: readers.clone(),
             writers: writers.clone(),
@@ -259,7 +318,53 @@ impl<M: Machine> Kernel<M> {
 
     /// Lets those go on who wait at an end. The pipe's lock is not held.
     pub(crate) fn wake_pipe(&self, shared: &SharedPipe<M>, end: End) {
-        self.wake_all(shared.wait_key(end));
+        match end {
+            End::Reader => {
+                let news = shared.pipe.lock().news();
+                self.announce_bytes(shared, news);
+            }
+            End::Writer => self.wake_all(shared.wait_key(end)),
+        }
+    }
+
+    /// Lets those go on who wait to read. The pipe's lock is not held.
+    #[inline]
+    pub(crate) fn announce_bytes(&self, shared: &SharedPipe<M>, news: News<M>) {
+        if let Some(idle) = news.idle {
+            self.make_ready(&idle);
+        }
+        if news.crowd {
+            self.wake_all(shared.wait_key(End::Reader));
+        }
+    }
+
+    /// Waits at an end of a pipe, unless it never waits. `pipe` is what its lock holds.
+    #[inline]
+    pub(crate) fn wait_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>, pipe: &mut Awaited<M>) -> Stop {
+        if end.nonblock.load(Ordering::Relaxed) {
+            return Errno::AGAIN.into();
+        }
+        pipe.crowd |= end.end == End::Reader;
+        self.wait_for(thread, end.wait_key())
+    }
+
+    /// The same in a read, which goes on with this end when it is woken: if nobody waits so already, and no loan ends it.
+    #[inline]
+    pub(crate) fn wait_to_read(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &Arc<PipeEnd<M>>,
+        pipe: &mut Awaited<M>,
+    ) -> Stop {
+        pipe.leave(thread);
+        let mut progress = thread.progress.lock();
+        if pipe.idle.is_some() || !progress.leases.is_empty() || end.nonblock.load(Ordering::Relaxed) {
+            drop(progress);
+            return self.wait_pipe(thread, end, pipe);
+        }
+        pipe.idle = Some(thread.clone());
+        progress.reading = Some(end.clone());
+        Stop::WAIT
     }
 
     /// The last handle to an end is gone.

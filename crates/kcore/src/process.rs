@@ -345,13 +345,11 @@ impl<M: Machine> Kernel<M> {
         if let Some(record) = thread.progress.take_traced() {
             self.tell_call(thread, record, None);
         }
-        if let Some(ipc) = thread.progress.take_ipc() {
-            self.leave_endpoint(thread, ipc);
-        }
+        self.leave_waiting(thread);
         let now = {
             let mut state = thread.state.lock();
             state.phase = Phase::Ended;
-            self.charge(cpu, &mut state, thread)
+            self.charge(self.shared(cpu.index()), &mut state, thread)
         };
         let own = self.own.get_mut(cpu);
         own.current = None;
@@ -380,6 +378,7 @@ impl<M: Machine> Kernel<M> {
         let mut queue = self.teardown.lock();
         queue.push_always(work);
         self.teardown_len.store(queue.len(), Ordering::Relaxed);
+        self.add_chore();
     }
 
     fn next_teardown(&self) -> Option<Teardown<M>> {
@@ -392,13 +391,38 @@ impl<M: Machine> Kernel<M> {
     /// Does one slice of long work, if there is any. True = let interrupts in and come again.
     #[inline]
     pub(crate) fn background(&self, cpu: &mut CpuToken) -> bool {
+        self.chores.load(Ordering::Relaxed) && self.do_chore(cpu)
+    }
+
+    #[inline(never)]
+    fn do_chore(&self, cpu: &mut CpuToken) -> bool {
         // Of what another CPU leaves at this moment, that one or the next to be idle takes care.
-        self.boot_step()
+        let done = self.boot_step()
             || (!self.works.is_empty() && self.work_step())
             || self.bury()
             || (self.has_dying_memory() && self.free_dead_memory())
             || (self.teardown_len.load(Ordering::Relaxed) != 0 && self.teardown_step(cpu))
-            || self.sweep()
+            || self.sweep();
+        // Acquire pairs with the release in `add_chore`: what was left before that is seen by the second look.
+        if !done && self.chores.swap(false, Ordering::AcqRel) && self.has_chores() {
+            self.add_chore();
+        }
+        done
+    }
+
+    /// Whether anything is left for the background, or still to come when the disk has answered.
+    pub(crate) fn has_chores(&self) -> bool {
+        !self.is_booted()
+            || !self.works.is_empty()
+            || self.dead_endpoints.any()
+            || self.has_dying_memory()
+            || self.teardown_len.load(Ordering::Relaxed) != 0
+            || self.has_litter()
+    }
+
+    /// Something was left for the background.
+    pub(crate) fn add_chore(&self) {
+        self.chores.store(true, Ordering::Release);
     }
 
     #[inline(never)]

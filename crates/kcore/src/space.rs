@@ -15,6 +15,7 @@ use swos_vm::{Assigned, Half, TableMemory, Tables, Tag, Teardown, Tlb};
 
 use crate::{
     Kernel, Machine,
+    dispatch::Own,
     machine::{ActiveSpace, Scope},
     memory::Mapped,
     process::Process,
@@ -213,13 +214,11 @@ impl fmt::Debug for Space {
 
 impl<M: Machine> Kernel<M> {
     /// Selects the address space of `process` on this CPU.
-    pub(crate) fn select_space(&self, cpu: &mut CpuToken, process: &Arc<Process<M>>) {
-        let own = self.own.get_mut(cpu);
+    pub(crate) fn select_space(&self, index: usize, own: &mut Own<M>, process: &Arc<Process<M>>) {
         if own.space.as_ref().is_some_and(|current| Arc::ptr_eq(current, process)) {
             return;
         }
         let previous = own.space.replace(process.clone());
-        let index = cpu.index();
         let bit = 1 << index;
         let space = &process.space;
         // Before the first access through it (`activate` orders that): whoever changes an entry after this must tell this CPU.

@@ -19,6 +19,7 @@ use crate::{
     Machine,
     calls::{Climbing, Passed, Which},
     endpoint::Ipc,
+    pipe::PipeEnd,
     process::Process,
     ranks,
     unborn::Unborn,
@@ -137,6 +138,8 @@ pub(crate) struct Progress<M: Machine> {
     pub(crate) fired: bool,
     /// Where it is in a call on an endpoint.
     pub(crate) ipc: Option<Ipc<M>>,
+    /// The end of a pipe at which it waits in a read.
+    pub(crate) reading: Option<Arc<PipeEnd<M>>>,
     /// What it is making.
     pub(crate) unborn: Option<Unborn<M>>,
     /// It waits for the disk or the end of a copy, which come soon: signals don't interrupt that.
@@ -176,6 +179,7 @@ impl<M: Machine> Progress<M> {
     pub(crate) fn forget_plain(&mut self) -> bool {
         debug_assert!(self.waits.is_empty(), "registrations are taken back before the call is over");
         let plain = self.ipc.is_none()
+            && self.reading.is_none()
             && self.unborn.is_none()
             && self.traced.is_none()
             && self.leases.is_empty()
@@ -223,6 +227,7 @@ impl<M: Machine> Kept<M> {
             fired: false,
             brief: false,
             ipc: None,
+            reading: None,
             unborn: None,
             leases: Vec::new(),
             traced: None,
@@ -340,13 +345,20 @@ impl<M: Machine> Kept<M> {
         if self.is_used() { self.progress.lock().ipc.take() } else { None }
     }
 
+    /// Takes out at which end of a pipe it waited in a read.
+    #[inline]
+    pub(crate) fn take_reading(&self) -> Option<Arc<PipeEnd<M>>> {
+        if self.is_used() { self.progress.lock().reading.take() } else { None }
+    }
+
     /// Takes out what it was making.
     pub(crate) fn take_unborn(&self) -> Option<Unborn<M>> {
         if self.is_used() { self.progress.lock().unborn.take() } else { None }
     }
 
-    /// Forgets all for the next call, but keeps the memory of the list. Returns what is to be left properly.
-    pub(crate) fn reset(&self) -> (Option<Ipc<M>>, Option<Unborn<M>>) {
+    /// Forgets all for the next call, but keeps the memory of the list. Returns what is to be left properly. Where the thread waits has
+    /// forgotten it before.
+    pub(crate) fn reset(&self) -> Option<Unborn<M>> {
         let mut progress = self.progress.lock();
         debug_assert!(progress.waits.is_empty(), "registrations are taken back before the call is over");
         progress.deadline = None;
@@ -361,7 +373,8 @@ impl<M: Machine> Kept<M> {
         progress.climbing = None;
         progress.registered = Registered::TakenBack;
         self.used.store(false, Ordering::Relaxed);
-        (progress.ipc.take(), progress.unborn.take())
+        debug_assert!(progress.ipc.is_none() && progress.reading.is_none(), "left before the call is over");
+        progress.unborn.take()
     }
 }
 

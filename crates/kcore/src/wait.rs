@@ -353,6 +353,16 @@ impl<M: Machine> Kernel<M> {
         progress.fired = fired;
     }
 
+    /// An endpoint or a pipe that knows the thread as waiting forgets it: its call is over, or its life.
+    pub(crate) fn leave_waiting(&self, thread: &Arc<Thread<M>>) {
+        if let Some(ipc) = thread.progress.take_ipc() {
+            self.leave_endpoint(thread, ipc);
+        }
+        if let Some(end) = thread.progress.take_reading() {
+            end.shared.pipe.lock().leave(thread);
+        }
+    }
+
     /// Takes a few registrations back.
     pub(crate) fn take_back_some(&self, waits: &mut Vec<WaitId>) {
         let mut table = self.waits.lock();

@@ -117,6 +117,7 @@ impl<M: Machine> Kernel<M> {
         let mut queue = self.works.queue.lock();
         queue.push(work)?;
         self.works.count.store(queue.len(), Ordering::SeqCst);
+        self.add_chore();
         drop(queue);
         // This CPU comes by before it runs a program again; interrupts have their turn first, as the call or the interrupt that
         // leaves the rest has done a slice already.

@@ -124,6 +124,12 @@ impl<M: Machine> Kernel<M> {
     /// Notes that something may wait to be given back.
     pub(crate) fn litter(&self) {
         self.files.garbage.store(true, Ordering::Relaxed);
+        self.add_chore();
+    }
+
+    /// Whether something may.
+    pub(crate) fn has_litter(&self) -> bool {
+        self.files.garbage.load(Ordering::Relaxed)
     }
 
     /// Whether this try of a call only gives back what an earlier one removed.
@@ -153,7 +159,7 @@ impl<M: Machine> Kernel<M> {
     /// Gives back a slice of what was removed. True = there is more.
     #[inline]
     pub(crate) fn sweep(&self) -> bool {
-        self.files.garbage.load(Ordering::Relaxed) && self.sweep_some()
+        self.has_litter() && self.sweep_some()
     }
 
     #[inline(never)]

@@ -92,11 +92,12 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Its virtual run time when it has run for so long since.
+    /// How far it is when it has run for so long since.
+    #[must_use]
     #[inline]
-    pub(crate) const fn after(self, ran: Duration) -> u64 {
+    pub const fn after(self, ran: Duration) -> Self {
         let scaled = ran.as_nanos().saturating_mul(Weight::NORMAL.0 as u64) / self.weight.0 as u64;
-        self.vruntime.saturating_add(scaled)
+        Self { vruntime: self.vruntime.saturating_add(scaled), weight: self.weight }
     }
 }
 

@@ -232,20 +232,19 @@ impl<T> RunQueue<T> {
         })
     }
 
-    /// Lets the queue's time go on to where the thread is that runs here, which had this mark when it was last charged, and has
-    /// run for so long since. For before somebody enters who is measured by that time.
+    /// Lets the queue's time go on to where the thread is that runs here. For before somebody enters who is measured by that time.
     #[inline]
-    pub fn catch_up(&mut self, current: Mark, ran: Duration) {
-        let at = current.after(ran);
+    pub fn catch_up(&mut self, current: Mark) {
+        let at = current.vruntime;
         self.now = self.now.max(self.heap.first().map_or(at, |first| first.vruntime.min(at)));
     }
 
     /// The same as [`preempts`](Self::preempts) for a thread that is not at hand.
     #[must_use]
     #[inline]
-    pub fn preempts_mark(&self, current: Mark, ran: Duration) -> bool {
+    pub fn preempts_mark(&self, current: Mark) -> bool {
         self.heap.first().is_some_and(|first| {
-            first.vruntime.saturating_add(WAKE_GRANULARITY.as_nanos()) < current.after(ran)
+            first.vruntime.saturating_add(WAKE_GRANULARITY.as_nanos()) < current.vruntime
         })
     }
 

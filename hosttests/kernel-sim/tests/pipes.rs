@@ -293,6 +293,54 @@ fn either_side_can_be_killed_while_it_or_the_other_waits() {
     all_well(&[("init", init), ("side", side)], 3);
 }
 
+/// Several wait in reads and polls of one empty pipe. Whichever of them is killed, each byte finds one of those that are left, and
+/// nothing is kept of the one that is gone.
+#[test]
+fn bytes_find_those_that_are_left_at_an_empty_pipe() {
+    const WAITERS: [&str; 5] = ["read", "poll", "read", "poll", "read"];
+    fn init(user: &mut User) {
+        let at = map(user, 4096);
+        let round = |user: &mut User, victim: usize| {
+            let (reader, writer) = pipe(user, 0);
+            let before = left(user);
+            let mut waiters: Vec<u64> = Vec::new();
+            for way in WAITERS {
+                waiters.push(spawn_with(user, "/bin/waiter", way, &[reader]).unwrap());
+                // They come to wait in this order.
+                user.call(NR_SLEEP, &[1_000_000]).unwrap();
+            }
+            let gone = waiters.remove(victim);
+            user.call(NR_KILL, &[gone, 9]).unwrap();
+            assert_eq!(wait(user, gone), (1, 9));
+            for _ in &waiters {
+                assert_eq!(user.call(NR_WRITE, &[writer, at, 1]), Ok(1));
+                user.call(NR_SLEEP, &[1_000_000]).unwrap();
+            }
+            for pid in waiters {
+                assert_eq!(wait(user, pid), (0, 0));
+            }
+            let after = left(user);
+            close(user, &[reader, writer]);
+            (before, after)
+        };
+        // What is made once for all is there then.
+        round(user, 0);
+        for victim in 0..WAITERS.len() {
+            let (before, after) = round(user, victim);
+            assert_eq!(after, before, "{victim}");
+        }
+        power_off(user);
+    }
+    fn waiter(user: &mut User) {
+        let at = map(user, 4096);
+        if user.args()[1] == "poll" {
+            assert_eq!(poll(user, at, 0, POLL_IN, TIMEOUT_NEVER), POLL_IN);
+        }
+        assert_eq!(user.call(NR_READ, &[0, at, 10]), Ok(1));
+    }
+    all_well(&[("init", init), ("waiter", waiter)], 2);
+}
+
 #[test]
 fn what_may_not_wait_answers_at_once() {
     fn init(user: &mut User) {

@@ -60,7 +60,7 @@ impl<M: Machine> Kernel<M> {
         size: u64,
     ) -> CallResult {
         let process = &thread.process;
-        self.charge(cpu, &mut thread.state.lock(), thread);
+        self.charge(self.shared(cpu.index()), &mut thread.state.lock(), thread);
         let processes = self.account_of(process.pid)?.used();
         let (children_cpu_ns, children_faults) = process.usage.of_children();
         let (threads, handles) = (process.threads.lock().list.len(), process.handles.lock().len());

@@ -169,7 +169,10 @@ impl<M: Machine> Kernel<M> {
             Call::Open { directory, path, path_len, flags, mode } => {
                 self.open(thread, directory, (path, path_len), flags, mode)
             }
-            Call::Read { handle, buffer, length } => self.read(thread, handle, buffer, length),
+            Call::Read { handle, buffer, length } => {
+                let begin = || self.read(thread, handle, buffer, length);
+                self.go_on_at_pipe(thread, buffer, length).unwrap_or_else(begin)
+            }
             Call::Write { handle, buffer, length } => self.write(thread, handle, buffer, length),
             Call::Pread { handle, buffer, length, offset } => {
                 self.pread(thread, handle, buffer, length, offset)

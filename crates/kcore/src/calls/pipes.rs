@@ -1,7 +1,6 @@
 //! Pipes: the calls.
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
 use swos_abi::{
@@ -50,19 +49,29 @@ impl<M: Machine> Kernel<M> {
         self.install_two(thread, pipe, on_exec_of(flags), tell)
     }
 
-    /// Waits at an end of a pipe, unless it never waits. The caller holds the pipe's lock.
-    pub(super) fn wait_pipe(&self, thread: &Arc<Thread<M>>, end: &PipeEnd<M>) -> Stop {
-        if end.nonblock.load(Ordering::Relaxed) {
-            return Errno::AGAIN.into();
+    /// Goes on with a read that was woken at an empty pipe, with the end that it found when it began. `None` = it is to begin anew.
+    #[inline]
+    pub(super) fn go_on_at_pipe(
+        &self,
+        thread: &Arc<Thread<M>>,
+        buffer: u64,
+        length: u64,
+    ) -> Option<CallResult> {
+        let end = thread.progress.take_reading()?;
+        let result = self.read_pipe(thread, &end, buffer, length);
+        if result == Err(Stop::AGAIN) {
+            // Another reader is at it: whether this one is known as waiting was not looked at.
+            thread.progress.lock().reading = Some(end);
         }
-        self.wait_for(thread, end.wait_key())
+        // Nothing comes any more. What its program is told depends on whether it still has the handle.
+        (result != Ok(0)).then_some(result)
     }
 
     /// Reads what lies at hand: looks at it, copies it out, and only then takes it.
     pub(super) fn read_pipe(
         &self,
         thread: &Arc<Thread<M>>,
-        end: &PipeEnd<M>,
+        end: &Arc<PipeEnd<M>>,
         buffer: u64,
         length: u64,
     ) -> CallResult {
@@ -74,16 +83,16 @@ impl<M: Machine> Kernel<M> {
             return Ok(0);
         }
         let _reading = Reading::start(&end.shared.reading)?;
-        let mut done = self.read_pipe_pages(end, buffer, length)?;
-        let pages = done > 0;
-        if !pages {
-            done = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
-        }
-        if pages || done == SHORT_STEP as u64 {
+        let bytes = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
+        let mut done = match bytes {
+            Some(count) => count,
+            None => self.read_pipe_pages(end, buffer, length)?,
+        };
+        if bytes.is_none() || done == SHORT_STEP as u64 {
             while done < length {
                 match self.read_pipe_step::<STEP>(thread, end, buffer, (done, length)) {
-                    Ok(0) | Err(_) => break,
-                    Ok(count) => done += count,
+                    Ok(None | Some(0)) | Err(_) => break,
+                    Ok(Some(count)) => done += count,
                 }
             }
         }
@@ -116,21 +125,20 @@ impl<M: Machine> Kernel<M> {
         Ok(done)
     }
 
-    /// Reads at most `N` bytes; `done` of `length` were read before.
+    /// Reads at most `N` bytes; `done` of `length` were read before. `None` = pages are to be read first.
     #[inline(never)]
     fn read_pipe_step<const N: usize>(
         &self,
         thread: &Arc<Thread<M>>,
-        end: &PipeEnd<M>,
+        end: &Arc<PipeEnd<M>>,
         buffer: u64,
         (done, length): (u64, u64),
-    ) -> CallResult {
+    ) -> Result<Option<u64>, Stop> {
         let mut bytes = ArrayVec::<u8, N>::new();
         {
-            let pipe = end.shared.pipe.lock();
+            let mut pipe = end.shared.pipe.lock();
             if pipe.has_pages() {
-                // They came since the look for them.
-                return if done > 0 { Ok(0) } else { Err(Stop::AGAIN) };
+                return Ok(None);
             }
             match pipe.peek() {
                 Ok(pieces) => {
@@ -142,18 +150,20 @@ impl<M: Machine> Kernel<M> {
                     }
                 }
                 Err(_) if done > 0 => {}
-                Err(_) => return Err(self.wait_pipe(thread, end)),
+                Err(_) => return Err(self.wait_to_read(thread, end, &mut pipe)),
             }
+            // Who closed the pipe may not have got to waking it yet.
+            pipe.leave(thread);
         }
         if bytes.is_empty() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         self.copy_out(buffer.saturating_add(done), &bytes)?;
         let wake = end.shared.pipe.lock().consume(bytes.len());
         if wake == Wake::OtherEnd {
             self.wake_pipe(&end.shared, End::Writer);
         }
-        Ok(bytes.len() as u64)
+        Ok(Some(bytes.len() as u64))
     }
 
     /// Writes in steps, short messages in one. What was taken before a wait is kept in the thread's progress.
@@ -252,19 +262,20 @@ impl<M: Machine> Kernel<M> {
         let part = bytes.get_mut(..count).unwrap_or(&mut []);
         self.gather(pieces, done, part)?;
         let piece = if length <= PIPE_BUF as u64 { Piece::Whole } else { Piece::Part };
-        let taken = {
+        let (taken, news) = {
             let mut pipe = end.shared.pipe.lock();
-            match pipe.write(part, piece) {
+            let taken = match pipe.write(part, piece) {
                 Ok(taken) => taken,
-                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end, &mut pipe)),
                 Err(error) => return Err(pipe_errno(error).into()),
-            }
+            };
+            (taken, (taken.wake == Wake::OtherEnd).then(|| pipe.news()))
         };
         if done + (taken.count as u64) < length {
             thread.progress.lock().done = done + taken.count as u64;
         }
-        if taken.wake == Wake::OtherEnd {
-            self.wake_pipe(&end.shared, End::Reader);
+        if let Some(news) = news {
+            self.announce_bytes(&end.shared, news);
         }
         Ok(taken.count as u64)
     }
@@ -309,8 +320,8 @@ impl<M: Machine> Kernel<M> {
         let _reading = Reading::start(&end.shared.reading)?;
         let mut bytes = ArrayVec::<u8, STEP>::new();
         {
-            let pipe = end.shared.pipe.lock();
-            let Ok(pieces) = pipe.peek() else { return Err(self.wait_pipe(thread, end)) };
+            let mut pipe = end.shared.pipe.lock();
+            let Ok(pieces) = pipe.peek() else { return Err(self.wait_pipe(thread, end, &mut pipe)) };
             for piece in pieces {
                 let room = bytes.remaining_capacity();
                 // As much as goes: behind the message others wait.
@@ -355,7 +366,7 @@ impl<M: Machine> Kernel<M> {
             let mut pipe = end.shared.pipe.lock();
             match pipe.write(bytes.get(..HEADER + count).unwrap_or(&[]), Piece::Whole) {
                 Ok(taken) => taken,
-                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(Error::WouldBlock) => return Err(self.wait_pipe(thread, end, &mut pipe)),
                 Err(error) => return Err(pipe_errno(error).into()),
             }
         };

@@ -124,6 +124,7 @@ impl<M: Machine> Kernel<M> {
                     if pass == Pass::RegisterAndLook {
                         if let Some(key) = Self::wait_key(&object) {
                             self.register(thread, key, ANY_BITS)?;
+                            Self::on_polled(&object);
                         }
                         if let Some(lease) = lease {
                             alive = self.register_lease(thread, &lease)?;

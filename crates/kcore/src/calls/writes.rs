@@ -231,7 +231,7 @@ impl<M: Machine> Kernel<M> {
             match pipe.write(part, Piece::Part) {
                 Ok(taken) => taken,
                 Err(swos_pipe::Error::WouldBlock) if done > 0 => return Ok(0),
-                Err(swos_pipe::Error::WouldBlock) => return Err(self.wait_pipe(thread, end)),
+                Err(swos_pipe::Error::WouldBlock) => return Err(self.wait_pipe(thread, end, &mut pipe)),
                 Err(error) => return Err(pipe_errno(error).into()),
             }
         };

@@ -260,9 +260,9 @@ fn a_mark_says_what_the_thread_itself_would() {
             }
             let mark = current.mark();
             // The queue's time goes on with the thread that runs, so the credit of who slept is bounded by where it is now.
-            queue.catch_up(mark, ran);
+            queue.catch_up(mark.after(ran));
             queue.enqueue(&mut sleeper, (), Enter::Woken);
-            let told = (queue.preempts_mark(mark, ran), queue.slice_of_mark(mark));
+            let told = (queue.preempts_mark(mark.after(ran)), queue.slice_of_mark(mark));
             queue.charge(&mut current, ran);
             assert_eq!(told, (queue.preempts(&current), queue.slice(&current)), "nice {nice}, {ran:?}");
             let lead = current.vruntime.saturating_sub(sleeper.vruntime);
