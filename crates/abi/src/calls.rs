@@ -296,6 +296,7 @@ calls! {
     164 NR_ENDPOINT_CALL EndpointCall endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "WRITE; TRANSFER on each handle", "Sends the message of a `MessageOut` and waits for its answer, which goes into what a `MessageIn` names. PIPE if nobody will answer. Handles that it sent are gone unless nothing was sent.";
     165 NR_ENDPOINT_REPLY EndpointReply endpoint_reply(receiver: Handle, token: u64, message: u64) -> "0", "READ; TRANSFER on each handle", "Answers a call that was received here, once. INVAL for any other token; PIPE if its caller gave up; MSGSIZE if its caller has less room, and the token stays good.";
     166 NR_ENDPOINT_REPLY_RECEIVE EndpointReplyReceive endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64) -> "bytes, in bits 32 and up handles", "READ; TRANSFER on each handle", "Answers as `endpoint_reply`, and if that did not fail goes on as `endpoint_receive`. If `into` can't be read, it does neither.";
+    167 NR_ENDPOINT_HANG_UP EndpointHangUp endpoint_hang_up(receiver: Handle) -> "0", "READ", "Ends all calls that were received here and not answered: PIPE to their callers, INVAL to who answers with their tokens. Messages that wait stay. For who holds a receiver whose server died.";
 }
 
 #[cfg(test)]

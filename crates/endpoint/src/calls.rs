@@ -68,7 +68,7 @@ enum State<H, W> {
     Given,
     /// Its caller gave up after that.
     GivenUp,
-    /// The receivers are gone, and its caller was named.
+    /// Nobody will answer, and its caller was named.
     Dead,
 }
 
@@ -233,6 +233,25 @@ impl<H, W> Calls<H, W> {
                 }
             }
             (State::Free(_) | State::Given | State::GivenUp, _) => {}
+        }
+        None
+    }
+
+    /// Places that were ever in use.
+    pub(crate) const fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Ends the call in a place, if it was received and not answered. Its caller, whose outcome is to be told.
+    pub(crate) fn hang_up(&mut self, index: usize) -> Option<W> {
+        let place = self.places.get_mut(index)?;
+        match core::mem::replace(&mut place.state, State::Dead) {
+            State::Received(waiter, _) => return Some(waiter),
+            State::GivenUp => {
+                let token = Token::new(u32::try_from(index).ok()?, place.generation);
+                self.close(token);
+            }
+            other => place.state = other,
         }
         None
     }

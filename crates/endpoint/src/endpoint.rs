@@ -417,6 +417,19 @@ impl<H, W> Endpoint<H, W> {
         self.calls.abandon(id, side)
     }
 
+    /// Places that calls have, for [`hang_up`](Self::hang_up).
+    #[must_use]
+    pub const fn places(&self) -> usize {
+        self.calls.places()
+    }
+
+    /// Ends the call in a place, from 0 on, if it was received and not answered: its token names nothing any more. Its caller, who is to be
+    /// told. As with an answer, senders that wait for a call to end can go on when its outcome is told, or now if its caller gave up.
+    #[must_use]
+    pub fn hang_up(&mut self, place: usize) -> Option<W> {
+        self.calls.hang_up(place)
+    }
+
     /// Whether senders that were refused can go on because a call is over.
     pub fn call_over(&mut self) -> Wake {
         self.room_wakes()

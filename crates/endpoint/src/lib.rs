@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** messages are taken in the order in which they came, each once. **Invariant:** an operation that fails changes
 //! nothing, and gives back the message that it was given. **Invariant:** every call ends in exactly one of: its reply, the death of the
-//! other side, its caller's giving up; a [`Token`] answers one call once. **Invariant:** at most the messages, bytes and calls of the
+//! other side, its hanging up, its caller's giving up; a [`Token`] answers one call once. **Invariant:** at most the messages, bytes and calls of the
 //! [`Limits`] are held. **Invariant:** no payload is dropped here: each leaves by `take`, `outcome`, `abandon` or `drain`.
 //! **Invariant:** receivers that lie in queues form no cycle, because one in a queue has none in its own.
 //!

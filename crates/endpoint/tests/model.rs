@@ -32,6 +32,7 @@ enum Step {
     CloseSender,
     CloseReceiver,
     Drain,
+    HangUp,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -46,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::CloseSender),
         1 => prop::bool::weighted(0.3).prop_map(|close| if close { Step::CloseReceiver } else { Step::Drain }),
         2 => Just(Step::Drain),
+        1 => Just(Step::HangUp),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -57,6 +59,7 @@ enum Stands {
     Received,
     Answered(Vec<u8>),
     GivenUp { received: bool },
+    HungUp,
     Over,
 }
 
@@ -163,7 +166,7 @@ proptest! {
                             }
                             error => {
                                 prop_assert_eq!(error, Error::BadToken);
-                                prop_assert!(receivers == 0 || matches!(model.calls[call], Stands::Answered(_) | Stands::Over));
+                                prop_assert!(receivers == 0 || matches!(model.calls[call], Stands::Answered(_) | Stands::HungUp | Stands::Over));
                             }
                         },
                     }
@@ -181,8 +184,8 @@ proptest! {
                         }
                         Outcome::Died => {
                             let over = matches!(model.calls[call], Stands::Over | Stands::GivenUp { .. });
-                            prop_assert!(receivers == 0 || over);
-                            if matches!(model.calls[call], Stands::Sent | Stands::Received) { model.calls[call] = Stands::Over; }
+                            prop_assert!(receivers == 0 || over || model.calls[call] == Stands::HungUp);
+                            if matches!(model.calls[call], Stands::Sent | Stands::Received | Stands::HungUp) { model.calls[call] = Stands::Over; }
                         }
                     }
                 }
@@ -198,7 +201,7 @@ proptest! {
                         }
                         (Stands::Sent, true) => Stands::GivenUp { received: false },
                         (Stands::Received, true) => Stands::GivenUp { received: true },
-                        (Stands::Sent | Stands::Received, false) => Stands::Over,
+                        (Stands::Sent | Stands::Received, false) | (Stands::HungUp, _) => Stands::Over,
                         (other, _) => other.clone(),
                     };
                     model.calls[call] = next;
@@ -219,6 +222,20 @@ proptest! {
                     }
                     None => {}
                 },
+                Step::HangUp if receivers > 0 => {
+                    let mut told: Vec<u32> = (0..endpoint.places()).filter_map(|place| endpoint.hang_up(place)).collect();
+                    told.sort_unstable();
+                    let mut expected = Vec::new();
+                    for (waiter, stands) in (0..).zip(&mut model.calls) {
+                        match stands {
+                            Stands::Received => { expected.push(waiter); *stands = Stands::HungUp; }
+                            Stands::GivenUp { received: true } => *stands = Stands::Over,
+                            _ => {}
+                        }
+                    }
+                    prop_assert_eq!(&told, &expected);
+                    told.into_iter().for_each(|waiter| *model.named.entry(waiter).or_default() += 1);
+                }
                 _ => {}
             }
             prop_assert_eq!(endpoint.len(), model.queue.len());

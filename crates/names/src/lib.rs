@@ -5,7 +5,8 @@
 //!
 //! **Invariant:** a name belongs to the badge that registered it: others can neither take nor remove it. **Invariant:** only badges with
 //! [`MAY_REGISTER`] register. **Invariant:** at most [`NAMES_MAX`] names and [`WATCHES_MAX`] who wait are kept, of one badge
-//! [`WATCHES_EACH`]. **Invariant:** no service and nobody who waits is dropped here: each comes out.
+//! [`WATCHES_EACH`]. **Invariant:** one waits for the end of a name. **Invariant:** no service and nobody who waits is dropped here: each comes
+//! out.
 //!
 //! Deliberately absent: handles, messages, what a badge stands for: whoever mints the senders decides.
 //!
@@ -51,6 +52,8 @@ pub enum Request<'a> {
     Watch(&'a [u8]),
     /// This name is nobody any more.
     Remove(&'a [u8]),
+    /// Waits as long as this name is one's own.
+    Hold(&'a [u8]),
 }
 
 impl<'a> Request<'a> {
@@ -66,6 +69,7 @@ impl<'a> Request<'a> {
             2 => Some(Self::LookUp(name)),
             3 => Some(Self::Watch(name)),
             4 => Some(Self::Remove(name)),
+            5 => Some(Self::Hold(name)),
             _ => None,
         }
     }
@@ -78,6 +82,7 @@ impl<'a> Request<'a> {
             Self::LookUp(name) => (2, name),
             Self::Watch(name) => (3, name),
             Self::Remove(name) => (4, name),
+            Self::Hold(name) => (5, name),
         };
         [&[what], name].concat()
     }
@@ -141,6 +146,15 @@ pub struct Registered<H, W> {
     pub waiting: Vec<W>,
 }
 
+/// What comes out with a name that is nobody's any more.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Removed<H, W> {
+    /// The service that had it.
+    pub service: H,
+    /// Who waited as long as it had.
+    pub holder: Option<W>,
+}
+
 /// What becomes of one who would wait.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Watched<W> {
@@ -153,10 +167,17 @@ pub enum Watched<W> {
 }
 
 #[derive(Debug)]
-struct Entry<H> {
+struct Entry<H, W> {
     name: Box<[u8]>,
     owner: u64,
     service: H,
+    holder: Option<W>,
+}
+
+impl<H, W> Entry<H, W> {
+    fn removed(self) -> Removed<H, W> {
+        Removed { service: self.service, holder: self.holder }
+    }
 }
 
 #[derive(Debug)]
@@ -169,7 +190,7 @@ struct Watch<W> {
 /// The names, of services `H`, and who waits, `W`.
 #[derive(Debug)]
 pub struct Names<H, W> {
-    entries: Vec<Entry<H>>,
+    entries: Vec<Entry<H, W>>,
     watches: Vec<Watch<W>>,
 }
 
@@ -205,7 +226,7 @@ impl<H, W> Names<H, W> {
             Some(entry) if entry.owner != badge => return Err((Error::Taken, service)),
             Some(entry) => replaced = Some(core::mem::replace(&mut entry.service, service)),
             None if names >= NAMES_MAX => return Err((Error::Full, service)),
-            None => self.entries.push(Entry { name: name.into(), owner: badge, service }),
+            None => self.entries.push(Entry { name: name.into(), owner: badge, service, holder: None }),
         }
         let waiting =
             self.watches.extract_if(.., |watch| *watch.name == *name).map(|watch| watch.waiter).collect();
@@ -234,22 +255,35 @@ impl<H, W> Names<H, W> {
         Watched::Waits
     }
 
+    /// Waits as long as a name is one's own; one waits for each name. Returns who did before.
+    ///
+    /// # Errors
+    ///
+    /// With who would wait: [`Error::Unknown`]; [`Error::Taken`] if it is another's.
+    pub fn hold(&mut self, badge: u64, name: &[u8], waiter: W) -> Result<Option<W>, (Error, W)> {
+        match self.entries.iter_mut().find(|entry| *entry.name == *name) {
+            None => Err((Error::Unknown, waiter)),
+            Some(entry) if entry.owner != badge => Err((Error::Taken, waiter)),
+            Some(entry) => Ok(entry.holder.replace(waiter)),
+        }
+    }
+
     /// Takes a name away from one's own service.
     ///
     /// # Errors
     ///
     /// [`Error::Unknown`]; [`Error::Taken`] if it is another's.
-    pub fn remove(&mut self, badge: u64, name: &[u8]) -> Result<H, Error> {
+    pub fn remove(&mut self, badge: u64, name: &[u8]) -> Result<Removed<H, W>, Error> {
         let at = self.find(name).ok_or(Error::Unknown)?;
         if self.entries.get(at).is_some_and(|entry| entry.owner != badge) {
             return Err(Error::Taken);
         }
-        Ok(self.entries.swap_remove(at).service)
+        Ok(self.entries.swap_remove(at).removed())
     }
 
     /// Forgets a name whose service is gone, whoever had it.
-    pub fn forget(&mut self, name: &[u8]) -> Option<H> {
-        self.find(name).map(|at| self.entries.swap_remove(at).service)
+    pub fn forget(&mut self, name: &[u8]) -> Option<Removed<H, W>> {
+        self.find(name).map(|at| self.entries.swap_remove(at).removed())
     }
 }
 

@@ -12,11 +12,12 @@ fn requests_and_answers_go_over_the_wire_and_back() {
         Request::LookUp(b"net/0"),
         Request::Watch(&[b'x'; NAME_MAX]),
         Request::Remove(b"~"),
+        Request::Hold(b"log"),
     ] {
         assert_eq!(Request::parse(&request.to_bytes()), Some(request));
     }
     for wrong in
-        [b"".as_slice(), b"\x01", b"\x00log", b"\x05log", b"\x01a b", b"\x01\xFF", &[1; NAME_MAX + 2]]
+        [b"".as_slice(), b"\x01", b"\x00log", b"\x06log", b"\x01a b", b"\x01\xFF", &[1; NAME_MAX + 2]]
     {
         assert_eq!(Request::parse(wrong), None, "{wrong:?}");
     }
@@ -39,11 +40,12 @@ fn a_name_belongs_to_who_registered_it() {
     // Its owner was started again.
     assert_eq!(names.register(OWNER, b"log", 11).unwrap().replaced, Some(10));
     assert_eq!((names.look_up(b"log"), names.look_up(b"lo")), (Ok(&11), Err(Error::Unknown)));
-    assert_eq!(names.remove(OWNER, b"log"), Ok(11));
+    assert_eq!(names.remove(OWNER, b"log"), Ok(Removed { service: 11, holder: None }));
     assert_eq!(names.remove(OWNER, b"log"), Err(Error::Unknown));
     // What is gone is anybody's.
     names.register(OWNER, b"log", 12).unwrap();
-    assert_eq!((names.forget(b"log"), names.forget(b"log")), (Some(12), None));
+    assert_eq!(names.forget(b"log"), Some(Removed { service: 12, holder: None }));
+    assert_eq!(names.forget(b"log"), None);
     names.register(OTHER, b"log", 13).unwrap();
 }
 
@@ -58,6 +60,24 @@ fn who_waits_comes_out_with_the_name() {
     assert_eq!(names.watch(1, b"a", 4), Watched::Known(4));
     assert_eq!(names.register(OWNER, b"a", 11).unwrap().waiting, [0; 0]);
     assert_eq!(names.register(OWNER, b"b", 11).unwrap().waiting, [2]);
+}
+
+#[test]
+fn who_holds_a_name_comes_out_when_it_is_gone() {
+    let mut names = Plain::new();
+    assert_eq!(names.hold(OWNER, b"a", 1), Err((Error::Unknown, 1)));
+    names.register(OWNER, b"a", 10).unwrap();
+    names.register(OTHER, b"b", 20).unwrap();
+    assert_eq!(names.hold(OWNER, b"b", 1), Err((Error::Taken, 1)));
+    assert_eq!(names.hold(OWNER, b"a", 1), Ok(None));
+    assert_eq!(names.hold(OWNER, b"a", 2), Ok(Some(1)));
+    assert_eq!(names.hold(OTHER, b"b", 3), Ok(None));
+    // It is the owner's still.
+    names.register(OWNER, b"a", 11).unwrap();
+    assert_eq!(names.remove(OWNER, b"a"), Ok(Removed { service: 11, holder: Some(2) }));
+    assert_eq!(names.forget(b"b"), Some(Removed { service: 20, holder: Some(3) }));
+    names.register(OWNER, b"a", 12).unwrap();
+    assert_eq!(names.remove(OWNER, b"a"), Ok(Removed { service: 12, holder: None }));
 }
 
 #[test]

@@ -52,6 +52,10 @@ pub enum Problem {
     Environment,
     /// `after` names a service that is not described above.
     UnknownService,
+    /// Another service receives at this endpoint.
+    DuplicateEndpoint,
+    /// An endpoint at which no service described above receives.
+    UnknownEndpoint,
     /// Not a number, or too large.
     Number,
 }

@@ -26,6 +26,9 @@
 //! | `restart` | `always`, `on-failure`, `never` | `always` |
 //! | `capabilities` | words: `net`, `fs-read` ..: [`Capabilities`](swos_abi::Capabilities) in small letters with `-` | none |
 //! | `after` | names of services described above this one | none |
+//! | `receives` | name of the endpoint at which it receives; one of no other service | none |
+//! | `sends` | names of endpoints at which services described above this one receive | none |
+//! | `registers` | the same, and it may register there | none |
 //! | `stdin` `stdout` `stderr` | `null`, `console`, or an absolute path | `null`, `console`, `console` |
 //! | `memory` | bytes, or with `K`, `M`, `G` (binary) | 0: `init`'s own limit |
 //! | `handles` `threads` | a number | 0: `init`'s own limit |
@@ -33,7 +36,7 @@
 //! Words are separated by blanks; one with blanks in it is written in double quotes, which have no escapes.
 //!
 //! **Invariant:** what is accepted prints ([`Service`]'s `Display`) as a text that parses to the same. **Invariant:** a service comes only
-//! after services above it, so the order of the text is an order to start in, and there are no cycles to find.
+//! after services above it and sends only to those, so the order of the text is an order to start in, and there are no cycles to find.
 //!
 //! ```
 //! use swos_abi::Capabilities;

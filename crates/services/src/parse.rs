@@ -14,7 +14,7 @@ pub const SERVICES_MAX: usize = 256;
 const NAME_MAX: usize = 32;
 
 /// Keys of a section, in the order of their bits in [`Section::seen`].
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 16] = [
     "program",
     "root",
     "args",
@@ -22,6 +22,9 @@ const KEYS: [&str; 13] = [
     "restart",
     "capabilities",
     "after",
+    "receives",
+    "sends",
+    "registers",
     "stdin",
     "stdout",
     "stderr",
@@ -97,15 +100,19 @@ fn heading<'a>(content: &'a str, services: &[Service<'_>]) -> Outcome<&'a str> {
         return Err((0, Problem::Section));
     }
     let at = "[service".len() + inside.len() - inside.trim_start_matches([' ', '\t']).len();
-    let letters = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if !letters || name.len() > NAME_MAX {
+    if !is_name(name) {
         return Err((at, Problem::Name));
     }
     if services.iter().any(|service| service.name == name) {
         return Err((at, Problem::DuplicateService));
     }
     Ok(name)
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 const fn empty(name: &str) -> Service<'_> {
@@ -118,6 +125,9 @@ const fn empty(name: &str) -> Service<'_> {
         restart: Restart::Always,
         capabilities: Capabilities::empty(),
         after: Words::NONE,
+        receives: None,
+        sends: Words::NONE,
+        registers: Words::NONE,
         stdin: Stream::Null,
         stdout: Stream::Console,
         stderr: Stream::Console,
@@ -168,7 +178,13 @@ fn set<'a>(service: &mut Service<'a>, key: &str, value: &'a str, services: &[Ser
         "environment" => service.environment = environment(value)?,
         "restart" => service.restart = one_of(value, &Restart::ALL)?,
         "capabilities" => service.capabilities = capabilities(value)?,
-        "after" => service.after = after(value, services)?,
+        "after" => {
+            let known = |name: &str| services.iter().any(|service| service.name == name);
+            service.after = known_words(value, known, Problem::UnknownService)?;
+        }
+        "receives" => service.receives = Some(endpoint(value, services)?),
+        "sends" => service.sends = senders(value, service.registers, services)?,
+        "registers" => service.registers = senders(value, service.sends, services)?,
         "stdin" => service.stdin = stream(value)?,
         "stdout" => service.stdout = stream(value)?,
         "stderr" => service.stderr = stream(value)?,
@@ -232,11 +248,31 @@ fn capabilities(value: &str) -> Outcome<Capabilities> {
     Ok(held)
 }
 
-fn after<'a>(value: &'a str, services: &[Service<'_>]) -> Outcome<Words<'a>> {
+/// The name of an endpoint at which nobody receives yet.
+fn endpoint<'a>(value: &'a str, services: &[Service<'_>]) -> Outcome<&'a str> {
+    match services.iter().any(|service| service.receives == Some(value)) {
+        _ if !is_name(value) => Err((0, Problem::Name)),
+        true => Err((0, Problem::DuplicateEndpoint)),
+        false => Ok(value),
+    }
+}
+
+/// Endpoints of services described above, none of which is among the `others`.
+fn senders<'a>(value: &'a str, others: Words<'_>, services: &[Service<'_>]) -> Outcome<Words<'a>> {
+    let known = |name: &str| services.iter().any(|service| service.receives == Some(name));
+    let words = known_words(value, known, Problem::UnknownEndpoint)?;
+    match words.with_offsets().find(|&(_, word)| others.into_iter().any(|other| other == word)) {
+        Some((at, _)) => Err((at, Problem::DuplicateWord)),
+        None => Ok(words),
+    }
+}
+
+/// Words that are known, each once.
+fn known_words<'a>(value: &'a str, known: impl Fn(&str) -> bool, unknown: Problem) -> Outcome<Words<'a>> {
     let words = Words::new(value)?;
     for (n, (at, word)) in words.with_offsets().enumerate() {
-        if !services.iter().any(|service| service.name == word) {
-            return Err((at, Problem::UnknownService));
+        if !known(word) {
+            return Err((at, unknown));
         }
         if words.into_iter().take(n).any(|other| other == word) {
             return Err((at, Problem::DuplicateWord));

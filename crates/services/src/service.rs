@@ -47,6 +47,12 @@ pub struct Service<'a> {
     pub capabilities: Capabilities,
     /// Services to start before it; all stand above it.
     pub after: Words<'a>,
+    /// The endpoint at which it receives, unique in its text: it gets the receiver.
+    pub receives: Option<&'a str>,
+    /// Endpoints at which services above it receive: it gets senders.
+    pub sends: Words<'a>,
+    /// Further ones, whose senders tell the receiver that it may register.
+    pub registers: Words<'a>,
     /// Standard input.
     pub stdin: Stream<'a>,
     /// Standard output.
@@ -90,13 +96,22 @@ impl fmt::Display for Stream<'_> {
 impl fmt::Display for Service<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[service {}]\nprogram = {}", self.name, self.program)?;
-        for (key, words) in [("args", self.args), ("environment", self.environment), ("after", self.after)] {
+        let lists = [
+            ("args", self.args),
+            ("environment", self.environment),
+            ("after", self.after),
+            ("sends", self.sends),
+            ("registers", self.registers),
+        ];
+        for (key, words) in lists {
             if !words.is_empty() {
                 writeln!(f, "{key} = {words}")?;
             }
         }
-        if let Some(root) = self.root {
-            writeln!(f, "root = {root}")?;
+        for (key, value) in [("root", self.root), ("receives", self.receives)] {
+            if let Some(value) = value {
+                writeln!(f, "{key} = {value}")?;
+            }
         }
         writeln!(f, "restart = {}", self.restart)?;
         if !self.capabilities.is_empty() {

@@ -46,8 +46,8 @@ pub use memory::{
     map_anonymous, map_file, memory_advise, memory_create, memory_resize, mmap, mprotect, munmap,
 };
 pub use messages::{
-    Received, endpoint_call, endpoint_create, endpoint_mint, endpoint_receive, endpoint_reply,
-    endpoint_reply_receive, endpoint_send,
+    Received, endpoint_call, endpoint_create, endpoint_hang_up, endpoint_mint, endpoint_receive,
+    endpoint_reply, endpoint_reply_receive, endpoint_send,
 };
 pub use names::{
     file_system_info, getcwd, link, mkdir, mkfifo, readv, rename, rmdir, set_mode, set_owner, set_size,

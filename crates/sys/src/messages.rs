@@ -146,6 +146,16 @@ pub fn endpoint_reply(
     unsafe { raw::endpoint_reply(receiver, token, address(&raw const message)) }.map(drop)
 }
 
+/// Ends all calls that were received and not answered.
+///
+/// # Errors
+///
+/// What the kernel answers; [`swos_abi::NR_ENDPOINT_HANG_UP`].
+pub fn endpoint_hang_up(receiver: Handle) -> Result<(), Errno> {
+    // SAFETY: the call takes no addresses.
+    unsafe { raw::endpoint_hang_up(receiver) }.map(drop)
+}
+
 /// Answers a call and receives the next message.
 ///
 /// # Errors

@@ -213,4 +213,5 @@ stubs! {
     NR_ENDPOINT_CALL endpoint_call(sender: Handle, message: u64, into: u64, timeout_ns: u64);
     NR_ENDPOINT_REPLY endpoint_reply(receiver: Handle, token: u64, message: u64);
     NR_ENDPOINT_REPLY_RECEIVE endpoint_reply_receive(receiver: Handle, token: u64, message: u64, into: u64, timeout_ns: u64);
+    NR_ENDPOINT_HANG_UP endpoint_hang_up(receiver: Handle);
 }

@@ -1,9 +1,18 @@
-//! Arguments and environment.
+//! Arguments, environment, and the endpoints of a service.
 
 use alloc::vec::Vec;
 
 use swos_abi::{Errno, Handle, PATH_MAX};
 use swos_rt::start;
+
+use crate::ipc::{Receiver, Sender};
+
+/// The handle of the receiver that `init` gives to a service which `receives`.
+pub const RECEIVER: u32 = 3;
+/// The handle of the first sender that it gives to one which `sends` or `registers`. Others follow, in the order of [`SENDERS`].
+pub const FIRST_SENDER: u32 = 4;
+/// The name in the environment under which their endpoints are listed.
+pub const SENDERS: &str = "SENDERS";
 
 /// Arguments of the program, its own name first; those that are not UTF-8 are left out (see [`args_bytes`]).
 pub fn args() -> impl Iterator<Item = &'static str> {
@@ -25,6 +34,21 @@ pub fn vars() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[must_use]
 pub fn var(name: &str) -> Option<&'static str> {
     vars().find_map(|(known, value)| (known == name).then_some(value))
+}
+
+/// The receiver that `init` gave to this service. To be taken once.
+#[must_use]
+pub const fn receiver() -> Receiver {
+    Receiver::from_handle(Handle(RECEIVER as u64))
+}
+
+/// The sender to an endpoint that `init` gave to this service; `None` = it gave none, because the description names none or the receiving
+/// service is done. To be taken once.
+#[must_use]
+pub fn sender(endpoint: &str) -> Option<Sender> {
+    let place =
+        (u64::from(FIRST_SENDER)..).zip(var(SENDERS)?.split(' ')).find(|(_, known)| *known == endpoint);
+    place.map(|(number, _)| Sender::from_handle(Handle(number)))
 }
 
 /// Path of the current directory.

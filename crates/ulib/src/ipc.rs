@@ -340,6 +340,16 @@ impl Receiver {
         }
     }
 
+    /// Ends all calls that were received here and not answered: their callers get [`Errno::PIPE`]. Messages that were not received yet wait
+    /// on. For who holds the receiver of a server that died.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel answers.
+    pub fn hang_up(&self) -> Result<(), Errno> {
+        swos_sys::endpoint_hang_up(self.handle())
+    }
+
     /// Answers a call with bytes and receives the next message, in one call of the kernel. A caller that gave up meanwhile is no
     /// error.
     ///

@@ -50,6 +50,20 @@ impl NameService {
         self.ask(Request::Watch(name.as_bytes()), None, timeout).and_then(first)
     }
 
+    /// Waits as long as this process has a name that it registered. When this returns, the name service has ended, or found the service
+    /// gone, or was asked to remove the name: who still offers it registers again. One thread waits for each name.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOENT`] if nobody has it: the name service may have ended since it was registered. [`Errno::EXIST`] if it is another's,
+    /// or another thread waits now.
+    pub fn hold(&self, name: &str) -> Result<(), Errno> {
+        match self.ask(Request::Hold(name.as_bytes()), None, None) {
+            Ok(_) | Err(Errno::PIPE) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// Takes the name away from one's own service.
     ///
     /// # Errors

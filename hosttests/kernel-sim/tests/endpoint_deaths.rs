@@ -12,7 +12,7 @@
 mod common;
 
 use common::{all_well, close, endpoint, left, map, power_off, say, simulate, spawn_with, thread, wait};
-use common::{call, mint, receive, reply, send};
+use common::{call, endpoint_of_calls, mint, receive, reply, send};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Program, User};
 
@@ -188,6 +188,91 @@ fn a_message_is_not_lost_with_the_receiver_that_it_woke() {
     }
     // Three messages and at most two that end with a victim: one is always left for the third.
     all_well(&[("init", init), ("server", server)], 8);
+}
+
+/// Who holds the receiver of a dead server hangs up: calls that it took are over, those that wait are served, and places of calls whose
+/// callers gave up are free again.
+#[test]
+fn a_receiver_hangs_up_on_those_whose_calls_it_took() {
+    const CALLERS: usize = 90;
+    const TAKEN: usize = 70;
+    fn init(user: &mut User) {
+        let round = |user: &mut User| {
+            let (sender, receiver) = endpoint(user);
+            let (tally, tallies) = endpoint(user);
+            assert_eq!(user.call(NR_ENDPOINT_HANG_UP, &[receiver]), Ok(0));
+            let callers = spawn_with(user, "/bin/callers", "x", &[sender, tally]).unwrap();
+            let tokens: Vec<u64> = (0..TAKEN).map(|_| receive(user, receiver, EVER).unwrap().token).collect();
+            assert_eq!(user.call(NR_ENDPOINT_HANG_UP, &[receiver]), Ok(0));
+            assert_eq!(reply(user, receiver, tokens[0], b"late", &[]), Err(Errno::INVAL));
+            for _ in TAKEN..CALLERS {
+                let token = receive(user, receiver, EVER).unwrap().token;
+                assert_eq!(reply(user, receiver, token, b"", &[]), Ok(0));
+            }
+            let mut answered = 0;
+            for _ in 0..CALLERS {
+                answered += receive(user, tallies, EVER).unwrap().bytes.len();
+            }
+            assert_eq!(answered, CALLERS - TAKEN);
+            assert_eq!(wait(user, callers), (0, 0));
+            close(user, &[sender, receiver, tally, tallies]);
+            // Two calls at most: both callers gave up after they were received, and a third waits for a place.
+            let (sender, receiver) = endpoint_of_calls(user, 2);
+            let waiting: Vec<u64> = ["brief", "brief", "patient"]
+                .into_iter()
+                .map(|role| {
+                    let pid = spawn_with(user, "/bin/callers", role, &[sender]).unwrap();
+                    if role == "brief" {
+                        receive(user, receiver, EVER).unwrap();
+                    }
+                    pid
+                })
+                .collect();
+            user.call(NR_SLEEP, &[3_000_000]).unwrap();
+            assert_eq!(receive(user, receiver, 0), Err(Errno::TIMEDOUT));
+            assert_eq!(user.call(NR_ENDPOINT_HANG_UP, &[receiver]), Ok(0));
+            let token = receive(user, receiver, EVER).unwrap().token;
+            assert_eq!(reply(user, receiver, token, b"", &[]), Ok(0));
+            for pid in waiting {
+                assert_eq!(wait(user, pid), (0, 0));
+            }
+            close(user, &[sender, receiver]);
+        };
+        round(user);
+        let before = left(user);
+        round(user);
+        assert_eq!(left(user), before);
+        let (sender, receiver) = endpoint(user);
+        let blind = user.call(NR_HANDLE_DUPLICATE, &[receiver, u64::from(Rights::TRANSFER.bits())]).unwrap();
+        let refused = [sender, blind, 77 << 24].map(|handle| user.call(NR_ENDPOINT_HANG_UP, &[handle]));
+        assert_eq!(refused, [Err(Errno::ACCES), Err(Errno::ACCES), Err(Errno::BADF)]);
+        power_off(user);
+    }
+    fn callers(user: &mut User) {
+        if user.argument() == 1 {
+            let answer = call(user, 0, b"?", &[], EVER);
+            let tally: &[u8] = match answer {
+                Ok(_) => b"a",
+                Err(errno) => {
+                    assert_eq!(errno, Errno::PIPE);
+                    b""
+                }
+            };
+            assert_eq!(send(user, 1, tally, &[], EVER), Ok(0));
+            let _ = user.call(NR_THREAD_EXIT, &[0]);
+        }
+        match user.args()[1].as_str() {
+            "brief" => assert_eq!(call(user, 0, b"?", &[], 1_000_000), Err(Errno::TIMEDOUT)),
+            "patient" => assert!(call(user, 0, b"?", &[], EVER).is_ok()),
+            _ => {
+                for _ in 0..CALLERS {
+                    thread(user, 1);
+                }
+                let _ = user.call(NR_THREAD_EXIT, &[0]);
+            }
+        }
+    }
+    all_well(&[("init", init), ("callers", callers)], 2);
 }
 
 #[test]

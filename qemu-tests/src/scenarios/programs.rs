@@ -118,7 +118,14 @@ const AREAS: &[(&str, &[&str])] = &[
     ("handles", &["a-copy-takes-the-place-of-what-was-there", "close-on-exec-is-one-handle's"]),
     ("endpoints", &["messages-arrive-in-order", "handles-move", "forged-tokens-are-refused"]),
     ("events", &["a-count-is-taken-at-once", "a-period-is-counted"]),
-    ("names", &["a-service-is-found-by-its-name", "a-name-is-its-owner's"]),
+    (
+        "names",
+        &[
+            "a-service-is-found-by-its-name",
+            "a-name-is-its-owner's",
+            "who-has-a-name-is-told-when-it-has-it-no-more",
+        ],
+    ),
     ("rings", &["a-thousand-records-come-back-from-a-child"]),
     ("socketpairs", &["bytes-go-both-ways", "the-end-of-one-is-the-end-for-the-other"]),
     ("messages", &["a-live-connection-moves-to-a-child", "each-of-ten-thousand-calls-gets-its-own-answer"]),
@@ -223,7 +230,16 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     });
     let guide = [1, 4]
         .map(|cpus| Scenario::new(format!("guide/programs-{cpus}cpu"), move |bench| guide(bench, cpus)));
-    programs.into_iter().chain(exhausted).chain(guide).chain(behaviours).chain(checked_behaviours).collect()
+    let wired = [1, 4]
+        .map(|cpus| Scenario::new(format!("services/wired-{cpus}cpu"), move |bench| wired(bench, cpus)));
+    programs
+        .into_iter()
+        .chain(exhausted)
+        .chain(wired)
+        .chain(guide)
+        .chain(behaviours)
+        .chain(checked_behaviours)
+        .collect()
 }
 
 fn program(bench: &Bench, kernel: &Path, cpus: u32, command: &str, planned: &[&str]) -> Result<()> {
@@ -244,6 +260,18 @@ fn on_machine(bench: &Bench, machine: Machine, cpus: u32, command: &str, planned
         // The kernel reads all translation tables when it starts the first program and before it switches off.
         let audits = guest.transcript().matches(SOUND).count();
         ensure!(audits == 2, "{audits} audits found the tables sound");
+        Ok(())
+    })
+}
+
+/// What `init` leads from one service to another.
+fn wired(bench: &Bench, cpus: u32) -> Result<()> {
+    let machine = Machine::new(&bench.artefacts().kernel).disk(&bench.artefacts().test_image).smp(cpus);
+    bench.boot_and_outlive(machine.only("--services /etc/swos/wired"), |guest| {
+        guest
+            .expect_tests(Plan::AtLeast(&["a-service-finds-another-by-its-name", "names-are-there-again"]))?;
+        let deaths = guest.transcript().matches("names ended with signal 9").count();
+        ensure!(deaths == 2, "the name service died {deaths} times");
         Ok(())
     })
 }

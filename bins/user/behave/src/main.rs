@@ -35,6 +35,7 @@ mod socketpairs;
 mod sys;
 mod threads;
 mod trace;
+mod wired;
 
 use alloc::string::String;
 
@@ -87,6 +88,7 @@ const AREAS: &[&Area] = &[
     &signals::AREA,
     &signals::children::AREA,
     &socketpairs::AREA,
+    &wired::AREA,
 ];
 
 /// A child that knew no such deed.

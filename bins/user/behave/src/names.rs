@@ -27,6 +27,7 @@ pub(crate) const AREA: Area = Area {
         ("who waits gets it when it comes", waits),
         ("who waits in vain is told when its time is over", in_vain),
         ("a removed name is unknown", removed),
+        ("who has a name is told when it has it no more", held),
         ("what is no name is refused", senseless),
         ("the service learns who calls", badges),
         ("a found sender cannot be minted from", not_minted),
@@ -177,6 +178,39 @@ fn removed() -> Result<(), String> {
     equal(way.look_up("log").map(drop), Err(Errno::NOENT))?;
     drop(way);
     service.end()
+}
+
+fn held() -> Result<(), String> {
+    let service = Service::start()?;
+    let (sender, _receiver) = endpoint().map_err(text)?;
+    let way = service.way(OFFERS | 1)?;
+    equal(way.hold("log"), Err(Errno::NOENT))?;
+    let holds = |service: &Service| {
+        let holder = service.way(OFFERS | 1)?;
+        let holding = thread::spawn(move || holder.hold("log")).map_err(text)?;
+        thread::sleep(Duration::from_millis(2));
+        Ok::<_, String>(holding)
+    };
+    way.register("log", sender).map_err(text)?;
+    equal(service.way(OFFERS | 2)?.hold("log"), Err(Errno::EXIST))?;
+    let (first, second) = (holds(&service)?, holds(&service)?);
+    equal(first.join(), Err(Errno::EXIST))?;
+    way.remove("log").map_err(text)?;
+    equal(second.join(), Ok(()))?;
+    // The name service finds the receiver gone.
+    let (sender, gone) = endpoint().map_err(text)?;
+    way.register("log", sender).map_err(text)?;
+    let third = holds(&service)?;
+    drop(gone);
+    equal(way.look_up("log").map(drop), Err(Errno::NOENT))?;
+    equal(third.join(), Ok(()))?;
+    // It ends itself.
+    let (sender, _receiver) = endpoint().map_err(text)?;
+    way.register("log", sender).map_err(text)?;
+    let last = holds(&service)?;
+    service.child.kill().map_err(text)?;
+    equal(last.join(), Ok(()))?;
+    equal(service.child.wait().map_err(text)?.signal(), Some(9))
 }
 
 fn senseless() -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! First process: configures the network, starts what `/etc/swos/services` names, restarts what dies.
 //!
 //! With arguments (the kernel passes what follows `--` on its command line) it runs that program instead, with all that it has
-//! itself, says how it ended and switches the machine off.
+//! itself, says how it ended and switches the machine off. With `--services PATH` it starts what that text names.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -30,22 +30,28 @@ const SERVICES: &str = "/etc/swos/services";
 fn run() -> i32 {
     configure_network();
     let mut args = swos_ulib::env::args_bytes().skip(1);
-    if let Some(program) = args.next() {
-        return run_one(program, args);
-    }
-    match fs::read(SERVICES) {
-        Ok(text) => match swos_services::parse(&text) {
-            Ok(services) => supervise::run(&services),
-            Err(wrong) => {
-                let (line, column, problem) = (wrong.line, wrong.column, wrong.problem);
-                log::write(LOG_ERROR, format_args!("{SERVICES}:{line}:{column}: {problem:?}"));
-            }
-        },
-        Err(wrong) => log::write(LOG_ERROR, format_args!("{SERVICES}: {wrong}")),
+    match args.next() {
+        None => serve(SERVICES),
+        Some(b"--services") => serve(args.next().and_then(|path| str::from_utf8(path).ok()).unwrap_or("")),
+        Some(program) => return run_one(program, args),
     }
     // Init's end is the machine's; without services the operator has the log, and time to read it.
     loop {
         thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Runs the services of a text, as long as there are any.
+fn serve(path: &str) {
+    match fs::read(path) {
+        Ok(text) => match swos_services::parse(&text) {
+            Ok(services) => supervise::run(&services),
+            Err(wrong) => {
+                let (line, column, problem) = (wrong.line, wrong.column, wrong.problem);
+                log::write(LOG_ERROR, format_args!("{path}:{line}:{column}: {problem:?}"));
+            }
+        },
+        Err(wrong) => log::write(LOG_ERROR, format_args!("{path}: {wrong}")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The name service: services register senders under names, clients look them up or wait for them.
 //!
-//! Its requests come through the receiver that it was started with as handle 3. Who started it minted the senders: a badge with
+//! Its requests come through the receiver that a service has. Who started it minted the senders: a badge with
 //! the high bit may register, any badge may look up. A client gets a sender that carries the client's own badge, so the service knows whom it
 //! serves, and can give it on but not mint from it.
 
@@ -8,9 +8,10 @@
 
 extern crate alloc;
 
-use swos_names::{MAY_REGISTER, Names, Request, Watched, answer};
+use swos_names::{MAY_REGISTER, Names, Removed, Request, Watched, answer};
 use swos_ulib::{
-    abi::{Errno, Handle, POLL_ERR, PollItem, Rights},
+    abi::{Errno, POLL_ERR, PollItem, Rights},
+    env,
     handle::OwnedHandle,
     ipc::{Message, Outgoing, Receiver, ReplyToken, Sender},
     ready::poll,
@@ -20,17 +21,14 @@ use swos_ulib::{
 
 swos_ulib::main!(run);
 
-/// Where requests come in.
-const REQUESTS: Handle = Handle(3);
-
-/// One that waits for a name.
+/// One that waits for a name, or as long as it has one.
 struct Waiting {
     token: ReplyToken,
     badge: u64,
 }
 
 fn run() -> i32 {
-    let receiver = Receiver::from_handle(REQUESTS);
+    let receiver = env::receiver();
     let mut names = Names::<Sender, Waiting>::new();
     let mut message = Message::new();
     loop {
@@ -51,7 +49,7 @@ fn serve(receiver: &Receiver, names: &mut Names<Sender, Waiting>, message: &mut 
         None => Err(Errno::INVAL),
         Some(Request::LookUp(name)) => return give(receiver, names, name, Waiting { token, badge }),
         Some(Request::Watch(name)) => {
-            forget_if_gone(names, name);
+            forget_if_gone(receiver, names, name);
             match names.watch(badge, name, Waiting { token, badge }) {
                 Watched::Known(waiting) => give(receiver, names, name, waiting),
                 Watched::Waits => {}
@@ -60,7 +58,7 @@ fn serve(receiver: &Receiver, names: &mut Names<Sender, Waiting>, message: &mut 
             return;
         }
         Some(Request::Register(name)) => {
-            forget_if_gone(names, name);
+            forget_if_gone(receiver, names, name);
             match handles.pop() {
                 None => Err(Errno::INVAL),
                 Some((service, _)) => {
@@ -77,24 +75,52 @@ fn serve(receiver: &Receiver, names: &mut Names<Sender, Waiting>, message: &mut 
                 }
             }
         }
-        Some(Request::Remove(name)) => names.remove(badge, name).map(drop).map_err(Errno::from),
+        Some(Request::Remove(name)) => match names.remove(badge, name) {
+            Ok(removed) => {
+                let_go(receiver, removed);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        },
+        Some(Request::Hold(name)) => {
+            forget_if_gone(receiver, names, name);
+            match names.hold(badge, name, Waiting { token, badge }) {
+                Ok(before) => {
+                    if let Some(before) = before {
+                        tell(receiver, before.token, Err(Errno::EXIST));
+                    }
+                }
+                Err((error, waiting)) => tell(receiver, waiting.token, Err(error.into())),
+            }
+            return;
+        }
     };
     tell(receiver, token, done);
 }
 
 /// A service whose receiver is gone has no name any more.
-fn forget_if_gone(names: &mut Names<Sender, Waiting>, name: &[u8]) {
+fn forget_if_gone(receiver: &Receiver, names: &mut Names<Sender, Waiting>, name: &[u8]) {
     let Ok(service) = names.look_up(name) else { return };
     let mut items = [PollItem { handle: service.handle(), events: 0, ready: 0, reserved: 0 }];
     let looked = poll(&mut items, Some(Duration::ZERO));
-    if looked.is_ok() && items.iter().any(|item| item.ready & POLL_ERR != 0) {
-        names.forget(name);
+    if looked.is_ok()
+        && items.iter().any(|item| item.ready & POLL_ERR != 0)
+        && let Some(removed) = names.forget(name)
+    {
+        let_go(receiver, removed);
+    }
+}
+
+/// Who waited as long as it had the name is told that it has it no more.
+fn let_go(receiver: &Receiver, removed: Removed<Sender, Waiting>) {
+    if let Some(holder) = removed.holder {
+        tell(receiver, holder.token, Ok(()));
     }
 }
 
 /// Answers with a sender to the service.
 fn give(receiver: &Receiver, names: &mut Names<Sender, Waiting>, name: &[u8], waiting: Waiting) {
-    forget_if_gone(names, name);
+    forget_if_gone(receiver, names, name);
     let found = names.look_up(name).map_err(Errno::from).and_then(|service| copy_for(service, waiting.badge));
     match found {
         Ok(copy) => {

@@ -34,6 +34,9 @@ type Listed = ArrayVec<MessageHandle, MESSAGE_HANDLES_MAX>;
 /// What makes a message a call.
 type Caller<M> = Call<Arc<Thread<M>>>;
 
+/// Places of calls that one slice of `endpoint_hang_up` looks at.
+const HUNG_UP_PER_SLICE: usize = 64;
+
 /// What a receipt or an answer leaves in the first half of a [`MessageIn`].
 const MESSAGE_IN_ASKED: usize = 24;
 
@@ -166,6 +169,26 @@ impl<M: Machine> Kernel<M> {
         let end = Self::receiver_of(thread, receiver)?;
         let caller = self.answer(thread, &end.shared, Token::from_raw(token), message)?;
         self.make_ready(&caller);
+        Ok(0)
+    }
+
+    pub(super) fn endpoint_hang_up(&self, thread: &Arc<Thread<M>>, receiver: Handle) -> CallResult {
+        let shared = &Self::receiver_of(thread, receiver)?.shared;
+        let from = usize::try_from(thread.progress.done()).unwrap_or(usize::MAX);
+        let places = shared.inner.lock().core.places();
+        let to = places.min(from.saturating_add(HUNG_UP_PER_SLICE));
+        for place in from..to {
+            let caller = shared.inner.lock().core.hang_up(place);
+            if let Some(caller) = caller {
+                self.make_ready(&caller);
+            }
+        }
+        if to < places {
+            thread.progress.lock().done = to as u64;
+            return Err(Stop::AGAIN);
+        }
+        let wake = shared.inner.lock().core.call_over();
+        self.wake_senders(shared, wake);
         Ok(0)
     }
 

@@ -307,6 +307,7 @@ impl<M: Machine> Kernel<M> {
                     || self.endpoint_reply_receive(None, thread, receiver, token, message, into, timeout_ns);
                 self.go_on_at_endpoint(thread, timeout_ns).unwrap_or_else(begin)
             }
+            Call::EndpointHangUp { receiver } => self.endpoint_hang_up(thread, receiver),
             Call::LogWrite { level, buffer, length } => self.log_write(thread, level, buffer, length),
             Call::LogRead { cursor, buffer, length } => {
                 self.log_export(thread, cursor, buffer, length, swos_abi::LOG_TEXT)

@@ -10,11 +10,12 @@ fn refused(text: &str) -> (u32, u32, Problem) {
 
 #[test]
 fn every_key_is_read() {
-    let text = "# First.\n\n[service log]\nprogram = /bin/logd\n\t# Second.\n[service  web-1 ]\nprogram=/bin/my httpd\nroot = /my www\n\
+    let text = "# First.\n\n[service names]\nprogram = /n\nreceives = names\n[service log]\nprogram = /bin/logd\nreceives = log\n\t# Second.\n[service  web-1 ]\nprogram=/bin/my httpd\nroot = /my www\n\
         args = --port 80 \"a b\"\nenvironment = HOME=/ EMPTY= A=b=c\nrestart = on-failure\ncapabilities = net\tfs-read\n\
-        after = log\nstdin = console\nstdout = /tmp/out\nstderr = null\nmemory = 16M\nhandles = 256\nthreads = 8";
+        after = log\nreceives = web\nsends = log\nregisters = names\nstdin = console\nstdout = /tmp/out\nstderr = null\nmemory = 16M\nhandles = 256\nthreads = 8";
     let services = parse(text.as_bytes()).unwrap();
-    let log = Service { program: "/bin/logd", ..empty("log") };
+    let names = Service { program: "/n", receives: Some("names"), ..empty("names") };
+    let log = Service { program: "/bin/logd", receives: Some("log"), ..empty("log") };
     let web = Service {
         name: "web-1",
         program: "/bin/my httpd",
@@ -24,6 +25,9 @@ fn every_key_is_read() {
         restart: Restart::OnFailure,
         capabilities: Capabilities::NET | Capabilities::FS_READ,
         after: Words::new("log").unwrap(),
+        receives: Some("web"),
+        sends: Words::new("log").unwrap(),
+        registers: Words::new("names").unwrap(),
         stdin: Stream::Console,
         stdout: Stream::File("/tmp/out"),
         stderr: Stream::Null,
@@ -31,11 +35,11 @@ fn every_key_is_read() {
         handles: 256,
         threads: 8,
     };
-    assert_eq!(services, [log, web]);
+    assert_eq!(services, [names, log, web]);
     assert_eq!(
         web.to_string(),
         "[service web-1]\nprogram = /bin/my httpd\nargs = --port 80 \"a b\"\nenvironment = HOME=/ EMPTY= A=b=c\n\
-         after = log\nroot = /my www\nrestart = on-failure\ncapabilities = fs-read net\nstdin = console\nstdout = /tmp/out\n\
+         after = log\nsends = log\nregisters = names\nroot = /my www\nreceives = web\nrestart = on-failure\ncapabilities = fs-read net\nstdin = console\nstdout = /tmp/out\n\
          stderr = null\nmemory = 16777216\nhandles = 256\nthreads = 8\n\n"
     );
 }
@@ -88,6 +92,10 @@ fn each_slip_is_refused_where_it_is() {
         ("capabilities = fs_read", 16, Problem::UnknownWord),
         ("after = b", 9, Problem::UnknownService),
         ("after = a", 9, Problem::UnknownService),
+        ("receives = Names", 12, Problem::Name),
+        ("receives = a b", 12, Problem::Name),
+        ("sends = names", 9, Problem::UnknownEndpoint),
+        ("registers = \tnames", 14, Problem::UnknownEndpoint),
         ("stdin = file", 9, Problem::UnknownWord),
         ("stdout = /tmp/", 10, Problem::Path),
         ("memory = 16m", 12, Problem::Number),
@@ -101,6 +109,23 @@ fn each_slip_is_refused_where_it_is() {
     for (line, column, problem) in cases {
         assert_eq!(refused(&section(line)), (3, column, problem), "{line}");
     }
+    let served = |rest: &str| {
+        format!("[service n]\nprogram = /n\nreceives = names\n[service a]\nprogram = /a\n{rest}")
+    };
+    let cases = [
+        ("receives = names", 12, Problem::DuplicateEndpoint),
+        ("sends = n", 9, Problem::UnknownEndpoint),
+        ("sends = names log", 15, Problem::UnknownEndpoint),
+        ("sends = names names", 15, Problem::DuplicateWord),
+    ];
+    for (line, column, problem) in cases {
+        assert_eq!(refused(&served(line)), (6, column, problem), "{line}");
+    }
+    for both in ["sends = names\nregisters = names", "registers = names\nsends = names"] {
+        assert_eq!(refused(&served(both)).2, Problem::DuplicateWord);
+    }
+    let itself = section("receives = a\nsends = a");
+    assert_eq!(refused(&itself), (4, 9, Problem::UnknownEndpoint));
     let twice = section("[service b]\nprogram = /b\nafter = a a");
     assert_eq!(refused(&twice), (5, 11, Problem::DuplicateWord));
     assert_eq!(parse(b"# \xff").unwrap_err(), Error { line: 1, column: 3, problem: Problem::NotText });
@@ -141,6 +166,8 @@ fn line() -> impl Strategy<Value = String> {
         "[a-c]".prop_map(|name| format!("[service {name}]\nprogram = /{name}")),
         (prop::sample::select(&KEYS[..]), values).prop_map(|(key, value)| format!("{key} = {value}")),
         ("[a-c ]{1,5}").prop_map(|names| format!("after = {names}")),
+        ("[a-c]").prop_map(|name| format!("receives = {name}")),
+        ("(sends|registers)", "[a-c ]{1,4}").prop_map(|(key, names)| format!("{key} = {names}")),
         prop::sample::subsequence(vec!["net", "fs-read", "spawn", "console"], 0..4)
             .prop_map(|names| format!("capabilities = {}", names.join(" "))),
         Just("# Comment.".into()),

@@ -22,8 +22,13 @@ fn scratch(user: &User) -> u64 {
 }
 
 pub fn endpoint(user: &mut User) -> (u64, u64) {
+    endpoint_of_calls(user, 0)
+}
+
+/// An endpoint with so many calls at most, 0 = as usual.
+pub fn endpoint_of_calls(user: &mut User, calls: u32) -> (u64, u64) {
     let at = scratch(user);
-    user.store(at, EndpointConfig::default().as_bytes());
+    user.store(at, EndpointConfig { calls, ..EndpointConfig::default() }.as_bytes());
     assert_eq!(user.call(NR_ENDPOINT_CREATE, &[at, 16, at + 16, 16]), Ok(0));
     (user.load_u64(at + 16), user.load_u64(at + 24))
 }

@@ -16,7 +16,7 @@ mod ipc;
 use swos_abi::*;
 use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
 
-pub use ipc::{Got, call, endpoint, mint, receive, reply, reply_receive, send};
+pub use ipc::{Got, call, endpoint, endpoint_of_calls, mint, receive, reply, reply_receive, send};
 
 pub fn say(user: &mut User, text: &str) {
     let at = user.stack() - 4096;
