@@ -93,7 +93,7 @@ pub struct Stat {
     pub device: u64,
     /// Names that lead to it.
     pub links: u32,
-    /// 1 when `content_hash` is that of the file's bytes.
+    /// 1 when `content_hash` is that of the file's bytes, which never change then.
     pub hash_known: u32,
     /// Last change of the bytes, nanoseconds since 1970; 0 = unknown.
     pub modified_ns: u64,

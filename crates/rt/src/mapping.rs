@@ -6,7 +6,7 @@ use core::{
     slice::{from_raw_parts, from_raw_parts_mut},
 };
 
-use swos_abi::{Errno, Protection};
+use swos_abi::{Errno, Handle, Protection};
 
 /// Zeroed, readable and writable pages that go back when it is dropped.
 #[derive(Debug)]
@@ -51,6 +51,54 @@ impl DerefMut for Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the pages are ours, and the borrow checker says that no reference is left.
+        let _unmapped = unsafe { swos_sys::munmap(self.start, self.length) };
+    }
+}
+
+/// The bytes of a file that never changes; unmapped when it is dropped. They come from the disk page by page, when they are looked
+/// at; if one can't be read, that ends the process.
+#[derive(Debug)]
+pub struct FileMapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: it owns its pages, and nobody can write what they show.
+unsafe impl Send for FileMapping {}
+// SAFETY: as above.
+unsafe impl Sync for FileMapping {}
+
+impl FileMapping {
+    /// Maps a file as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::OPNOTSUPP`] for a file that can change, [`Errno::INVAL`] for an empty one, [`Errno::ACCES`] if the handle lacks a right,
+    /// [`Errno::NOMEM`].
+    pub fn new(file: Handle) -> Result<Self, Errno> {
+        let stat = swos_sys::fstat(file)?;
+        if stat.hash_known == 0 {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let length = usize::try_from(stat.size).map_err(|_| Errno::NOMEM)?;
+        let start = swos_sys::map_file(file, 0, length, Protection::READ)?;
+        Ok(Self { start, length })
+    }
+}
+
+impl Deref for FileMapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the pages are mapped while we live. The file is as long as they are, and remains what it is: the kernel knows the
+        // hash of its bytes only where nobody can write them.
+        unsafe { from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        // SAFETY: as for memory.
         let _unmapped = unsafe { swos_sys::munmap(self.start, self.length) };
     }
 }

@@ -16,12 +16,14 @@ pub enum Use {
     Read,
     /// Taking part.
     Write,
+    /// Changing a copy of one's own: a page is that from the first store on, and what others do is seen until then.
+    Own,
 }
 
-/// Pages of a memory object, shared with all who map it; unmapped when it is dropped.
+/// Pages of a memory object or a file, shared with all who map it; unmapped when it is dropped.
 ///
-/// It gives no reference to plain bytes, because others change them: bytes are copied, and words are atomic. If the object
-/// shrinks below what is mapped, touching what went ends the process.
+/// It gives no reference to plain bytes, because others change them, also those of a copy when they cut the file: bytes are copied, and
+/// words are atomic. If the object shrinks below what is mapped, touching what went ends the process.
 #[derive(Debug)]
 pub struct SharedMapping {
     start: NonNull<u8>,
@@ -42,13 +44,14 @@ impl SharedMapping {
     /// [`Errno::ACCES`] if the handle lacks the right, [`Errno::INVAL`] for no bytes or an offset within a page,
     /// [`Errno::NODEV`] for what can't be shared, [`Errno::NOMEM`].
     pub fn new(object: Handle, offset: u64, length: usize, purpose: Use) -> Result<Self, Errno> {
-        let protection = match purpose {
-            Use::Read => Protection::READ,
-            Use::Write => Protection::READ | Protection::WRITE,
+        let (protection, flags) = match purpose {
+            Use::Read => (Protection::READ, MapFlags::SHARED),
+            Use::Write => (Protection::READ | Protection::WRITE, MapFlags::SHARED),
+            Use::Own => (Protection::READ | Protection::WRITE, MapFlags::PRIVATE),
         };
         let length = length.checked_next_multiple_of(PAGE).ok_or(Errno::INVAL)?;
         // SAFETY: without FIXED the kernel chooses free addresses, so nothing of ours is replaced.
-        let start = unsafe { swos_sys::mmap(0, length, protection, MapFlags::SHARED, object, offset) }?;
+        let start = unsafe { swos_sys::mmap(0, length, protection, flags, object, offset) }?;
         Ok(Self { start, length, purpose })
     }
 
@@ -98,7 +101,7 @@ impl SharedMapping {
     /// The mapping as words that all can change, for example futexes; none if it is for reading.
     #[must_use]
     pub fn words(&self) -> &[AtomicU32] {
-        let count = if self.purpose == Use::Write { self.length / 4 } else { 0 };
+        let count = if self.purpose == Use::Read { 0 } else { self.length / 4 };
         // SAFETY: the pages are mapped and aligned as long as `self` lives, every bit pattern is a word, and all accesses to
         // them are atomic.
         unsafe { core::slice::from_raw_parts(self.start.as_ptr().cast(), count) }

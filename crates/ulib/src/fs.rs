@@ -1,5 +1,6 @@
 //! Files and directories.
 
+mod map;
 mod names;
 mod options;
 

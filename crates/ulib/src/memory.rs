@@ -9,7 +9,7 @@
 
 use swos_abi::{Errno, Handle, MEMORY_EXECUTE};
 pub use swos_rt::{
-    mapping::Mapping,
+    mapping::{FileMapping, Mapping},
     shared::{SharedMapping, Use},
 };
 

@@ -167,6 +167,7 @@ const GUIDE: &[(&str, &str)] = &[
     ("threads", include_str!("../../../docs/src/guide/threads.txt")),
     ("endpoints", include_str!("../../../docs/src/guide/endpoints.txt")),
     ("shared", include_str!("../../../docs/src/guide/shared.txt")),
+    ("mapped", include_str!("../../../docs/src/guide/mapped.txt")),
     ("signals", include_str!("../../../docs/src/guide/signals.txt")),
     ("readiness", include_str!("../../../docs/src/guide/readiness.txt")),
     ("tcp", include_str!("../../../docs/src/guide/tcp.txt")),

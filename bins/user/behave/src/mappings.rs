@@ -5,10 +5,11 @@ use alloc::{string::String, vec};
 use swos_ulib::{
     abi::{Errno, Handle, MapFlags, OpenFlags, Rights},
     fs::{self, File},
-    memory::MemoryObject,
+    memory::{MemoryObject, Use},
     process::{self, Fork, fork},
     sys,
     testing::{equal, text},
+    thread,
 };
 
 use crate::{
@@ -42,6 +43,10 @@ pub(crate) const AREA: Area = Area {
         ("a hole can not be shared when the file system is full", full),
         ("a store into a mapping changes the file's time", time),
         ("a megabyte goes through a mapping", large),
+        ("a file of the image is a slice", slice),
+        ("a file that can change is no slice", no_slice),
+        ("bytes are copied out of a file and into it", copied),
+        ("a copy of one's own changes no file", own),
     ],
     child,
 };
@@ -391,4 +396,55 @@ fn large() -> Result<(), String> {
     put(&file, 0, &vec![7; PAGES * PAGE])?;
     let region = map(&file, MapFlags::PRIVATE, PAGES)?;
     equal((0..PAGES).all(|page| region.read(page) == 7), true)
+}
+
+fn slice() -> Result<(), String> {
+    let program = File::open(PROGRAM).map_err(text)?;
+    let mapped = program.map().map_err(text)?;
+    // The file is not needed any more.
+    drop(program);
+    let read = fs::read(PROGRAM).map_err(text)?;
+    equal((mapped.len(), mapped.iter().eq(&read)), (read.len(), true))?;
+    let seen =
+        thread::scope(|scope| scope.spawn(|| mapped.get(1..4).map(<[u8]>::to_vec)).map(|other| other.join()));
+    equal(seen.map_err(text)?, Some(b"ELF".to_vec()))
+}
+
+fn no_slice() -> Result<(), String> {
+    let (file, _) = pages_of("no-slice", 1)?;
+    equal(file.map().map(drop), Err(Errno::OPNOTSUPP))?;
+    for path in ["/tmp", "/dev/zero", "/sys/memory"] {
+        equal(File::open(path).map_err(text)?.map().map(drop), Err(Errno::OPNOTSUPP))?;
+    }
+    let blind = sys::handle_duplicate(File::open(PROGRAM).map_err(text)?.handle(), Rights::GETATTR, 0);
+    equal(File::from_handle(blind.map_err(text)?).map().map(drop), Err(Errno::ACCES))
+}
+
+fn copied() -> Result<(), String> {
+    let (file, path) = pages_of("copied", 2)?;
+    let whole = file.map_part(0, 2 * PAGE, Use::Write).map_err(text)?;
+    equal(whole.write(PAGE - 2, b"over a border"), 13)?;
+    equal(fs::read(&path).map_err(text)?.get(PAGE - 2..PAGE + 11), Some(b"over a border".as_slice()))?;
+    let second = File::open(&path).map_err(text)?.map_part(PAGE as u64, 1, Use::Read).map_err(text)?;
+    put(&file, PAGE, b"OV")?;
+    let mut bytes = [0; 4];
+    equal((second.read(0, &mut bytes), second.len()), (4, PAGE))?;
+    equal((bytes, second.write(0, b"x")), (*b"OV a", 0))?;
+    equal((whole.read(2 * PAGE - 1, &mut bytes), whole.read(2 * PAGE, &mut bytes)), (1, 0))?;
+    equal(File::open(&path).map_err(text)?.map_part(0, 1, Use::Write).map(drop), Err(Errno::ACCES))
+}
+
+fn own() -> Result<(), String> {
+    let (file, path) = pages_of("own", 2)?;
+    put(&file, 0, b"file")?;
+    let mine = File::open(&path).map_err(text)?.map_part(0, 2 * PAGE, Use::Own).map_err(text)?;
+    equal(mine.write(0, b"mine"), 4)?;
+    equal((byte(&file, 0)?, mine.words().len()), (b'f', PAGE / 2))?;
+    put(&file, 0, b"more")?;
+    put(&file, PAGE, b"more")?;
+    let mut bytes = [0; 4];
+    mine.read(0, &mut bytes);
+    equal(bytes, *b"mine")?;
+    mine.read(PAGE, &mut bytes);
+    equal(bytes, *b"more")
 }

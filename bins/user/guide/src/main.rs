@@ -10,6 +10,7 @@ mod endpoints;
 mod files;
 mod forks;
 mod lending;
+mod mapped;
 mod pipes;
 mod readiness;
 mod shared;
@@ -38,6 +39,7 @@ const EXAMPLES: &[Example] = &[
     ("threads", threads::main),
     ("endpoints", endpoints::main),
     ("shared", shared::main),
+    ("mapped", mapped::main),
     ("signals", signals::main),
     ("readiness", readiness::main),
     ("tcp", tcp::main),
