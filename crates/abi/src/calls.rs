@@ -216,7 +216,7 @@ calls! {
     50 NR_SOCKET Socket socket(domain: u32, kind: u32) -> "handle", "NET", "Makes a socket. `SOCKET_NONBLOCK` and `CLOSE_ON_EXEC` may be or-ed to the kind.";
     51 NR_BIND Bind bind(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Gives it a local address; port 0 lets the kernel choose.";
     52 NR_LISTEN Listen listen(socket: Handle, backlog: u32) -> "0", "WRITE", "Starts to take connections.";
-    53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0. Flags `SOCKET_NONBLOCK`, `CLOSE_ON_EXEC`.";
+    53 NR_ACCEPT Accept accept(socket: Handle, address: u64, size: u64, flags: u32) -> "handle", "READ", "Takes the next connection; stores the peer if `address` is not 0. MFILE, NOMEM and FAULT leave it the next. Flags `SOCKET_NONBLOCK`, `CLOSE_ON_EXEC`.";
     54 NR_CONNECT Connect connect(socket: Handle, address: u64, size: u64) -> "0", "WRITE", "Connects. A non-blocking socket answers INPROGRESS.";
     55 NR_SEND_TO SendTo send_to(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes sent", "WRITE", "Sends a datagram, or stream bytes if `address` is 0. An end of a socket pair takes no `address` (ISCONN). With `SEND_MORE` stream bytes may wait for those of the next call.";
     56 NR_RECEIVE_FROM ReceiveFrom receive_from(socket: Handle, buffer: u64, length: u64, address: u64, size: u64, flags: u32) -> "bytes received", "READ", "Receives a datagram or stream bytes; stores the sender if `address` is not 0: zeros for a socket pair, whose ends have no address. `flags` is 0.";

@@ -16,6 +16,7 @@
     reason = "a test library: what can't be ends the test"
 )]
 
+mod heap;
 mod image;
 mod line;
 mod machine;
@@ -30,10 +31,11 @@ use swos_swosbase::TEST_PUBLIC_KEY;
 use swos_sync::{CpuSet, CpuToken};
 use swos_units::{Duration, PAGE_SIZE, VirtAddr};
 
+pub use heap::ScarceHeap;
 pub use image::{ImageFile, PROGRAM_SLOTS};
 pub use machine::{Faults, SimMachine, SimPinned};
 pub use swos_kcore::ExceptionKind;
-pub use user::{Context, Handler, Program, User};
+pub use user::{Context, Handler, Program, Supply, User};
 
 use crate::machine::Copy;
 use crate::user::{Reply, Request};
@@ -99,12 +101,7 @@ impl Simulation {
         let config = Config {
             trusted_keys: vec![TEST_PUBLIC_KEY],
             version_floor: 0,
-            network: Some(swos_abi::NetworkConfig {
-                size: 16,
-                prefix: 24,
-                address: [10, 0, 2, 15],
-                gateway: [0; 4],
-            }),
+            network: None,
             disk_timeout: Duration::from_secs(30),
             init_args: Vec::new(),
             console_level: Level::Warning,
@@ -268,7 +265,7 @@ impl Simulation {
             }
         }
         let (token, place) = &mut self.cpus[cpu];
-        match self.kernel.interrupt(token, event) {
+        match heap::counted(|| self.kernel.interrupt(token, event)) {
             Trap::Reschedule => *place = Cpu::Kernel,
             Trap::Resume => {}
             Trap::Return(_) => panic!("an interrupt returns no value"),
@@ -277,7 +274,7 @@ impl Simulation {
 
     fn dispatch(&mut self, cpu: usize) {
         let (token, place) = &mut self.cpus[cpu];
-        match self.kernel.dispatch(token) {
+        match heap::counted(|| self.kernel.dispatch(token)) {
             Dispatch::Run { thread, result } => {
                 thread.context().resume(result);
                 *place = Cpu::Running(thread);
@@ -341,8 +338,13 @@ impl Simulation {
                     context.put_back(Request::Spin(nanoseconds - part));
                 }
             }
-            Request::FailFrame(count) => {
-                let left = core::mem::replace(&mut self.machine.state().faults.frame_after, count);
+            Request::FailAfter(supply, count) => {
+                let faults = &mut self.machine.state().faults;
+                let left = match supply {
+                    Supply::Frames => core::mem::replace(&mut faults.frame_after, count),
+                    Supply::Objects => core::mem::replace(&mut faults.short_after, count),
+                    Supply::Heap => heap::fail_after(count),
+                };
                 context.reply(Reply::Value(left.cast_signed()));
             }
             Request::Fault(kind) => {
@@ -357,7 +359,8 @@ impl Simulation {
 
     fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
         context.enter_call(arguments[0]);
-        let trap = self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments, || (number, arguments));
+        let again = || (number, arguments);
+        let trap = heap::counted(|| self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments, again));
         match trap {
             Trap::Return(raw) => context.reply(Reply::Value(raw)),
             Trap::Reschedule => self.cpus[cpu].1 = Cpu::Kernel,
@@ -393,7 +396,7 @@ impl Simulation {
     fn exception(&mut self, cpu: usize, kind: ExceptionKind) -> bool {
         let (token, place) = &mut self.cpus[cpu];
         let exception = UserException { kind, pc: VirtAddr::new(0) };
-        match self.kernel.user_fault(token, exception) {
+        match heap::counted(|| self.kernel.user_fault(token, exception)) {
             Trap::Resume => true,
             Trap::Reschedule => {
                 *place = Cpu::Kernel;

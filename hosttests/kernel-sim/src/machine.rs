@@ -19,6 +19,8 @@ pub struct Faults {
     pub frames: u64,
     /// All frame allocations fail from this one on, counted from 1; 0 = none.
     pub frame_after: u64,
+    /// The machine says that it is short from this time on that it is asked, counted from 1; 0 = never for this reason.
+    pub short_after: u64,
     /// One in so many disk reads fails; 0 = none.
     pub disk: u64,
     /// Every disk read fails that touches this block.
@@ -241,6 +243,18 @@ impl State {
     }
 }
 
+/// Counts down to what fails from then on.
+const fn is_due(countdown: &mut u64) -> bool {
+    match *countdown {
+        0 => false,
+        1 => true,
+        _ => {
+            *countdown -= 1;
+            false
+        }
+    }
+}
+
 /// Direction of a copy.
 pub(crate) enum Copy<'a> {
     In(&'a mut [u8]),
@@ -364,10 +378,8 @@ impl Machine for SimMachine {
         if odds != 0 && state.next_random().is_multiple_of(odds) {
             return None;
         }
-        match state.faults.frame_after {
-            0 => {}
-            1 => return None,
-            _ => state.faults.frame_after -= 1,
+        if is_due(&mut state.faults.frame_after) {
+            return None;
         }
         let index = state.free.pop()?;
         // Rubbish, so that a page that nobody cleared shows.
@@ -400,7 +412,8 @@ impl Machine for SimMachine {
     }
 
     fn is_short(&self) -> bool {
-        self.state().free.is_empty()
+        let mut state = self.state();
+        is_due(&mut state.faults.short_after) || state.faults.frame_after == 1 || state.free.is_empty()
     }
 
     fn zero_frame(&self, frame: Frame) {

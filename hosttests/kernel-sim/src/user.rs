@@ -24,6 +24,17 @@ const HANDLERS_AT: u64 = 0x10_0000;
 /// How far below its start a thread's stack pointer is: above, programs keep their buffers.
 const STACK_USED: u64 = 12_288;
 
+/// What the kernel may find nothing left of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Supply {
+    /// Frames: no allocation succeeds any more.
+    Frames,
+    /// The kernel's reserve: the machine says that it is short.
+    Objects,
+    /// The kernel's heap: one allocation fails, if its caller can bear that. Needs [`ScarceHeap`](crate::ScarceHeap).
+    Heap,
+}
+
 /// What a program asks of the machine next.
 #[derive(Clone)]
 pub(crate) enum Request {
@@ -32,7 +43,7 @@ pub(crate) enum Request {
     Load(u64, usize),
     Store(u64, Vec<u8>),
     Spin(u64),
-    FailFrame(u64),
+    FailAfter(Supply, u64),
     Fault(ExceptionKind),
 }
 
@@ -191,7 +202,12 @@ impl User {
 
     /// Lets all frame allocations fail from this one on, counted from 1; 0 = none. Returns what was left of the last such count.
     pub fn fail_frame_after(&mut self, count: u64) -> u64 {
-        match self.ask(Request::FailFrame(count)) {
+        self.fail_after(Supply::Frames, count)
+    }
+
+    /// The same for any supply.
+    pub fn fail_after(&mut self, supply: Supply, count: u64) -> u64 {
+        match self.ask(Request::FailAfter(supply, count)) {
             Reply::Value(left) => left.cast_unsigned(),
             Reply::Bytes(_) | Reply::Resume(_) => unreachable!("a count is a number"),
         }

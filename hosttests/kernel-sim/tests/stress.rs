@@ -14,6 +14,7 @@ mod common;
 use common::{figures, map, power_off, spawn, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
+use zerocopy::IntoBytes as _;
 
 fn simulate(
     cpus: usize,
@@ -466,6 +467,9 @@ fn a_program_that_only_computes_does_not_hold_up_the_network() {
         let stream = u64::from(SOCKET_STREAM | SOCKET_NONBLOCK);
         let socket = user.call(NR_SOCKET, &[2, stream]).unwrap();
         let at = map(user, 4096);
+        let config = NetworkConfig { size: 16, prefix: 24, address: [10, 0, 2, 15], gateway: [0; 4] };
+        user.store(at, config.as_bytes());
+        user.call(NR_NET_CONFIGURE, &[at, 16]).unwrap();
         // Nobody answers there: who has this address is asked again and again.
         user.store(at, &[2, 0, 80, 0, 0, 0, 0, 0, 10, 0, 2, 77]);
         assert_eq!(user.call(NR_CONNECT, &[socket, at, 24]), Err(Errno::INPROGRESS));

@@ -445,6 +445,18 @@ impl<M: Machine> Kernel<M> {
             self.close_object(object);
             return Err(errno.into());
         }
+        self.install_in_room(thread, object, rights, lease, on_exec)
+    }
+
+    /// The same when there is room for objects, as was found already.
+    pub(crate) fn install_in_room(
+        &self,
+        thread: &Thread<M>,
+        object: Object<M>,
+        rights: Rights,
+        lease: Option<Lease>,
+        on_exec: OnExec,
+    ) -> CallResult {
         let accepted = {
             let mut handles = thread.process.handles.lock();
             let accepted = handles.accept(Grant::new(object, rights).under(lease));

@@ -13,11 +13,13 @@ use swos_abi::{
     Rights, SEND_MORE, SHUTDOWN_BOTH, SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK,
     SOCKET_STREAM, SocketAddress,
 };
-use swos_netstack::{Direction, ETHERNET_MTU, Error, OptionName, Push, SocketOption, Stack, Switch};
+use swos_netstack::{
+    Direction, ETHERNET_MTU, Error, OptionName, Push, Readiness, SocketOption, Stack, Switch,
+};
 use swos_units::{Duration, PAGE_SIZE};
 use swos_vfs::Kind;
 
-use super::{Reading, on_exec_of};
+use super::{Reading, handle_errno, on_exec_of};
 use crate::{
     Kernel, Machine,
     files::PageWanted,
@@ -113,13 +115,19 @@ impl<M: Machine> Kernel<M> {
             return Err(Errno::INVAL.into());
         }
         let listener = Self::socket_of(thread, socket, Rights::READ)?;
+        // Neither a bad pointer nor want of room may cost a connection: both are tried before one is taken.
         if address != 0 {
-            // A bad pointer must not cost a connection: it is tried before one is taken.
             self.write_record(address, size, &SocketAddress::default())?;
         }
+        let room = self.room_for_objects();
+        let room = room.and_then(|()| thread.process.handles.lock().reserve(1).map_err(handle_errno));
         let (accepted, peer) = {
             let mut net = self.net.lock();
-            let (id, peer) = match stack_of(&mut net)?.accept(listener.id) {
+            let stack = stack_of(&mut net)?;
+            if stack.readiness(listener.id).is_ok_and(|bits| bits.contains(Readiness::IN)) {
+                room?;
+            }
+            let (id, peer) = match stack.accept(listener.id) {
                 Err(Error::WouldBlock) => return Err(self.wait_socket(thread, &listener, &net)),
                 other => other.map_err(Errno::from)?,
             };
@@ -129,8 +137,8 @@ impl<M: Machine> Kernel<M> {
         };
         // A connection that came through a borrowed listener ends with the loan.
         let lease = thread.progress.lease();
-        let handle =
-            self.install_as(thread, Object::Socket(accepted), socket_rights(), lease, on_exec_of(flags))?;
+        let (accepted, on_exec) = (Object::Socket(accepted), on_exec_of(flags));
+        let handle = self.install_in_room(thread, accepted, socket_rights(), lease, on_exec)?;
         if address != 0 {
             // It was writable just now. If another thread unmapped it since, the connection is still good.
             let _ = self.write_record(address, size, &from_address(peer));

@@ -1,0 +1,97 @@
+//! Processes: their beginning, their end, whom they belong to.
+
+use super::{signals::handle, *};
+use swos_kernel_sim::Program;
+
+/// What a program that a deed starts is told, and one that a deed becomes.
+const CHILD: &str = "child";
+const SUCCESSOR: &str = "successor";
+
+/// Whether this program was started by a deed; then it has ended.
+pub(crate) fn is_successor(user: &mut User) -> bool {
+    match user.args().pop().as_deref() {
+        Some(CHILD) => true,
+        Some(SUCCESSOR) => {
+            Try::leave_after_exec(user);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Stores how `/bin/doer` is started and returns the arguments for that, and where the record has further addresses.
+fn order(user: &mut User, arg: &str, handles: u32) -> ([u64; 2], Vec<u64>) {
+    let at = user.stack() - 8192;
+    let path = "/bin/doer";
+    let args = format!("{path}\0{arg}\0");
+    user.store(at, path.as_bytes());
+    user.store(at + 1024, args.as_bytes());
+    let listed = SpawnHandle { source: Handle(1), target: 1, rights: u32::MAX, flags: 0, reserved: 0 };
+    user.store(at + 2048, listed.as_bytes());
+    let record = SpawnArgs {
+        path: at,
+        path_len: path.len() as u64,
+        args: at + 1024,
+        args_len: args.len() as u64,
+        handles: at + 2048,
+        handle_count: handles,
+        capabilities: u64::MAX,
+        ..SpawnArgs::EMPTY
+    };
+    let place = at + 3072;
+    user.store(place, record.as_bytes());
+    let mut inner = vec![place + 16, place + 32];
+    if handles > 0 {
+        inner.push(place + 64);
+    }
+    ([place, size_of::<SpawnArgs>() as u64], inner)
+}
+
+pub(super) fn children(user: &mut User, attempt: &Try) {
+    let at = records(user);
+    let (arguments, inner) = order(user, CHILD, 1);
+    let pid = attempt.call_with(user, NR_SPAWN, &arguments, &inner);
+    attempt.call(user, NR_WAIT, &[pid, 0, at, 0]);
+    // With a handler, so that there is something to copy.
+    let handler = user.handler(|_, _, _| {});
+    handle(user, &Try::plain(), SIGUSR2, handler);
+    let pid = attempt.fork(user, |_| {});
+    attempt.join(user, pid);
+    handle(user, &Try::plain(), SIGUSR2, SIG_DEFAULT);
+}
+
+/// Becomes another program, which says how that went.
+pub(super) fn successors(user: &mut User, attempt: &Try) {
+    let child = |user: &mut User| {
+        let attempt = Try::of_parent(user);
+        let (arguments, inner) = order(user, SUCCESSOR, 0);
+        attempt.exec(user, &arguments, &inner);
+        attempt.leave(user);
+    };
+    attempt.child(user, child);
+}
+
+pub(super) fn groups(user: &mut User, attempt: &Try) {
+    let child = |user: &mut User| {
+        let attempt = Try::of_parent(user);
+        attempt.call(user, NR_SETPGID, &[0, 0]);
+        attempt.call(user, NR_GETPGID, &[0]);
+        attempt.call(user, NR_GETSID, &[0]);
+        attempt.leave(user);
+    };
+    let leader = |user: &mut User| {
+        let attempt = Try::of_parent(user);
+        attempt.call(user, NR_SETSID, &[]);
+        attempt.leave(user);
+    };
+    for program in [child as Program, leader] {
+        attempt.child(user, program);
+    }
+}
+
+pub(super) fn identity(user: &mut User, attempt: &Try) {
+    let at = records(user);
+    attempt.call(user, NR_SECURITY_INFO, &[at, size_of::<SecurityInfo>() as u64]);
+    attempt.call(user, NR_CAPABILITIES_DROP, &[u64::MAX]);
+    attempt.call(user, NR_LOGIN, &[1, u64::MAX]);
+}

@@ -1,0 +1,188 @@
+//! Every call with everything that can go wrong in it: without a frame, an object or room in the heap at each place where it might need
+//! one, with addresses that are no good, and with a kill at many moments. It succeeds, in part perhaps, or says what is missing; and nothing
+//! of it is left.
+//!
+//! `spawn`, `exec` and `fork` have further such tests beside what else they promise.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "programs of a test: what can't be ends it"
+)]
+
+mod attempt;
+#[path = "../common/mod.rs"]
+mod common;
+mod deeds;
+
+use std::collections::BTreeSet;
+
+use attempt::{EVERY, MADE, PAGE, STRAYS, Try};
+use common::*;
+use deeds::{DEEDS, ELSEWHERE, NAMES, is_successor, is_thread, unlink};
+use swos_abi::*;
+use swos_kernel_sim::{Faults, Program, ScarceHeap, Supply, User};
+
+#[global_allocator]
+static HEAP: ScarceHeap = ScarceHeap;
+
+/// The programs of each test.
+fn programs(init: Program) -> [(&'static str, Program); 2] {
+    [("init", init), ("doer", doer)]
+}
+
+/// Does a deed until it is killed.
+fn doer(user: &mut User) {
+    if is_thread(user) || is_successor(user) {
+        return;
+    }
+    let wanted = user.args().pop().unwrap();
+    let (_, deed) = DEEDS.iter().find(|(name, _)| *name == wanted).unwrap();
+    loop {
+        deed(user, &Try::plain());
+    }
+}
+
+/// Does all deeds with something running out ever later in one of their calls until it does not any more, and then in the next. Before that
+/// in all of them at once, each time in a new process, whose lists in the kernel are as short as they can be and grow in these calls.
+fn run_short(user: &mut User, supply: Supply) {
+    if is_thread(user) {
+        return;
+    }
+    let mut refused = 0;
+    // All of the stack that deeds use is there.
+    (1..=3).for_each(|page| user.store(user.stack() - page * PAGE, &[0]));
+    for (index, &(name, deed)) in DEEDS.iter().enumerate() {
+        let before = left(user);
+        until_enough(|countdown| {
+            let attempt = Try::short(supply, countdown, EVERY);
+            user.store(user.stack() - 3 * PAGE, &index.to_le_bytes());
+            attempt.child(user, |user| {
+                let attempt = Try::of_parent(user);
+                let index = user.load_u64(user.stack() - 3 * PAGE);
+                DEEDS[index as usize].1(user, &attempt);
+                attempt.leave(user);
+            });
+            // Its own children, if it was ended: they end by themselves.
+            while user.call(NR_WAIT, &[WAIT_ANY, 0, 0]).is_ok() {}
+            attempt
+        });
+        assert_eq!(left(user), before, "{name} in new processes without {supply:?}");
+        deed(user, &Try::plain());
+        let before = left(user);
+        for target in 0.. {
+            let last = until_enough(|countdown| {
+                let attempt = Try::short(supply, countdown, target);
+                deed(user, &attempt);
+                refused += u32::from(attempt.refused.get());
+                attempt
+            });
+            if last.made.get() <= target {
+                break;
+            }
+        }
+        assert_eq!(left(user), before, "{name} without {supply:?}");
+    }
+    assert!(refused > 50, "{refused} calls were refused");
+    power_off(user);
+}
+
+/// Tries with ever more of something, until it does not run out; the last try.
+fn until_enough(run: impl FnMut(u64) -> Try) -> Try {
+    (1..2000).map(run).find(|attempt| !attempt.reached.get()).unwrap()
+}
+
+#[test]
+fn every_call_is_among_the_deeds() {
+    fn init(user: &mut User) {
+        if is_thread(user) {
+            return;
+        }
+        for (_, deed) in DEEDS {
+            deed(user, &Try::plain());
+        }
+        power_off(user);
+    }
+    all_well(&programs(init), 1);
+    let made = MADE.lock().unwrap().clone();
+    let elsewhere: BTreeSet<u64> = ELSEWHERE.iter().map(|(number, _)| *number).collect();
+    assert_eq!(made.intersection(&elsewhere).next(), None);
+    let names = |numbers: &mut dyn Iterator<Item = u64>| {
+        numbers
+            .map(|number| CALLS.iter().find(|entry| entry.number == number).unwrap().name)
+            .collect::<Vec<_>>()
+    };
+    let all: BTreeSet<u64> = CALLS.iter().map(|entry| entry.number).collect();
+    let missing = all.iter().copied().filter(|number| !made.contains(number) && !elsewhere.contains(number));
+    assert_eq!(names(&mut missing.into_iter()), [""; 0]);
+}
+
+#[test]
+fn a_call_without_frames_says_so_and_leaves_nothing() {
+    all_well(&programs(|user| run_short(user, Supply::Frames)), 1);
+}
+
+#[test]
+fn a_call_without_objects_says_so_and_leaves_nothing() {
+    all_well(&programs(|user| run_short(user, Supply::Objects)), 1);
+}
+
+#[test]
+fn a_call_without_heap_says_so_and_leaves_nothing() {
+    all_well(&programs(|user| run_short(user, Supply::Heap)), 1);
+}
+
+#[test]
+fn a_call_with_an_address_that_is_no_good_says_so_and_leaves_nothing() {
+    fn init(user: &mut User) {
+        if is_thread(user) {
+            return;
+        }
+        let traps = Try::traps(user);
+        for (name, deed) in DEEDS {
+            for astray in STRAYS {
+                let attempt = Try::astray(astray, traps);
+                deed(user, &attempt);
+                let before = left(user);
+                deed(user, &attempt);
+                assert_eq!(left(user), before, "{name}, {astray:?}");
+            }
+        }
+        power_off(user);
+    }
+    all_well(&programs(init), 1);
+}
+
+#[test]
+fn who_is_killed_in_a_call_leaves_nothing() {
+    fn init(user: &mut User) {
+        for (name, _) in DEEDS {
+            for _ in 0..3 {
+                run(user, name, 500_000);
+            }
+            let before = left(user);
+            for delay in 0..12 {
+                run(user, name, 40_000 + delay * 29_700);
+            }
+            assert_eq!(left(user), before, "{name}");
+        }
+        power_off(user);
+    }
+    fn run(user: &mut User, deed: &str, nanoseconds: u64) {
+        let pid = spawn(user, "/bin/doer", deed).unwrap();
+        user.call(NR_SLEEP, &[nanoseconds]).unwrap();
+        user.call(NR_KILL, &[pid, 9]).unwrap();
+        assert_eq!(wait(user, pid), (1, 9));
+        // Its children are ours now, each once; they end by themselves.
+        while user.call(NR_WAIT, &[WAIT_ANY, 0, 0]).is_ok() {}
+        NAMES.iter().for_each(|name| unlink(user, name));
+    }
+    for cpus in [1, 2, 4] {
+        let text = simulate(cpus, 5, &programs(init), Faults::default());
+        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
+    }
+}
