@@ -69,6 +69,8 @@ pub struct Simulation {
     cpus: Vec<(CpuToken, Cpu)>,
     programs: Vec<Program>,
     steps: u64,
+    /// A program waits until the kernel has had so many more turns: its own CPU, and how many.
+    awaited: Option<(usize, u64)>,
 }
 
 impl core::fmt::Debug for Simulation {
@@ -115,6 +117,7 @@ impl Simulation {
             cpus,
             programs: plan.programs.iter().map(|(_, program)| *program).collect(),
             steps: 0,
+            awaited: None,
         }
     }
 
@@ -192,13 +195,22 @@ impl Simulation {
             .filter(|&cpu| !matches!(self.cpus[cpu].1, Cpu::Idle) || self.event(cpu).is_some())
             .collect();
         if candidates.is_empty() {
-            self.skip_time();
+            assert!(
+                self.skip_time(),
+                "nothing can happen any more: a wake-up was lost; {:#?}; console: {}",
+                self.kernel,
+                self.machine.console_text()
+            );
             return;
         }
         let cpu = {
             let mut state = self.machine.state();
             let pick = usize::try_from(state.next_random() % candidates.len() as u64).unwrap();
-            let cpu = candidates[pick];
+            let cpu = match self.awaited {
+                // Nobody does anything in between.
+                Some((cpu, 0)) if matches!(self.cpus[cpu].1, Cpu::Running(_)) => cpu,
+                _ => candidates[pick],
+            };
             state.cpu = cpu;
             state.now += 200;
             cpu
@@ -238,21 +250,14 @@ impl Simulation {
         }
     }
 
-    /// Everybody waits: on to the next moment at which something happens.
-    fn skip_time(&self) {
+    /// Everybody waits: on to the next moment at which something happens. Whether there is one.
+    fn skip_time(&self) -> bool {
         let mut state = self.machine.state();
         let deadline = state.deadlines.iter().flatten().map(|at| at.as_nanos()).min();
         let read = state.reads.front().map(|read| read.0);
         let next = deadline.into_iter().chain(read).min();
-        let Some(next) = next else {
-            drop(state);
-            panic!(
-                "nothing can happen any more: a wake-up was lost; {:#?}; console: {}",
-                self.kernel,
-                self.machine.console_text()
-            );
-        };
-        state.now = state.now.max(next);
+        state.now = state.now.max(next.unwrap_or_default());
+        next.is_some()
     }
 
     fn interrupt(&mut self, cpu: usize, event: Event) {
@@ -272,7 +277,14 @@ impl Simulation {
         }
     }
 
+    fn kernel_begins(&mut self) {
+        if let Some((_, left)) = &mut self.awaited {
+            *left = left.saturating_sub(1);
+        }
+    }
+
     fn dispatch(&mut self, cpu: usize) {
+        self.kernel_begins();
         let (token, place) = &mut self.cpus[cpu];
         match heap::counted(|| self.kernel.dispatch(token)) {
             Dispatch::Run { thread, result } => {
@@ -347,6 +359,19 @@ impl Simulation {
                 };
                 context.reply(Reply::Value(left.cast_signed()));
             }
+            Request::Turns(count) => {
+                let left = self.awaited.map_or(count, |(_, left)| left);
+                let only = (0..self.cpus.len()).all(|other| {
+                    other == cpu || matches!(self.cpus[other].1, Cpu::Idle) && self.event(other).is_none()
+                });
+                if left == 0 || only && self.event(cpu).is_none() && !self.skip_time() {
+                    self.awaited = None;
+                    context.reply(Reply::Value(0));
+                } else {
+                    self.awaited = Some((cpu, left));
+                    context.put_back(Request::Turns(count));
+                }
+            }
             Request::Fault(kind) => {
                 // As an instruction: done again until it goes through.
                 context.put_back(Request::Fault(kind));
@@ -358,6 +383,7 @@ impl Simulation {
     }
 
     fn call(&mut self, cpu: usize, context: &Context, number: u64, arguments: [u64; 6]) {
+        self.kernel_begins();
         context.enter_call(arguments[0]);
         let again = || (number, arguments);
         let trap = heap::counted(|| self.kernel.syscall(&mut self.cpus[cpu].0, number, arguments, again));
@@ -394,6 +420,7 @@ impl Simulation {
 
     /// Whether the thread goes on.
     fn exception(&mut self, cpu: usize, kind: ExceptionKind) -> bool {
+        self.kernel_begins();
         let (token, place) = &mut self.cpus[cpu];
         let exception = UserException { kind, pc: VirtAddr::new(0) };
         match heap::counted(|| self.kernel.user_fault(token, exception)) {

@@ -43,6 +43,7 @@ pub(crate) enum Request {
     Load(u64, usize),
     Store(u64, Vec<u8>),
     Spin(u64),
+    Turns(u64),
     FailAfter(Supply, u64),
     Fault(ExceptionKind),
 }
@@ -198,6 +199,13 @@ impl User {
     /// Computes for so many nanoseconds.
     pub fn spin(&mut self, nanoseconds: u64) {
         self.ask(Request::Spin(nanoseconds));
+    }
+
+    /// Computes until the kernel has had so many more turns, or gets none any more; what this program does next comes before anything else
+    /// happens. A turn is a call, each further part of one that is not done at once, or a fault. One program at a time, and not on the only
+    /// CPU.
+    pub fn spin_turns(&mut self, count: u64) {
+        self.ask(Request::Turns(count));
     }
 
     /// Lets all frame allocations fail from this one on, counted from 1; 0 = none. Returns what was left of the last such count.

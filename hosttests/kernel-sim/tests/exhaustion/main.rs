@@ -1,5 +1,5 @@
 //! Every call with everything that can go wrong in it: without a frame, an object or room in the heap at each place where it might need
-//! one, with addresses that are no good, and with a kill at many moments. It succeeds, in part perhaps, or says what is missing; and nothing
+//! one, with addresses that are no good, and with a kill after each turn of the kernel. It succeeds, in part perhaps, or says what is missing; and nothing
 //! of it is left.
 //!
 //! `spawn`, `exec` and `fork` have further such tests beside what else they promise.
@@ -35,16 +35,14 @@ fn programs(init: Program) -> [(&'static str, Program); 2] {
     [("init", init), ("doer", doer)]
 }
 
-/// Does a deed until it is killed.
+/// Does a deed.
 fn doer(user: &mut User) {
     if is_thread(user) || is_successor(user) {
         return;
     }
     let wanted = user.args().pop().unwrap();
     let (_, deed) = DEEDS.iter().find(|(name, _)| *name == wanted).unwrap();
-    loop {
-        deed(user, &Try::plain());
-    }
+    deed(user, &Try::plain());
 }
 
 /// Does all deeds with something running out ever later in one of their calls until it does not any more, and then in the next. Before that
@@ -157,32 +155,52 @@ fn a_call_with_an_address_that_is_no_good_says_so_and_leaves_nothing() {
     all_well(&programs(init), 1);
 }
 
+/// Starts a deed and kills it at some moment; whether it was still there.
+fn kill(user: &mut User, deed: &str, moment: impl FnOnce(&mut User)) -> bool {
+    let pid = spawn(user, "/bin/doer", deed).unwrap();
+    moment(user);
+    let _gone = user.call(NR_KILL, &[pid, u64::from(SIGKILL)]);
+    let ended = wait(user, pid);
+    assert!(matches!(ended, (0, 0) | (1, 9)), "{deed}: {ended:?}");
+    // Its children are ours now, each once; they end by themselves.
+    while user.call(NR_WAIT, &[WAIT_ANY, 0, 0]).is_ok() {}
+    NAMES.iter().for_each(|name| unlink(user, name));
+    ended == (1, 9)
+}
+
+/// Kills each deed at ever later moments, until it was over before.
+fn kill_later_and_later(user: &mut User, moment: fn(&mut User, u64)) {
+    if is_thread(user) {
+        return;
+    }
+    for (name, _) in DEEDS {
+        kill(user, name, |user| user.spin(5_000_000));
+        let before = left(user);
+        let moments = (1..).find(|&count| !kill(user, name, |user| moment(user, count)));
+        assert!(moments.is_some());
+        assert_eq!(left(user), before, "{name}");
+    }
+    power_off(user);
+}
+
 #[test]
-fn who_is_killed_in_a_call_leaves_nothing() {
-    fn init(user: &mut User) {
-        for (name, _) in DEEDS {
-            for _ in 0..3 {
-                run(user, name, 500_000);
-            }
-            let before = left(user);
-            for delay in 0..12 {
-                run(user, name, 40_000 + delay * 29_700);
-            }
-            assert_eq!(left(user), before, "{name}");
-        }
-        power_off(user);
-    }
-    fn run(user: &mut User, deed: &str, nanoseconds: u64) {
-        let pid = spawn(user, "/bin/doer", deed).unwrap();
-        user.call(NR_SLEEP, &[nanoseconds]).unwrap();
-        user.call(NR_KILL, &[pid, 9]).unwrap();
-        assert_eq!(wait(user, pid), (1, 9));
-        // Its children are ours now, each once; they end by themselves.
-        while user.call(NR_WAIT, &[WAIT_ANY, 0, 0]).is_ok() {}
-        NAMES.iter().for_each(|name| unlink(user, name));
-    }
-    for cpus in [1, 2, 4] {
+fn who_is_killed_between_any_two_parts_of_a_call_leaves_nothing() {
+    for cpus in [2, 4] {
+        let init = |user: &mut User| kill_later_and_later(user, User::spin_turns);
         let text = simulate(cpus, 5, &programs(init), Faults::default());
         assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
     }
+}
+
+#[test]
+fn who_is_killed_where_it_waits_leaves_nothing() {
+    let init = |user: &mut User| {
+        kill_later_and_later(user, |user, count| {
+            // Some sleep for seconds, most are over soon.
+            let nanoseconds = 10_000.0 * 1.1_f64.powi(count as i32);
+            user.call(NR_SLEEP, &[nanoseconds as u64]).unwrap();
+        });
+    };
+    let text = simulate(1, 5, &programs(init), Faults::default());
+    assert!(text.contains("all is well"), "{text}");
 }
