@@ -1,6 +1,6 @@
 //! Every call with everything that can go wrong in it: without a frame, an object or room in the heap at each place where it might need
-//! one, with addresses that are no good, and with a kill after each turn of the kernel. It succeeds, in part perhaps, or says what is missing; and nothing
-//! of it is left.
+//! one, with addresses that are no good, and with a kill after each turn of the kernel. It succeeds, in part perhaps, or says what is
+//! missing; and nothing of it is left.
 //!
 //! `spawn`, `exec` and `fork` have further such tests beside what else they promise.
 

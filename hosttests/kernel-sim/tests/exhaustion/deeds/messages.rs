@@ -86,6 +86,7 @@ pub(super) fn callee(user: &mut User, attempt: &Try) {
     let arguments = [receiver, letters.token(user), out, into, TIMEOUT_NEVER];
     attempt.call_with(user, NR_ENDPOINT_REPLY_RECEIVE, &arguments, &[out]);
     // Whoever waits for an answer gets none.
+    attempt.call(user, NR_ENDPOINT_HANG_UP, &[receiver]);
     close(user, &[receiver]);
     clients.into_iter().for_each(|client| client.join(user));
     close(user, &[sender]);
