@@ -51,6 +51,8 @@ const NUMBERS: [&str; 31] = [
     "token",
     "value",
 ];
+/// Addresses that a call has, with those in its records.
+pub(crate) const ADDRESSES_MAX: u64 = 4;
 /// What has the name of one, but says where something is mapped or a thread starts.
 const PLACES: [u64; 5] = [NR_MMAP, NR_MUNMAP, NR_MPROTECT, NR_MEMORY_ADVISE, NR_THREAD_CREATE];
 
@@ -64,7 +66,9 @@ fn addresses(number: u64) -> Vec<usize> {
     wide.filter(|(_, (name, _))| {
         let address = ADDRESSES.contains(name);
         assert_ne!(address, NUMBERS.contains(name), "{}: is {name} an address?", entry.name);
-        address && !PLACES.contains(&number)
+        // Nothing needs to be where others are to wait.
+        let beside = number == NR_FUTEX_REQUEUE && *name == "target";
+        address && !PLACES.contains(&number) && !beside
     })
     .map(|(at, _)| at)
     .collect()
@@ -77,6 +81,8 @@ pub(crate) enum Astray {
     /// To so many bytes before memory that is not mapped.
     Edge(u64),
     ReadOnly,
+    /// To the same on a page that comes when it is touched, which makes the call begin anew; behind it nothing.
+    Absent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,9 +96,9 @@ pub(crate) enum Way {
 /// How the calls of a deed are made.
 pub(crate) struct Try {
     way: Way,
-    /// Which call is made this way, counted from 0, while the others are made as they are; [`EVERY`] = all.
+    /// Which call is short, counted from 0, while the others are made as they are; [`EVERY`] = all. Or which address leads astray.
     target: u64,
-    /// Two pages without anything behind either: one to read and write, one to read. 0 = not needed.
+    /// Where [`Self::traps`] are; 0 = not needed.
     traps: u64,
     /// Calls made so far.
     pub(crate) made: Cell<u64>,
@@ -111,7 +117,8 @@ fn legacy(user: &User) -> u64 {
 }
 
 const SUPPLIES: [Supply; 3] = [Supply::Frames, Supply::Objects, Supply::Heap];
-pub(crate) const STRAYS: [Astray; 4] = [Astray::Unmapped, Astray::Edge(1), Astray::Edge(8), Astray::ReadOnly];
+pub(crate) const STRAYS: [Astray; 5] =
+    [Astray::Unmapped, Astray::Edge(1), Astray::Edge(8), Astray::ReadOnly, Astray::Absent];
 
 impl Try {
     pub(crate) fn plain() -> Self {
@@ -123,24 +130,27 @@ impl Try {
         Self::new(Way::Short(supply, countdown), target, 0)
     }
 
-    /// All calls with addresses that lead astray, into `traps`.
-    pub(crate) fn astray(astray: Astray, traps: u64) -> Self {
-        Self::new(Way::Astray(astray), EVERY, traps)
+    /// All calls with one address that leads astray, into `traps`: that with this number.
+    pub(crate) fn astray(astray: Astray, traps: u64, which: u64) -> Self {
+        Self::new(Way::Astray(astray), which, traps)
     }
 
     fn new(way: Way, target: u64, traps: u64) -> Self {
         Self { way, target, traps, made: Cell::new(0), reached: Cell::new(false), refused: Cell::new(false) }
     }
 
-    /// Memory for addresses that lead astray.
+    /// Memory for addresses that lead astray: a page to read and write, one to read, and one of a file. Behind each is nothing.
     pub(crate) fn traps(user: &mut User) -> u64 {
-        let at = map(user, 4 * PAGE);
-        for page in [1, 3] {
+        let at = map(user, 6 * PAGE);
+        for page in [1, 3, 5] {
             user.call(NR_MUNMAP, &[at + page * PAGE, PAGE]).unwrap();
         }
-        user.store(at, &[0]);
         user.store(at + 2 * PAGE, &[0]);
         user.call(NR_MPROTECT, &[at + 2 * PAGE, PAGE, 1]).unwrap();
+        let flags = OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE;
+        let file = open_at(user, Handle::CWD, "/tmp/trap", flags).unwrap();
+        user.store(at, &file.to_le_bytes());
+        user.call(NR_SET_SIZE, &[file, PAGE]).unwrap();
         at
     }
 
@@ -194,10 +204,12 @@ impl Try {
             }
             Way::Astray(astray) => (2, STRAYS.iter().position(|&other| other == astray).unwrap(), 0),
         };
-        let target = match self.target {
-            EVERY => EVERY,
+        let target = match (self.way, self.target) {
             // What came before was made here.
-            target => target.wrapping_sub(self.made.get()).min(EVERY - 1),
+            (Way::Short(..), target) if target != EVERY => {
+                target.wrapping_sub(self.made.get()).min(EVERY - 1)
+            }
+            (_, target) => target,
         };
         let at = legacy(user);
         user.store(at, &[kind, which as u64, countdown, target, self.traps].map(u64::to_le_bytes).concat());
@@ -210,7 +222,7 @@ impl Try {
         match kind {
             0 => Self::plain(),
             1 => Self::short(SUPPLIES[which as usize], countdown, target),
-            _ => Self::astray(STRAYS[which as usize], traps),
+            _ => Self::astray(STRAYS[which as usize], traps, target),
         }
     }
 
@@ -295,7 +307,7 @@ impl Try {
         }
     }
 
-    /// Makes a call with each of its addresses replaced, one at a time, until it succeeds with one; else as it is.
+    /// Makes a call with one of its addresses replaced; if that is refused, as it is.
     fn lead_astray(
         &self,
         user: &mut User,
@@ -304,45 +316,58 @@ impl Try {
         inner: &[u64],
         astray: Astray,
     ) -> Result<u64, Errno> {
-        let waits = matches!(number, NR_FUTEX_WAIT | NR_FUTEX_WAIT_UNTIL);
-        if waits && !matches!(astray, Astray::Unmapped | Astray::Edge(1)) {
-            // It would wait there, where nobody wakes it.
+        let own: Vec<usize> = addresses(number)
+            .into_iter()
+            .filter(|&at| arguments.get(at).is_some_and(|&address| address != 0))
+            .collect();
+        let which = self.target as usize;
+        let futex = matches!(number, NR_FUTEX_WAIT | NR_FUTEX_WAKE | NR_FUTEX_REQUEUE | NR_FUTEX_WAIT_UNTIL);
+        if futex && number != NR_FUTEX_WAKE && !matches!(astray, Astray::Unmapped | Astray::Edge(1)) {
+            // Who waits there is not woken any more.
             return user.call(number, arguments);
         }
-        for at in addresses(number) {
-            let Some(&address) = arguments.get(at).filter(|&&address| address != 0) else { continue };
-            let (trap, laid) = self.lay(user, address, astray);
-            let mut changed = arguments.to_vec();
+        assert!(own.len() + inner.len() <= ADDRESSES_MAX as usize, "call {number} has more addresses");
+        let mut changed = arguments.to_vec();
+        let (address, trap, laid, result);
+        if let Some(&at) = own.get(which) {
+            address = arguments[at];
+            (trap, laid) = self.lay(user, address, astray);
             changed[at] = trap;
-            let result = user.call(number, &changed);
-            if let Some(value) = Self::judge(number, at, astray, result) {
-                take_over(user, trap, address, &laid);
-                return Ok(value);
-            }
-        }
-        for (at, &place) in (6..).zip(inner) {
-            let address = user.load_u64(place);
-            let (trap, laid) = self.lay(user, address, astray);
+            result = user.call(number, &changed);
+        } else if let Some(&place) = inner.get(which.wrapping_sub(own.len())) {
+            address = user.load_u64(place);
+            (trap, laid) = self.lay(user, address, astray);
             user.store(place, &trap.to_le_bytes());
-            let result = user.call(number, arguments);
+            result = user.call(number, arguments);
             user.store(place, &address.to_le_bytes());
-            if let Some(value) = Self::judge(number, at, astray, result) {
+        } else {
+            return user.call(number, arguments);
+        }
+        match result {
+            Ok(value) => {
                 take_over(user, trap, address, &laid);
                 return Ok(value);
             }
+            // It has answered before it showed that what it receives has no place, and answers no second time.
+            Err(Errno::FAULT)
+                if number == NR_ENDPOINT_REPLY_RECEIVE && astray == Astray::ReadOnly && which == 1 =>
+            {
+                return Ok(0);
+            }
+            Err(Errno::FAULT) => {
+                // Longer than what is there, perhaps.
+                let whole = own.get(which).and_then(|&at| arguments.get(at + 1));
+                let there = whole.is_some_and(|&length| length <= PAGE - address % PAGE);
+                assert!(
+                    !there || astray != Astray::Absent,
+                    "call {number}, address {which}: what is there is refused"
+                );
+            }
+            // Not aligned, which is looked at first.
+            Err(Errno::INVAL) if futex && matches!(astray, Astray::Edge(_)) => {}
+            Err(errno) => panic!("call {number} with address {which} ({astray:?}): {errno}"),
         }
         user.call(number, arguments)
-    }
-
-    fn judge(number: u64, at: usize, astray: Astray, result: Result<u64, Errno>) -> Option<u64> {
-        let futex = matches!(number, NR_FUTEX_WAIT | NR_FUTEX_WAKE | NR_FUTEX_REQUEUE | NR_FUTEX_WAIT_UNTIL);
-        match result {
-            Ok(value) => Some(value),
-            Err(Errno::FAULT) => None,
-            // Not aligned, which is looked at first.
-            Err(Errno::INVAL) if futex && matches!(astray, Astray::Edge(_)) => None,
-            Err(errno) => panic!("call {number} with address {at} ({astray:?}): {errno}"),
-        }
     }
 
     /// Lays what is at an address where that is led astray to. Also returns what may be written there.
@@ -363,6 +388,15 @@ impl Try {
                 user.store(at, &content);
                 user.call(NR_MPROTECT, &[page, PAGE, 1]).unwrap();
                 (at, Vec::new())
+            }
+            Astray::Absent => {
+                let (file, page) = (user.load_u64(self.traps), self.traps + 4 * PAGE);
+                let (offset, rest) = (address % PAGE, PAGE - address % PAGE);
+                let content = user.load(address, rest as usize);
+                user.call(NR_PWRITE, &[file, address, rest, offset]).unwrap();
+                let flags = u64::from((MapFlags::SHARED | MapFlags::FIXED).bits());
+                user.call(NR_MMAP, &[page, PAGE, READ_WRITE, flags, file, 0]).unwrap();
+                (page + offset, content)
             }
         }
     }

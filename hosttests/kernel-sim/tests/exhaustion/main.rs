@@ -21,9 +21,9 @@ mod deeds;
 
 use std::collections::BTreeSet;
 
-use attempt::{EVERY, MADE, PAGE, STRAYS, Try};
+use attempt::{ADDRESSES_MAX, EVERY, MADE, PAGE, STRAYS, Try};
 use common::*;
-use deeds::{DEEDS, ELSEWHERE, NAMES, is_successor, is_thread, unlink};
+use deeds::{DEEDS, Deed, ELSEWHERE, NAMES, is_successor, is_thread, unlink};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Program, ScarceHeap, Supply, User};
 
@@ -45,6 +45,11 @@ fn doer(user: &mut User) {
     deed(user, &Try::plain());
 }
 
+/// So that all of the stack that deeds use is there.
+fn touch_stack(user: &mut User) {
+    (1..=3).for_each(|page| user.store(user.stack() - page * PAGE, &[0]));
+}
+
 /// Does all deeds with something running out ever later in one of their calls until it does not any more, and then in the next. Before that
 /// in all of them at once, each time in a new process, whose lists in the kernel are as short as they can be and grow in these calls.
 fn run_short(user: &mut User, supply: Supply) {
@@ -52,8 +57,7 @@ fn run_short(user: &mut User, supply: Supply) {
         return;
     }
     let mut refused = 0;
-    // All of the stack that deeds use is there.
-    (1..=3).for_each(|page| user.store(user.stack() - page * PAGE, &[0]));
+    touch_stack(user);
     for (index, &(name, deed)) in DEEDS.iter().enumerate() {
         let before = left(user);
         until_enough(|countdown| {
@@ -141,18 +145,25 @@ fn a_call_with_an_address_that_is_no_good_says_so_and_leaves_nothing() {
             return;
         }
         let traps = Try::traps(user);
-        for (name, deed) in DEEDS {
+        touch_stack(user);
+        let go_astray = |user: &mut User, deed: Deed, astray| {
+            (0..ADDRESSES_MAX).for_each(|which| deed(user, &Try::astray(astray, traps, which)));
+        };
+        // All traps have been used once.
+        STRAYS.iter().for_each(|&astray| go_astray(user, DEEDS[0].1, astray));
+        for &(name, deed) in DEEDS {
+            deed(user, &Try::plain());
+            let before = left(user);
             for astray in STRAYS {
-                let attempt = Try::astray(astray, traps);
-                deed(user, &attempt);
-                let before = left(user);
-                deed(user, &attempt);
+                go_astray(user, deed, astray);
                 assert_eq!(left(user), before, "{name}, {astray:?}");
             }
         }
         power_off(user);
     }
-    all_well(&programs(init), 1);
+    // It is the same on one CPU and on many.
+    let text = simulate(2, 1, &programs(init), Faults::default());
+    assert!(text.contains("all is well"), "{text}");
 }
 
 /// Starts a deed and kills it at some moment; whether it was still there.

@@ -13,6 +13,8 @@ pub(super) fn signals(user: &mut User, attempt: &Try) {
     attempt.call(user, NR_KILL, &[own, u64::from(SIGUSR1)]);
     attempt.call(user, NR_SIGNAL_PENDING, &[]);
     attempt.call(user, NR_SIGNAL_WAIT, &[set, at, size_of::<SignalInfo>() as u64, TIMEOUT_NEVER]);
+    // One was taken, whatever else it met with.
+    assert_eq!(user.call(NR_SIGNAL_PENDING, &[]).unwrap().count_ones(), 1);
     while user.call(NR_SIGNAL_WAIT, &[set, at, size_of::<SignalInfo>() as u64, 0]).is_ok() {}
     user.call(NR_SIGNAL_MASK, &[u64::from(SIG_UNBLOCK), set]).unwrap();
 }
