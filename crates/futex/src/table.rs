@@ -130,16 +130,14 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Wakes the first waiter of `key` that has one of `bits`; returns it, and how many the key has left.
     #[inline]
     pub fn wake_one(&mut self, key: &K, bits: u32) -> Option<(W, usize)> {
-        let first = self.first(key)?;
-        let left = self.nodes.get(first)?.waiters as usize - 1;
-        let mut cursor = first;
-        loop {
-            let entry = self.nodes.get(cursor)?;
-            if entry.bits & bits != 0 {
-                return Some((self.take(cursor)?, left));
-            }
+        let hash = self.hash.hash_one(key);
+        let (mut cursor, mut entry) = self.first_in(self.bucket(hash), key, hash)?;
+        let left = entry.waiters as usize - 1;
+        while entry.bits & bits == 0 {
             cursor = entry.next;
+            entry = self.nodes.get(cursor)?;
         }
+        Some((self.take(cursor)?, left))
     }
 
     /// Moves up to `count` waiters of `from` behind those of `to`, oldest first, whatever their bits, and returns how many.
@@ -182,11 +180,17 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
 
     #[inline]
     fn first_hashed(&self, key: &K, hash: u64) -> Option<u32> {
-        let mut at = *self.buckets.get(self.bucket(hash))?;
+        self.first_in(self.bucket(hash), key, hash).map(|(first, _)| first)
+    }
+
+    /// The same with its bucket at hand, and its node.
+    #[inline]
+    fn first_in(&self, bucket: usize, key: &K, hash: u64) -> Option<(u32, &Node<K, W>)> {
+        let mut at = *self.buckets.get(bucket)?;
         loop {
             let entry = self.nodes.get(at)?;
             if entry.hash == hash && entry.key == *key {
-                return Some(at);
+                return Some((at, entry));
             }
             at = entry.chain;
         }
@@ -195,7 +199,8 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// The bucket of a hash. Those beyond the last power of two have taken their share of the ones before; the others have not yet.
     #[inline]
     fn bucket(&self, hash: u64) -> usize {
-        let mask = self.buckets.len().next_power_of_two() - 1;
+        // One less than the next power of two; there are two buckets at least, or none.
+        let mask = usize::MAX >> self.buckets.len().wrapping_sub(1).leading_zeros();
         #[expect(clippy::cast_possible_truncation, reason = "its low bits are meant")]
         let bucket = hash as usize & mask;
         if bucket < self.buckets.len() { bucket } else { bucket & (mask >> 1) }
@@ -204,11 +209,11 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     /// Puts a node that is in no list behind those of its key.
     #[inline]
     fn link(&mut self, node: u32, hash: u64) {
-        let first = self.nodes.get(node).and_then(|entry| self.first_hashed(&entry.key, hash));
-        if let Some(first) = first {
+        let bucket = self.bucket(hash);
+        let Some(entry) = self.nodes.get(node) else { return };
+        if let Some((first, _)) = self.first_in(bucket, &entry.key, hash) {
             return self.link_behind(node, first);
         }
-        let bucket = self.bucket(hash);
         let Some(chain) = self.buckets.get_mut(bucket) else { return };
         let next = core::mem::replace(chain, node);
         if let Some(entry) = self.nodes.get_mut(node) {
@@ -328,10 +333,12 @@ impl<K: Eq + Hash, W, S: BuildHasher> FutexTable<K, W, S> {
     #[inline]
     fn take(&mut self, node: u32) -> Option<W> {
         self.unlink(node);
-        // Two at a time keep pace with the keys.
-        for _ in 0..2 {
-            if self.buckets.len() > BUCKETS && 2 * self.keys < self.buckets.len() {
-                self.merge();
+        if self.buckets.len() > BUCKETS {
+            // Two at a time keep pace with the keys.
+            for _ in 0..2 {
+                if self.buckets.len() > BUCKETS && 2 * self.keys < self.buckets.len() {
+                    self.merge();
+                }
             }
         }
         let node = self.nodes.remove(node)?;

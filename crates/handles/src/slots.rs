@@ -90,16 +90,25 @@ impl<T> Slots<T> {
         })
     }
 
-    /// The number that the next [`open`](Self::open) may use: of a free slot, or of a new one.
-    pub(crate) fn vacant(&mut self) -> Result<Handle, Error> {
-        if self.free.is_none() {
-            self.grow(self.slots.len().max(STREAMS))?;
+    /// Fills the slot that has been free longest, or a new one; returns its number, or the value.
+    #[inline]
+    pub(crate) fn open_vacant(&mut self, value: T) -> Result<Handle, (T, Error)> {
+        if self.free.is_none()
+            && let Err(error) = self.grow(self.slots.len().max(STREAMS))
+        {
+            return Err((value, error));
         }
-        let (oldest, _) = self.free.ok_or(Error::Full)?;
-        match self.slots.get(oldest as usize) {
-            Some(Slot::Free { generation, .. }) => Ok(Handle(generation << SLOT_BITS | u64::from(oldest))),
-            _ => Err(Error::Full),
+        let Some((oldest, newest)) = self.free else { return Err((value, Error::Full)) };
+        let Some(entry) = self.slots.get_mut(oldest as usize) else { return Err((value, Error::Full)) };
+        let Slot::Free { generation, next, .. } = *entry else { return Err((value, Error::Full)) };
+        let number = generation << SLOT_BITS | u64::from(oldest);
+        *entry = Slot::Open { number, value };
+        self.vacant -= 1;
+        self.free = next.map(|next| (next, newest));
+        if let Some(Slot::Free { previous, .. }) = next.and_then(|at| self.slots.get_mut(at as usize)) {
+            *previous = None;
         }
+        Ok(Handle(number))
     }
 
     /// Makes sure that the next `count` numbers are there.
@@ -125,7 +134,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Fills the slot of a number that [`vacant`](Self::vacant) or [`vacant_at`](Self::vacant_at) found.
+    /// Fills the slot of a number that [`vacant_at`](Self::vacant_at) found.
     pub(crate) fn open(&mut self, handle: Handle, value: T) {
         let slot = slot_of(handle);
         self.unlink(slot);

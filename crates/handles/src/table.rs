@@ -211,10 +211,12 @@ impl<O> HandleTable<O> {
     ///
     /// As [`insert`](Self::insert), with the grant back.
     pub fn accept(&mut self, grant: Grant<O>) -> Result<Handle, Refused<O>> {
-        match self.within_quota().and_then(|()| self.slots.vacant()) {
-            Ok(handle) => Ok(self.open(handle, grant)),
-            Err(error) => Err(Refused { grant, error }),
+        if let Err(error) = self.within_quota() {
+            return Err(Refused { grant, error });
         }
+        let handle = self.slots.open_vacant(grant).map_err(|(grant, error)| Refused { grant, error })?;
+        self.open += 1;
+        Ok(handle)
     }
 
     /// Opens the handle whose number is `target` to what was granted.
@@ -263,7 +265,7 @@ impl<O> HandleTable<O> {
     ///
     /// [`Error::BadHandle`].
     pub fn retract(&mut self, handle: Handle) -> Result<Grant<O>, Error> {
-        self.remove(handle)
+        self.remove(handle).ok_or(Error::BadHandle)
     }
 
     /// Puts what was granted in place of an open handle, which keeps its number, and returns what it held (`dup2`).
@@ -285,7 +287,7 @@ impl<O> HandleTable<O> {
     ///
     /// [`Error::BadHandle`]. A revoked handle can be closed.
     pub fn close(&mut self, handle: Handle) -> Result<O, Error> {
-        self.remove(handle).map(|grant| grant.object)
+        self.remove(handle).map(|grant| grant.object).ok_or(Error::BadHandle)
     }
 
     /// Takes away all rights but those in `mask`.
@@ -307,7 +309,7 @@ impl<O> HandleTable<O> {
     /// [`Error::BadHandle`], [`Error::Revoked`], [`Error::MissingRights`].
     pub fn take(&mut self, handle: Handle) -> Result<Grant<O>, Error> {
         self.live_with(handle, Rights::TRANSFER)?;
-        let grant = self.remove(handle)?;
+        let grant = self.remove(handle).ok_or(Error::BadHandle)?;
         Ok(Grant { on_exec: OnExec::Keep, ..grant })
     }
 
@@ -360,7 +362,7 @@ impl<O> HandleTable<O> {
             }
             let marked = self.slots.at(slot).filter(|(_, grant)| grant.on_exec == OnExec::Close);
             if let Some((handle, _)) = marked
-                && let Ok(grant) = self.remove(handle)
+                && let Some(grant) = self.remove(handle)
             {
                 close(grant.object);
             }
@@ -523,10 +525,10 @@ impl<O> HandleTable<O> {
         handle
     }
 
-    fn remove(&mut self, handle: Handle) -> Result<Grant<O>, Error> {
-        let grant = self.slots.close(handle).ok_or(Error::BadHandle)?;
+    fn remove(&mut self, handle: Handle) -> Option<Grant<O>> {
+        let grant = self.slots.close(handle)?;
         self.open -= 1;
-        Ok(grant)
+        Some(grant)
     }
 }
 

@@ -289,6 +289,7 @@ impl<M: Machine> Kernel<M> {
         let root = vfs.root_of(id).map_err(|error| alloc::format!("mount: {error}"))?;
         let namespace = Namespace::new(root);
         let (remembered, mapped) = (Remembered::new(), BTreeMap::new());
+        self.files.image.store(id.get(), Ordering::Relaxed);
         *self.files.names.lock() =
             Some(Names { vfs, namespace, root, remembered, writable: [None; 3], mapped });
         self.mount_writable();

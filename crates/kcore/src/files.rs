@@ -52,6 +52,8 @@ pub(crate) struct Files {
     /// Number of the selected disk, and whole blocks on it.
     disk: AtomicU32,
     blocks: AtomicU64,
+    /// Number of the mount of the image, whose nodes stay, whoever has them open.
+    pub(crate) image: AtomicU32,
     /// Number of the mount of `/sys`.
     pub(crate) sys: AtomicU32,
     /// Something that was removed may still hold memory.
@@ -134,6 +136,7 @@ impl Files {
             verifier: Lock::new(ranks::VERIFIER, None),
             disk: AtomicU32::new(0),
             blocks: AtomicU64::new(blocks),
+            image: AtomicU32::new(0),
             sys: AtomicU32::new(0),
             garbage: AtomicBool::new(false),
             cuts: Lock::new(ranks::CUTS, None),
@@ -534,20 +537,32 @@ impl<M: Machine> Kernel<M> {
     /// The last handle to a file is gone.
     pub(crate) fn close_file(&self, file: &File) {
         self.objects_open.fetch_sub(1, Ordering::Relaxed);
-        self.drop_text(file);
-        let vnode = file.open.lock().open.vnode;
+        let (vnode, is_made) = {
+            let state = file.open.lock();
+            (state.open.vnode, state.made.is_some())
+        };
+        if is_made {
+            self.drop_text(file);
+        }
         self.release_node(vnode);
+    }
+
+    /// Whether the handles to a node are counted, because it may lose its names while it is open.
+    #[inline]
+    pub(crate) fn is_counted(&self, vnode: VnodeId) -> bool {
+        self.files.image.load(Ordering::Relaxed) != vnode.mount.get()
     }
 
     /// A handle to a node is gone.
     pub(crate) fn release_node(&self, vnode: VnodeId) {
+        if !self.is_counted(vnode) {
+            return;
+        }
         let mut names = self.files.names.lock();
         if let Some(Ok(file_system)) = names.as_mut().map(|names| names.vfs.file_system_mut(vnode.mount)) {
             file_system.release(vnode.node);
         }
-        if names.as_ref().is_some_and(|names| names.root.mount != vnode.mount) {
-            self.litter();
-        }
+        self.litter();
     }
 }
 

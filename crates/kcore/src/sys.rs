@@ -159,10 +159,8 @@ impl<M: Machine> Kernel<M> {
 
     /// The last handle to a file is gone, and with it its text.
     pub(crate) fn drop_text(&self, file: &File) {
-        if file.open.lock().made.is_some() {
-            // Nothing new is held, so nothing is refused.
-            let _ = self.hold_text(file, None);
-        }
+        // Nothing new is held, so nothing is refused.
+        let _ = self.hold_text(file, None);
     }
 
     #[cold]

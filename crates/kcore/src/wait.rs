@@ -6,7 +6,7 @@
 //! that comes for nothing costs a look.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{fmt, num::NonZeroI64};
+use core::{fmt, num::NonZeroI64, sync::atomic::Ordering};
 
 use arrayvec::ArrayVec;
 use swos_abi::{Errno, result_from_raw, result_to_raw};
@@ -396,13 +396,15 @@ impl<M: Machine> Kernel<M> {
     /// Wakes as many of `count` threads that wait for `key` with one of `bits` as may be before interrupts have their turn.
     #[inline]
     pub(crate) fn wake_some(&self, key: WaitPlace, count: usize, bits: u32) -> Woken {
-        let now = count.min(self.wakes_left());
+        let woken = &self.shared(self.machine.cpu_index()).flags.woken;
+        let before = woken.load(Ordering::Relaxed);
+        let now = count.min(WAKES_PER_SLICE.saturating_sub(before));
         if now == 0 {
             return if count == 0 { Woken::All(0) } else { Woken::Some(0) };
         }
         // The table's lock is free while they enter their run queues.
         let Some((first, left)) = self.waits.lock().wake_one(&key, bits) else { return Woken::All(0) };
-        self.count_wakes(1);
+        woken.store(before + 1, Ordering::Relaxed);
         self.make_ready(&first);
         if left == 0 || now == 1 {
             return if left == 0 || count == 1 { Woken::All(1) } else { Woken::Some(1) };

@@ -54,13 +54,17 @@ impl<M: Machine> Kernel<M> {
             return Err(self.go_on_losing(thread));
         }
         let mut room = PathRoom::new();
-        let route = self.route(thread, Which::First, directory, at, &mut room)?;
+        // Where it is: it is large.
+        let mut route = self.route(thread, Which::First, directory, at, &mut room);
+        let route = route.as_mut().map_err(|stop| *stop)?;
         let found = {
             let mut names = self.files.names.lock();
             let names = names.as_mut().ok_or(Errno::NOENT)?;
-            let found = self.find_or_make(names, thread, &route, flags, mode)?;
-            // It stays from here on, also when its name goes.
-            names.vfs.file_system_mut(found.vnode.mount).map_err(Errno::from)?.retain(found.vnode.node);
+            let found = self.find_or_make(names, thread, route, flags, mode)?;
+            if self.is_counted(found.vnode) {
+                // It stays from here on, also when its name goes.
+                names.vfs.file_system_mut(found.vnode.mount).map_err(Errno::from)?.retain(found.vnode.node);
+            }
             found
         };
         let object = self.object_of(thread, found, flags).inspect_err(|_| self.release_node(found.vnode))?;
@@ -68,7 +72,7 @@ impl<M: Machine> Kernel<M> {
         rights.set(Rights::READ | Rights::MAP, flags.contains(OpenFlags::READ));
         rights.set(Rights::WRITE | Rights::SETATTR, flags.contains(OpenFlags::WRITE));
         rights.set(Rights::EXECUTE, flags.contains(OpenFlags::EXECUTE));
-        self.install_as(thread, object, rights, route.lease, on_exec(flags))
+        self.install_as(thread, object, rights, route.lease.take(), on_exec(flags))
     }
 
     /// What the path names, opened in these ways by its permissions; made, if that is asked for and nothing is there.
