@@ -396,6 +396,12 @@ impl AddressSpace {
         self.areas.len()
     }
 
+    /// Bytes that the list of the areas takes.
+    #[must_use]
+    pub const fn memory_bytes(&self) -> usize {
+        self.areas.capacity() * size_of::<Area>()
+    }
+
     /// Whether a mapping with [`Placement::Hint`] would be where it asks.
     #[must_use]
     pub fn takes_hint(&self, page: Page, count: u64) -> bool {

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use swos_abi::SIGKILL;
 use swos_sync::Lock;
-use swos_units::{Duration, Instant};
+use swos_units::{Duration, Instant, PAGE_SIZE};
 
 use crate::{
     Kernel, Machine,
@@ -145,8 +145,9 @@ impl<M: Machine> Kernel<M> {
 }
 
 /// Frames that would be free without a process, as far as that can be said: pages that it maps, but for those that objects
-/// lend; and what the objects that it made hold.
+/// lend; the list of its areas; and what the objects that it made hold.
 fn held_by<M: Machine>(process: &Process<M>) -> u64 {
     let inner = process.space.inner.lock();
-    inner.resident.saturating_sub(inner.shared) + process.memory.frames()
+    let list = inner.areas.memory_bytes() as u64 / PAGE_SIZE as u64;
+    inner.resident.saturating_sub(inner.shared) + list + process.memory.frames()
 }

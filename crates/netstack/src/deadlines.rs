@@ -1,29 +1,43 @@
 //! The next time each connection wants to be called: a heap that knows where everybody is.
 
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
+use swos_slab::{NoMemory, Spare};
 use swos_units::Instant;
 
-use crate::slab::extend;
+use crate::slab::Places;
 
 const ABSENT: u32 = u32::MAX;
+/// Room that the heap has from the first socket on.
+const LEAST: usize = 32;
 /// Children of a node: four make a shallow heap, and most changes are to a later time, which looks at children.
 const ARITY: usize = 4;
 
 /// At most one deadline for each slot number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadlines {
     heap: Vec<(Instant, u32)>,
+    spare: Spare<Vec<(Instant, u32)>>,
     /// Position in the heap by slot number.
-    position: Vec<u32>,
+    position: Places<u32>,
 }
 
 impl Deadlines {
+    pub(crate) const fn new() -> Self {
+        Self { heap: Vec::new(), spare: Spare::new(), position: Places::new(ABSENT) }
+    }
+
     /// Makes room for a slot.
-    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
-        extend(&mut self.position, index, ABSENT)?;
-        self.heap.try_reserve(self.position.len() - self.heap.len())
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), NoMemory> {
+        self.position.reserve(index)?;
+        let more = self.position.len() - self.heap.len();
+        self.spare.make_room(&mut self.heap, more, LEAST)
+    }
+
+    /// Gives room back. All slots that have deadlines are below `bound`.
+    pub(crate) fn fit(&mut self, bound: usize) {
+        self.position.fit(bound);
+        self.spare.give_back(&mut self.heap, self.position.len(), LEAST);
     }
 
     /// Sees to it that `index`, for which there is room, is called no later than `at`. An earlier call that is already due

@@ -68,10 +68,19 @@ pub(crate) enum Holder {
     TimeWait(u32),
 }
 
-/// Flows by keyed hash.
 /// Tables that grow each for itself: a larger one takes all its flows over at once, which for tens of thousands takes long.
 const TABLES: usize = 64;
+/// Room that an empty table keeps.
+const KEPT: usize = 14;
 
+/// Gives the room of a table that is empty back, if it had to grow.
+pub(crate) fn give_back<T>(table: &mut HashTable<T>) {
+    if table.is_empty() && table.capacity() > KEPT {
+        *table = HashTable::new();
+    }
+}
+
+/// Flows by keyed hash.
 #[derive(Debug)]
 pub(crate) struct Flows {
     tables: [HashTable<(FlowKey, Holder)>; TABLES],
@@ -87,6 +96,12 @@ impl Flows {
     pub(crate) fn get(&self, flow: &FlowKey) -> Option<Holder> {
         let hash = hash(self.key, flow);
         self.tables[place(hash)].find(hash, |entry| entry.0 == *flow).map(|entry| entry.1)
+    }
+
+    /// Makes room for a flow.
+    pub(crate) fn reserve(&mut self, flow: &FlowKey) -> Result<(), TryReserveError> {
+        let key = self.key;
+        self.tables[place(hash(key, flow))].try_reserve(1, |entry| hash(key, &entry.0))
     }
 
     /// Adds a flow or changes its holder, which needs no memory.
@@ -107,8 +122,10 @@ impl Flows {
     /// Removes a flow if `holder` still has it.
     pub(crate) fn remove(&mut self, flow: &FlowKey, holder: Holder) {
         let hash = hash(self.key, flow);
-        if let Ok(entry) = self.tables[place(hash)].find_entry(hash, |entry| *entry == (*flow, holder)) {
+        let table = &mut self.tables[place(hash)];
+        if let Ok(entry) = table.find_entry(hash, |entry| *entry == (*flow, holder)) {
             entry.remove();
+            give_back(table);
         }
     }
 

@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 use hashbrown::{HashTable, TryReserveError};
 
 use crate::entropy::Entropy;
+use crate::flows::give_back;
 
 /// Which port space.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +62,7 @@ impl Ports {
         });
         if let Ok(entry) = found {
             entry.remove();
+            give_back(&mut self.bindings);
         }
     }
 
@@ -76,6 +78,12 @@ impl Ports {
                 && entry.port == port
                 && (entry.address == address || entry.address.is_unspecified() || address.is_unspecified())
         })
+    }
+
+    /// Makes room for a connection.
+    pub(crate) fn reserve(&mut self, port: u16) -> Result<(), TryReserveError> {
+        let (key, at) = (self.key, hash(self.key, Space::Tcp, port));
+        self.connections[place(at)].try_reserve(1, |entry| hash(key, Space::Tcp, entry.0))
     }
 
     /// Notes that one more connection, half-open ones apart, has local `port`.
@@ -96,12 +104,13 @@ impl Ports {
     /// Notes that one is gone, TIME-WAIT included.
     pub(crate) fn connection_ended(&mut self, port: u16) {
         let at = hash(self.key, Space::Tcp, port);
-        let found = self.connections[place(at)].find_entry(at, |entry| entry.0 == port);
-        if let Ok(mut entry) = found {
+        let table = &mut self.connections[place(at)];
+        if let Ok(mut entry) = table.find_entry(at, |entry| entry.0 == port) {
             let count = &mut entry.get_mut().1;
             *count = count.saturating_sub(1);
             if *count == 0 {
                 entry.remove();
+                give_back(table);
             }
         }
     }

@@ -1,12 +1,10 @@
 //! What a socket is ready for, and word of changes.
 
-use alloc::collections::TryReserveError;
-use alloc::vec::Vec;
-
 use bitflags::bitflags;
 use swos_abi::{POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT};
+use swos_slab::NoMemory;
 
-use crate::slab::{SlotQueue, extend};
+use crate::slab::{Places, SlotQueue};
 
 bitflags! {
     /// What a socket is ready for. The bits are those of the system call interface.
@@ -27,18 +25,26 @@ bitflags! {
 #[derive(Debug)]
 pub(crate) struct Changes {
     queue: SlotQueue,
-    bits: Vec<Readiness>,
+    bits: Places<Readiness>,
 }
 
 impl Changes {
     pub(crate) const fn new() -> Self {
-        Self { queue: SlotQueue::new(), bits: Vec::new() }
+        Self { queue: SlotQueue::new(), bits: Places::new(Readiness::empty()) }
     }
 
     /// Makes room for a socket.
-    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), NoMemory> {
         self.queue.reserve(index)?;
-        extend(&mut self.bits, index, Readiness::empty())
+        self.bits.reserve(index)
+    }
+
+    /// Gives room back, if all was told.
+    pub(crate) fn fit(&mut self, bound: usize) {
+        if self.queue.is_empty() {
+            self.queue.fit(bound);
+            self.bits.fit(bound);
+        }
     }
 
     /// Notes a change of a socket for which there is room.

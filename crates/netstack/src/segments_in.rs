@@ -101,7 +101,7 @@ impl<P: PageRef> Stack<P> {
             return self.send_reset(now, segment, tx);
         };
         let flow = segment.key.flow();
-        let room = self.accept_room(listener);
+        let room = self.accept_room(listener, &segment.key);
         if segment.opens() {
             if room == AcceptQueue::Full {
                 // The peer repeats its SYN; an answer would promise a place that is not there.
@@ -146,10 +146,11 @@ impl<P: PageRef> Stack<P> {
         listening.max_by_key(|binding| !binding.address.is_unspecified()).map(|binding| binding.index)
     }
 
-    fn accept_room(&self, listener: u32) -> AcceptQueue {
+    /// Whether a connection has a place in the queue of a listener, and memory.
+    fn accept_room(&mut self, listener: u32, flow: &FlowKey) -> AcceptQueue {
         match self.sockets.get(listener) {
             Some(Socket::Listener(listener)) if listener.queued < listener.backlog && !self.scarce => {
-                AcceptQueue::Room
+                self.reserve_connection(flow).map_or(AcceptQueue::Full, |()| AcceptQueue::Room)
             }
             _ => AcceptQueue::Full,
         }

@@ -229,6 +229,13 @@ impl<P: PageRef> Stack<P> {
         }
     }
 
+    /// Makes room for one more connection, whose slot comes with it.
+    pub(crate) fn reserve_connection(&mut self, flow: &FlowKey) -> Result<(), Error> {
+        self.reserve_socket()?;
+        self.ports.reserve(flow.local_port()).map_err(|_| Error::NoBuffers)?;
+        self.flows.reserve(flow).map_err(|_| Error::NoBuffers)
+    }
+
     /// Gives a flow, which nobody has, and its port to a connection.
     pub(crate) fn begin_flow(&mut self, flow: FlowKey, index: u32) -> Result<(), Error> {
         self.ports.connection_began(flow.local_port()).map_err(|_| Error::NoBuffers)?;

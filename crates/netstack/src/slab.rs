@@ -1,11 +1,13 @@
 //! Sockets by number, and queues of such numbers.
 
-use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+use swos_slab::{NoMemory, Spare};
 
 /// Slots are allocated this many at a time and never move, so that growth copies nothing.
 const CHUNK: usize = 32;
-/// Chunks given back with one removal: a bound for its work.
+/// Chunks given back at once: a bound for the work.
 const CHUNKS_AT_ONCE: usize = 8;
 /// Ends a queue.
 const END: u32 = u32::MAX;
@@ -62,23 +64,21 @@ pub(crate) struct Slab<T> {
     floor: u32,
     limit: u32,
     live: u32,
+    /// There may be more chunks to give back.
+    wanes: bool,
 }
 
 impl<T> Slab<T> {
     pub(crate) fn new(limit: usize) -> Self {
         let limit = u32::try_from(limit).unwrap_or(OUT).min(OUT);
-        Self { chunks: Vec::new(), free: Vec::new(), first: 0, floor: 0, limit, live: 0 }
+        Self { chunks: Vec::new(), free: Vec::new(), first: 0, floor: 0, limit, live: 0, wanes: false }
     }
 
     /// Puts a value in; `None` if the slab is full, or there is no memory for it.
     pub(crate) fn insert(&mut self, value: T) -> Option<SocketId> {
-        if self.live >= self.limit {
-            return None;
-        }
-        let index = match self.take_lowest() {
-            Some(index) => index,
-            None => self.grow()?,
-        };
+        let index = self.reserve()?;
+        let free = self.free.get_mut(self.first)?;
+        *free &= *free - 1;
         let slot = self.slot_mut(index)?;
         slot.value = Some(value);
         let generation = slot.generation;
@@ -86,16 +86,25 @@ impl<T> Slab<T> {
         Some(SocketId { index, generation })
     }
 
-    fn take_lowest(&mut self) -> Option<u32> {
+    /// The number that the next value gets; `None` if the slab is full, or there is no memory for it.
+    pub(crate) fn reserve(&mut self) -> Option<u32> {
+        if self.live >= self.limit {
+            return None;
+        }
+        if self.lowest().is_none() {
+            self.grow()?;
+        }
+        self.lowest()
+    }
+
+    fn lowest(&mut self) -> Option<u32> {
         let skipped = self.free.get(self.first..)?.iter().take_while(|&&free| free == 0).count();
         self.first += skipped;
-        let free = self.free.get_mut(self.first)?;
-        let bit = free.trailing_zeros();
-        *free &= *free - 1;
+        let bit = self.free.get(self.first)?.trailing_zeros();
         u32::try_from(self.first * CHUNK).ok().map(|start| start + bit)
     }
 
-    fn grow(&mut self) -> Option<u32> {
+    fn grow(&mut self) -> Option<()> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             let mut chunk = Vec::new();
             chunk.try_reserve_exact(CHUNK).ok()?;
@@ -106,9 +115,12 @@ impl<T> Slab<T> {
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let chunk = self.chunks.last_mut()?;
-        let index = u32::try_from(before + chunk.len()).ok().filter(|index| *index < OUT)?;
+        u32::try_from(before + chunk.len()).ok().filter(|index| *index < OUT)?;
+        let free = self.free.last_mut()?;
+        *free |= 1 << chunk.len();
+        self.first = self.first.min(before / CHUNK);
         chunk.push(Slot { generation: self.floor, value: None });
-        Some(index)
+        Some(())
     }
 
     /// Takes a value out. Its number is used again, unless its generations ran out.
@@ -128,7 +140,8 @@ impl<T> Slab<T> {
 
     /// Gives free chunks at the end back, a few at a time, while half of the one before is free too: so a socket to and fro moves
     /// nothing. A chunk of which too many generations were used stays, or no new slot would have any left.
-    fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
+        self.wanes = false;
         for _ in 0..CHUNKS_AT_ONCE {
             let (Some(chunk), [.., before, last]) = (self.chunks.last(), self.free.as_slice()) else {
                 return;
@@ -142,6 +155,12 @@ impl<T> Slab<T> {
             self.chunks.pop();
             self.free.pop();
         }
+        self.wanes = true;
+    }
+
+    /// Whether [`Self::give_back`] has more to do.
+    pub(crate) const fn wanes(&self) -> bool {
+        self.wanes
     }
 
     /// Makes the id of a value invalid; the value stays, reached by number.
@@ -193,32 +212,87 @@ impl<T> Slab<T> {
     }
 }
 
-/// Makes a list as long as the slab is when it has this number, with what stands for nothing.
-pub(crate) fn extend<T: Clone>(list: &mut Vec<T>, index: u32, nothing: T) -> Result<(), TryReserveError> {
-    let length = (index as usize + 1).next_multiple_of(CHUNK);
-    if length > list.len() {
-        list.try_reserve(length - list.len())?;
-        list.resize(length, nothing);
+/// Something for each slot number, or what stands for nothing.
+#[derive(Debug)]
+pub(crate) struct Places<T> {
+    list: Vec<T>,
+    spare: Spare<Vec<T>>,
+    nothing: T,
+}
+
+impl<T: Copy> Places<T> {
+    pub(crate) const fn new(nothing: T) -> Self {
+        Self { list: Vec::new(), spare: Spare::new(), nothing }
     }
-    Ok(())
+
+    /// Makes a place for a number, and for the others of its chunk.
+    #[inline]
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), NoMemory> {
+        if (index as usize) < self.list.len() { Ok(()) } else { self.grow(index) }
+    }
+
+    #[cold]
+    fn grow(&mut self, index: u32) -> Result<(), NoMemory> {
+        let length = (index as usize + 1).next_multiple_of(CHUNK);
+        let more = length - self.list.len();
+        self.spare.make_room(&mut self.list, more, CHUNK)?;
+        self.list.resize(length, self.nothing);
+        Ok(())
+    }
+
+    /// Gives places back if most are not below `bound`, where nothing is.
+    pub(crate) fn fit(&mut self, bound: usize) {
+        let length = bound.next_multiple_of(CHUNK).max(CHUNK);
+        if length <= self.list.len() / 4 {
+            self.list.truncate(length);
+            self.spare.give_back(&mut self.list, length, CHUNK);
+        }
+    }
+}
+
+impl<T> Deref for Places<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.list
+    }
+}
+
+impl<T> DerefMut for Places<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.list
+    }
 }
 
 /// First-in-first-out queue of slot numbers, each at most once. It grows with the slab.
 #[derive(Debug)]
 pub(crate) struct SlotQueue {
-    next: Vec<u32>,
+    next: Places<u32>,
     head: u32,
     tail: u32,
 }
 
 impl SlotQueue {
     pub(crate) const fn new() -> Self {
-        Self { next: Vec::new(), head: END, tail: END }
+        Self { next: Places::new(OUT), head: END, tail: END }
     }
 
     /// Makes room for a number.
-    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), TryReserveError> {
-        extend(&mut self.next, index, OUT)
+    #[inline]
+    pub(crate) fn reserve(&mut self, index: u32) -> Result<(), NoMemory> {
+        self.next.reserve(index)
+    }
+
+    /// Gives room back, if the queue is empty.
+    pub(crate) fn fit(&mut self, bound: usize) {
+        if self.is_empty() {
+            self.next.fit(bound);
+        }
+    }
+
+    /// Numbers for which there is room are below this.
+    pub(crate) fn places(&self) -> usize {
+        self.next.len()
     }
 
     /// Appends a number for which there is room; nothing changes if it is in the queue.

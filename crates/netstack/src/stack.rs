@@ -1,10 +1,10 @@
 //! The stack: its parts, its clock, its turn.
 
-use alloc::collections::TryReserveError;
 use core::net::Ipv4Addr;
 
 use swos_arp::{Action, Neighbors};
 use swos_ipv4::{Host, RateLimit, Reassembly};
+use swos_slab::NoMemory;
 use swos_tcp::{IsnGenerator, Path, SynQueue, WindowScale};
 use swos_units::Instant;
 use swos_wire::MacAddr;
@@ -37,6 +37,10 @@ const UNBLOCKED_AT_ONCE: usize = 64;
 /// Pieces of send queues freed in one call, and how many take as long as a segment.
 const SWEPT_AT_ONCE: usize = 128;
 const PIECES_PER_SEGMENT: usize = 8;
+/// Lists that are longer are looked at, whether they may be shorter.
+const FITTED_FROM: usize = 256;
+/// And become so only if no more places than these have to move.
+const FITTED_TO: usize = 1024;
 
 /// What is left to do after [`Stack::poll`].
 #[must_use]
@@ -113,7 +117,7 @@ impl<P: PageRef> Stack<P> {
             half_open,
             isn,
             time_waits: TimeWaits::new(limits.time_wait),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(),
             ready: SlotQueue::new(),
             awaiting: SlotQueue::new(),
             blocked: SlotQueue::new(),
@@ -162,6 +166,10 @@ impl<P: PageRef> Stack<P> {
         self.poll_deadlines(now);
         self.poll_half_open(now, tx);
         let mut budget = BUDGET - self.discard_some();
+        if self.sockets.wanes() {
+            self.sockets.give_back();
+            budget -= 1;
+        }
         if self.pool.has_waste() {
             budget -= self.pool.sweep(SWEPT_AT_ONCE) / PIECES_PER_SEGMENT;
         }
@@ -200,8 +208,9 @@ impl<P: PageRef> Stack<P> {
             let Some(index) = self.blocked.pop() else { break };
             self.unblock(index);
         }
-        let served = self.ready.is_empty() && self.discarded.is_empty() && !self.pool.has_waste();
-        if served && self.blocked.is_empty() && !self.link.has_loopback() {
+        let freed = !self.pool.has_waste() && !self.sockets.wanes();
+        let served = self.ready.is_empty() && self.discarded.is_empty();
+        if freed && served && self.blocked.is_empty() && !self.link.has_loopback() {
             Progress::Done
         } else {
             Progress::More
@@ -227,7 +236,12 @@ impl<P: PageRef> Stack<P> {
     /// level is [`Self::readiness`]. Call until `None`.
     pub fn poll_event(&mut self) -> Option<(SocketId, Readiness)> {
         loop {
-            let (index, bits) = self.changes.pop()?;
+            let Some((index, bits)) = self.changes.pop() else {
+                if self.ready.places() > FITTED_FROM {
+                    self.fit_places();
+                }
+                return None;
+            };
             if let Some(id) = self.sockets.id_of(index) {
                 return Some((id, bits));
             }
@@ -316,21 +330,35 @@ impl<P: PageRef> Stack<P> {
 
     /// Puts a socket in, with a place in each list that it may ever be in: nothing else needs memory to note it.
     pub(crate) fn add(&mut self, socket: Socket) -> Result<SocketId, Error> {
-        let id = self.sockets.insert(socket).ok_or(Error::NoBuffers)?;
-        let index = self.index_of(id)?;
-        self.reserve_places(index).map_err(|_| {
-            self.sockets.remove(index);
-            Error::NoBuffers
-        })?;
-        Ok(id)
+        self.reserve_socket()?;
+        self.sockets.insert(socket).ok_or(Error::NoBuffers)
     }
 
-    fn reserve_places(&mut self, index: u32) -> Result<(), TryReserveError> {
+    /// Makes room for one more socket.
+    pub(crate) fn reserve_socket(&mut self) -> Result<(), Error> {
+        let index = self.sockets.reserve().ok_or(Error::NoBuffers)?;
+        self.reserve_places(index).map_err(|_| Error::NoBuffers)
+    }
+
+    fn reserve_places(&mut self, index: u32) -> Result<(), NoMemory> {
         self.ready.reserve(index)?;
         self.awaiting.reserve(index)?;
         self.blocked.reserve(index)?;
         self.deadlines.reserve(index)?;
         self.changes.reserve(index)
+    }
+
+    /// Gives room of lists back when most sockets have gone, and few are left whose places have to move.
+    #[cold]
+    fn fit_places(&mut self) {
+        let bound = self.sockets.bound() as usize;
+        if bound <= FITTED_TO {
+            self.ready.fit(bound);
+            self.awaiting.fit(bound);
+            self.blocked.fit(bound);
+            self.deadlines.fit(bound);
+            self.changes.fit(bound);
+        }
     }
 
     /// What a socket is ready for now.

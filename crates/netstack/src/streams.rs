@@ -147,6 +147,10 @@ impl<P: PageRef> Stack<P> {
         if self.flows.get(&flow).is_some() {
             return Err(Error::AddressInUse);
         }
+        if self.link.is_ours(*remote.ip()) {
+            // The other end is made here, too: what it lacks is told at once, and not by silence.
+            self.reserve_connection(&FlowKey::of(*remote.ip(), remote.port(), address, port))?;
+        }
         self.begin_flow(flow, index)?;
         let isn = self.initial_number(now, &flow.flow(), None);
         let connection = Connection::connect(now, &self.tcp, self.path, isn);

@@ -8,6 +8,9 @@ use swos_units::Instant;
 
 use crate::flows::FlowKey;
 
+/// Entries for which there is room also when there are none.
+const KEPT: usize = 64;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     flow: FlowKey,
@@ -69,6 +72,9 @@ impl TimeWaits {
 
     /// Takes one whose time is over.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(FlowKey, u32)> {
+        if self.order.is_empty() && self.entries.capacity() > KEPT {
+            *self = Self::new(self.limit);
+        }
         while let Some(&(at, index)) = self.order.front() {
             match self.entries.get_mut(index as usize) {
                 Some(None) => {

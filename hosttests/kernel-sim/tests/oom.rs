@@ -84,6 +84,20 @@ fn child(user: &mut User) {
             let at = user.call(NR_MMAP, &[0, all * PAGE, 3, flags, handle, 0]).unwrap();
             take_all(user, at);
         }
+        // Nothing but areas.
+        "lister" => {
+            let at = map(user, 4000 * PAGE);
+            for page in (0..4000).step_by(2) {
+                user.call(NR_MPROTECT, &[at + page * PAGE, PAGE, 1]).unwrap();
+            }
+            user.call(NR_SLEEP, &[u64::MAX / 2]).unwrap();
+        }
+        "holder" => {
+            let at = map(user, 40 * PAGE);
+            (0..40).for_each(|page| user.store(at + page * PAGE, &[1]));
+            user.call(NR_SLEEP, &[2_000_000_000]).unwrap();
+            user.call(NR_EXIT, &[5]).unwrap();
+        }
         // Takes what it needs, again and again, and never finds anything but its own.
         "innocent" => {
             for round in 0..12_u8 {
@@ -152,6 +166,26 @@ fn what_an_object_holds_counts_for_its_maker() {
         scene(user, "maker");
     }
     all_well(&[("init", init), ("child", child)], 3, "out of memory: child (");
+}
+
+#[test]
+fn the_list_of_its_areas_counts_for_a_process() {
+    fn init(user: &mut User) {
+        let (holder, lister) = (start(user, "holder"), start(user, "lister"));
+        user.call(NR_SLEEP, &[500_000_000]).unwrap();
+        let all = 4 * FRAMES as u64;
+        let (at, record) = (map(user, all * PAGE), user.stack() - 4096);
+        let ended = (0..all).find_map(|page| {
+            user.store(at + page * PAGE, &[1]);
+            let pid = user.call(NR_WAIT, &[WAIT_ANY, u64::from(WAIT_NO_HANG), record]).unwrap();
+            (pid != 0).then_some(pid)
+        });
+        assert_eq!(ended, Some(lister));
+        user.call(NR_MUNMAP, &[at, all * PAGE]).unwrap();
+        assert_eq!(wait(user, holder), (0, 5));
+        power_off(user);
+    }
+    all_well(&[("init", init), ("child", child)], 1, "out of memory: child (");
 }
 
 #[test]

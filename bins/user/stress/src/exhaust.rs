@@ -25,7 +25,7 @@ use swos_ulib::{
     timer::Timer,
 };
 
-use crate::{SELF, child, leaves_nothing_after, left, processes};
+use crate::{SELF, child, leaves_nothing_after, processes};
 
 /// Where the ways that make files make them.
 const FULL: &str = "/tmp/full";
@@ -75,27 +75,12 @@ pub(crate) fn all() -> i32 {
                 outcomes.push(run(way)?);
                 bystander.as_mut().ok_or("no bystander")?.answers()
             };
-            let left = match name {
-                "connections" => leaves_little(act),
-                _ => leaves_nothing_after(1, 1, act),
-            };
+            let left = leaves_nothing_after(1, 1, act);
             swos_ulib::println!("@refused {name}: {}", outcomes.join(", "));
             left
         });
     }
     report.done()
-}
-
-/// Lists of the network stack keep room for the most connections that there ever were, its table of flows doubles, and how many
-/// fit is not always the same: a 512th of the memory. Of everything else nothing may be left.
-fn leaves_little(mut act: impl FnMut() -> Result<(), String>) -> Result<(), String> {
-    let growth = system::system_info().map_err(text)?.memory_total / 512;
-    (0..3).try_for_each(|_| act())?;
-    let (free, processes, threads, sockets, objects) = left().map_err(text)?;
-    act()?;
-    let after = left().map_err(text)?;
-    equal((after.1, after.2, after.3, after.4), (processes, threads, sockets, objects))?;
-    if after.0 + growth >= free { Ok(()) } else { equal(after.0, free) }
 }
 
 /// A process that sends back what it gets.

@@ -157,6 +157,9 @@ impl<M: Machine> Kernel<M> {
         let socket = Self::socket_of(thread, socket, Rights::WRITE)?;
         let remote = self.read_address(address, size)?;
         let now = self.machine.now();
+        if thread.progress.done() == 0 {
+            self.room_for_objects()?;
+        }
         let mut net = self.net.lock();
         let stack = stack_of(&mut net)?;
         if thread.progress.done() == 1 {

@@ -8,7 +8,7 @@ use super::Deadlines;
 proptest! {
     #[test]
     fn agrees_with_a_map(steps in prop::collection::vec((0..4u8, 0..20u32, 0..50u64), 0..300)) {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new();
         let mut model = BTreeMap::new();
         for (what, index, at) in steps {
             let now = Instant::from_nanos(at);

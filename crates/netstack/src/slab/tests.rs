@@ -100,11 +100,15 @@ proptest! {
         let mut model = std::collections::VecDeque::new();
         for step in steps {
             if step < 30 {
-                queue.reserve(step).unwrap();
-                queue.push(step);
-                if !model.contains(&step) {
-                    model.push_back(step);
+                let index = 11 * step;
+                queue.reserve(index).unwrap();
+                queue.push(index);
+                if !model.contains(&index) {
+                    model.push_back(index);
                 }
+            } else if step < 34 {
+                // Nothing is lost while something is inside.
+                queue.fit(0);
             } else {
                 prop_assert_eq!(queue.pop(), model.pop_front());
             }

@@ -7,7 +7,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::alloc::System;
 use std::rc::Rc;
 
-use swos_netstack::{Error, Push, Readiness, SocketId, SocketOption, Stack, Switch};
+use swos_netstack::{Error, Push, Readiness, SocketId, SocketOption, Stack, State, Switch};
 use swos_units::Duration;
 use swos_wire::{EtherType, EthernetRepr, Icmpv4Repr, IpProtocol, Ipv4Repr, Sum};
 
@@ -16,6 +16,10 @@ use crate::net::{Net, Page, at, config, ip, mac, pattern};
 thread_local! {
     /// From which allocation of this thread on all fail; 0 = none does.
     static COUNTDOWN: Cell<u64> = const { Cell::new(0) };
+    /// Longer allocations fail.
+    static LONGEST: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// Bytes that are allocated.
+    static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 struct Failing;
@@ -31,11 +35,16 @@ unsafe impl GlobalAlloc for Failing {
             0 => {}
             left => COUNTDOWN.set(left - 1),
         }
+        if layout.size() > LONGEST.get() {
+            return core::ptr::null_mut();
+        }
+        HELD.set(HELD.get() + layout.size() as isize);
         // SAFETY: passed on as it came.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: passed on as it came.
         unsafe { System.dealloc(block, layout) }
     }
@@ -275,4 +284,63 @@ fn without_memory_calls_are_refused_and_packets_lost() {
         }
     }
     assert!(refused > 20, "{refused} calls were refused");
+}
+
+#[test]
+fn no_connection_begins_that_would_find_no_memory_at_its_other_end() {
+    // Less than sockets come in.
+    const LITTLE: usize = 8 << 10;
+    let mut net = Net::with(config(1), config(2));
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 4).unwrap();
+    LONGEST.set(LITTLE);
+    // As many as fit.
+    let mut sockets = Vec::new();
+    while let Ok(socket) = net.hosts[1].stack.tcp_open() {
+        sockets.push(socket);
+    }
+    let home = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80);
+    let near = *sockets.last().unwrap();
+    let refused = net.hosts[1].stack.connect(net.now, near, home);
+    // What a test says when it fails needs memory, too.
+    LONGEST.set(usize::MAX);
+    assert_eq!(refused, Err(Error::NoBuffers));
+    let far = net.hosts[0].stack.tcp_open().unwrap();
+    net.hosts[0].stack.connect(net.now, far, at(2, 80)).unwrap();
+    LONGEST.set(LITTLE);
+    net.settle();
+    LONGEST.set(usize::MAX);
+    assert_eq!(net.hosts[0].stack.tcp_state(far), Ok(State::SynSent), "nothing is promised");
+    net.run(Duration::from_secs(3));
+    net.hosts[1].stack.accept(listener).unwrap();
+    net.hosts[1].stack.connect(net.now, near, home).unwrap();
+    net.settle();
+    net.hosts[1].stack.accept(listener).unwrap();
+}
+
+#[test]
+fn a_crowd_leaves_no_room_behind() {
+    let mut net = Net::with(config(1), config(2));
+    let listener = net.hosts[1].stack.tcp_open().unwrap();
+    net.hosts[1].stack.bind(listener, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80)).unwrap();
+    net.hosts[1].stack.listen(listener, 16).unwrap();
+    let mut round = |crowd| {
+        let pairs: Vec<_> = (0..crowd).map(|_| net.connect_to(listener, 80)).collect();
+        for (client, server) in pairs {
+            net.hosts[0].stack.close(net.now, client).unwrap();
+            net.settle();
+            net.hosts[1].stack.close(net.now, server).unwrap();
+            net.settle();
+        }
+        net.run(Duration::from_secs(300));
+        for host in &mut net.hosts {
+            while host.stack.poll_event().is_some() {}
+        }
+        HELD.get()
+    };
+    let before = round(100);
+    let after = round(3_000);
+    // The smallest tables of flows are kept.
+    assert!(after <= before + 8192, "{} bytes more", after - before);
 }
