@@ -47,6 +47,7 @@ pub(crate) const DEEDS: &[(&str, Deed)] = &[
     ("signals", signals::signals),
     ("handlers", signals::handlers),
     ("children", processes::children),
+    ("traced", processes::traced),
     ("successors", processes::successors),
     ("groups", processes::groups),
     ("identity", processes::identity),

@@ -20,36 +20,40 @@ pub(crate) fn is_successor(user: &mut User) -> bool {
 }
 
 /// Stores how `/bin/doer` is started and returns the arguments for that, and where the record has further addresses.
-fn order(user: &mut User, arg: &str, handles: u32) -> ([u64; 2], Vec<u64>) {
+fn order(user: &mut User, arg: &str, handles: &[SpawnHandle]) -> ([u64; 2], Vec<u64>) {
     let at = user.stack() - 8192;
     let path = "/bin/doer";
     let args = format!("{path}\0{arg}\0");
     user.store(at, path.as_bytes());
     user.store(at + 1024, args.as_bytes());
-    let listed = SpawnHandle { source: Handle(1), target: 1, rights: u32::MAX, flags: 0, reserved: 0 };
-    user.store(at + 2048, listed.as_bytes());
+    user.store(at + 2048, handles.as_bytes());
     let record = SpawnArgs {
         path: at,
         path_len: path.len() as u64,
         args: at + 1024,
         args_len: args.len() as u64,
         handles: at + 2048,
-        handle_count: handles,
+        handle_count: handles.len() as u32,
         capabilities: u64::MAX,
         ..SpawnArgs::EMPTY
     };
     let place = at + 3072;
     user.store(place, record.as_bytes());
     let mut inner = vec![place + 16, place + 32];
-    if handles > 0 {
+    if !handles.is_empty() {
         inner.push(place + 64);
     }
     ([place, size_of::<SpawnArgs>() as u64], inner)
 }
 
+/// A handle that a child gets as its output.
+fn given(handle: u64, flags: u32) -> SpawnHandle {
+    SpawnHandle { source: Handle(handle), target: 1, rights: u32::MAX, flags, reserved: 0 }
+}
+
 pub(super) fn children(user: &mut User, attempt: &Try) {
     let at = records(user);
-    let (arguments, inner) = order(user, CHILD, 1);
+    let (arguments, inner) = order(user, CHILD, &[given(1, 0)]);
     let pid = attempt.call_with(user, NR_SPAWN, &arguments, &inner);
     attempt.call(user, NR_WAIT, &[pid, 0, at, 0]);
     // With a handler, so that there is something to copy.
@@ -60,11 +64,24 @@ pub(super) fn children(user: &mut User, attempt: &Try) {
     handle(user, &Try::plain(), SIGUSR2, SIG_DEFAULT);
 }
 
+/// A child that gets a loan, and whose calls are told.
+pub(super) fn traced(user: &mut User, attempt: &Try) {
+    let at = records(user);
+    let (reader, writer) = pipe(user, 0);
+    let trace = SpawnHandle { target: 0, rights: Rights::WRITE.bits(), ..given(writer, SPAWN_TRACE) };
+    let (arguments, inner) = order(user, CHILD, &[given(1, SPAWN_LEND), trace]);
+    let pid = attempt.call_with(user, NR_SPAWN, &arguments, &inner);
+    close(user, &[writer]);
+    while attempt.call(user, NR_READ, &[reader, at, size_of::<TraceRecord>() as u64]) > 0 {}
+    wait(user, pid);
+    close(user, &[reader]);
+}
+
 /// Becomes another program, which says how that went.
 pub(super) fn successors(user: &mut User, attempt: &Try) {
     let child = |user: &mut User| {
         let attempt = Try::of_parent(user);
-        let (arguments, inner) = order(user, SUCCESSOR, 0);
+        let (arguments, inner) = order(user, SUCCESSOR, &[]);
         attempt.exec(user, &arguments, &inner);
         attempt.leave(user);
     };
