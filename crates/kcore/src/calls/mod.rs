@@ -449,6 +449,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The same when there is room for objects, as was found already.
+    #[inline(always)]
     pub(crate) fn install_in_room(
         &self,
         thread: &Thread<M>,
