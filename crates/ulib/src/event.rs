@@ -1,9 +1,9 @@
 //! Events: a count that any holder adds to and that readers wait for, alone or in a [`ReadySet`](crate::ready::ReadySet).
 
-use swos_abi::{EVENT_SEMAPHORE, Errno, Handle, TIMEOUT_NEVER};
+use swos_abi::{EVENT_SEMAPHORE, Errno, TIMEOUT_NEVER};
 
 use crate::{
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     time::Duration,
 };
 
@@ -12,6 +12,8 @@ use crate::{
 pub struct Event {
     handle: OwnedHandle,
 }
+
+owns_handle!(Event, "Chooses whether [`take`](Self::take) waits.");
 
 impl Event {
     /// An event of which all is taken at once.
@@ -30,27 +32,6 @@ impl Event {
     /// [`Errno::INVAL`] beyond [`swos_abi::EVENT_MAX`], [`Errno::MFILE`], [`Errno::NOMEM`].
     pub fn semaphore(initial: u64) -> Result<Self, Errno> {
         swos_sys::event_create(initial, EVENT_SEMAPHORE).map(Self::from_handle)
-    }
-
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Chooses whether [`take`](Self::take) waits.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Adds to the count. Never waits.

@@ -19,7 +19,7 @@ use swos_abi::{
 use zerocopy::FromBytes;
 
 use crate::{
-    handle::OwnedHandle,
+    handle::{OwnedHandle, owns_handle},
     io::{self, Read, Write},
 };
 
@@ -42,6 +42,8 @@ pub enum SeekFrom {
     /// So many bytes behind (or before) the position.
     Current(i64),
 }
+
+owns_handle!(File);
 
 impl File {
     /// Opens a file for reading.
@@ -84,24 +86,6 @@ impl File {
     #[must_use]
     pub const fn options() -> OpenOptions {
         OpenOptions::new()
-    }
-
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
     }
 
     /// Its attributes.

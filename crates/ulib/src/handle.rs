@@ -78,3 +78,44 @@ pub enum Blocking {
     /// They answer [`Errno::AGAIN`] instead.
     Never,
 }
+
+/// What every type does that owns one handle, as its field `handle`: `owns_handle!(Type)`, and with a text for
+/// `set_blocking` where calls on it may wait.
+macro_rules! owns_handle {
+    ($owner:ty) => {
+        impl $owner {
+            /// Takes over a handle, for example one that a message brought or that this process was started with.
+            #[must_use]
+            pub const fn from_handle(handle: swos_abi::Handle) -> Self {
+                Self { handle: $crate::handle::OwnedHandle::new(handle) }
+            }
+
+            /// Its handle.
+            #[must_use]
+            pub const fn handle(&self) -> swos_abi::Handle {
+                self.handle.get()
+            }
+
+            /// Its handle, for example to send it.
+            #[must_use]
+            pub fn into_handle(self) -> $crate::handle::OwnedHandle {
+                self.handle
+            }
+        }
+    };
+    ($owner:ty, $set_blocking:literal) => {
+        $crate::handle::owns_handle!($owner);
+
+        impl $owner {
+            #[doc = $set_blocking]
+            ///
+            /// # Errors
+            ///
+            /// What the kernel answers.
+            pub fn set_blocking(&self, blocking: $crate::handle::Blocking) -> Result<(), swos_abi::Errno> {
+                self.handle.set_blocking(blocking)
+            }
+        }
+    };
+}
+pub(crate) use owns_handle;

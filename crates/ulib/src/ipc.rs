@@ -17,12 +17,11 @@
 use alloc::{vec, vec::Vec};
 
 use swos_abi::{
-    EndpointConfig, Errno, Handle, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle, Rights,
-    TIMEOUT_NEVER,
+    EndpointConfig, Errno, MESSAGE_BYTES_MAX, MESSAGE_HANDLES_MAX, MessageHandle, Rights, TIMEOUT_NEVER,
 };
 
 use crate::{
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     time::Duration,
 };
 
@@ -163,25 +162,9 @@ impl Message {
     }
 }
 
+owns_handle!(Sender, "Chooses whether it waits for room.");
+
 impl Sender {
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
     /// A further sender whose messages carry `badge`, which is not 0.
     ///
     /// # Errors
@@ -189,15 +172,6 @@ impl Sender {
     /// [`Errno::PERM`] if this one has a badge, [`Errno::ACCES`] without the right to duplicate.
     pub fn mint(&self, badge: u64) -> Result<Self, Errno> {
         swos_sys::endpoint_mint(self.handle(), badge, 0).map(Self::from_handle)
-    }
-
-    /// Chooses whether it waits for room.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Sends bytes; waits for room.
@@ -267,34 +241,9 @@ impl Sender {
     }
 }
 
+owns_handle!(Receiver, "Chooses whether it waits for messages.");
+
 impl Receiver {
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
-    /// Chooses whether it waits for messages.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
-    }
-
     /// Receives the next message; waits for it at most `timeout` (`None` = for ever). What answers it, if it is a call.
     ///
     /// # Errors
@@ -419,6 +368,7 @@ fn nanos(timeout: Option<Duration>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swos_abi::Handle;
 
     #[test]
     fn without_a_kernel_there_is_no_endpoint() {

@@ -7,19 +7,21 @@
 //! command.handle(3, memory.handle(), Rights::READ | Rights::MAP);    // The child may look on.
 //! ```
 
-use swos_abi::{Errno, Handle, MEMORY_EXECUTE};
+use swos_abi::{Errno, MEMORY_EXECUTE};
 pub use swos_rt::{
     mapping::{FileMapping, Mapping},
     shared::{SharedMapping, Use},
 };
 
-use crate::handle::OwnedHandle;
+use crate::handle::{OwnedHandle, owns_handle};
 
 /// A memory object, of which this process has a handle. It lives as long as any process has a handle to it or maps a page of it.
 #[derive(Debug)]
 pub struct MemoryObject {
     handle: OwnedHandle,
 }
+
+owns_handle!(MemoryObject);
 
 impl MemoryObject {
     /// A new one of so many zeroed bytes. It takes memory page by page, when they are touched.
@@ -38,18 +40,6 @@ impl MemoryObject {
     /// As [`new`](Self::new).
     pub fn executable(length: u64) -> Result<Self, Errno> {
         swos_sys::memory_create(length, MEMORY_EXECUTE).map(Self::from_handle)
-    }
-
-    /// Takes over a handle, for example one that this process was started with.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
     }
 
     /// Its size in bytes.

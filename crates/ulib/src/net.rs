@@ -3,12 +3,12 @@
 pub use core::net::{Ipv4Addr, SocketAddrV4};
 
 use swos_abi::{
-    DOMAIN_IPV4, Errno, Handle, OPTION_NO_DELAY, OPTION_REUSE_ADDRESS, OPTION_SOCKET_ERROR, SHUTDOWN_BOTH,
+    DOMAIN_IPV4, Errno, OPTION_NO_DELAY, OPTION_REUSE_ADDRESS, OPTION_SOCKET_ERROR, SHUTDOWN_BOTH,
     SHUTDOWN_READ, SHUTDOWN_WRITE, SOCKET_DATAGRAM, SOCKET_NONBLOCK, SOCKET_STREAM, SocketAddress,
 };
 
 use crate::{
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     io::{self, Read, Write},
 };
 
@@ -25,6 +25,8 @@ fn from_abi(address: &SocketAddress) -> SocketAddrV4 {
 pub struct TcpListener {
     handle: OwnedHandle,
 }
+
+owns_handle!(TcpListener, "Chooses whether [`accept`](Self::accept) waits.");
 
 impl TcpListener {
     /// Listens at `address` with up to `backlog` connections waiting to be taken.
@@ -60,15 +62,6 @@ impl TcpListener {
         Ok((TcpStream { handle: OwnedHandle::new(handle) }, from_abi(&peer)))
     }
 
-    /// Chooses whether [`accept`](Self::accept) waits.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
-    }
-
     /// The address it listens at.
     ///
     /// # Errors
@@ -76,12 +69,6 @@ impl TcpListener {
     /// What the kernel answers.
     pub fn local_addr(&self) -> Result<SocketAddrV4, Errno> {
         swos_sys::socket_local(self.handle.get()).map(|address| from_abi(&address))
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
     }
 }
 
@@ -112,19 +99,9 @@ pub struct TcpStream {
     handle: OwnedHandle,
 }
 
+owns_handle!(TcpStream, "Chooses whether calls on it wait.");
+
 impl TcpStream {
-    /// Takes over a handle, for example one that a message brought.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
     /// Connects, waiting for the answer.
     ///
     /// # Errors
@@ -143,15 +120,6 @@ impl TcpStream {
     /// What the kernel answers.
     pub fn set_nodelay(&self, nodelay: Switch) -> Result<(), Errno> {
         swos_sys::socket_set_option(self.handle.get(), OPTION_NO_DELAY, u64::from(nodelay == Switch::On))
-    }
-
-    /// Chooses whether calls on it wait.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Ends one or both directions.
@@ -182,12 +150,6 @@ impl TcpStream {
         let raw = i64::try_from(raw).map_err(|_| Errno::OVERFLOW)?;
         Ok(swos_abi::result_from_raw(-raw).err())
     }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
 }
 
 impl Read for TcpStream {
@@ -217,19 +179,9 @@ pub struct UdpSocket {
     handle: OwnedHandle,
 }
 
+owns_handle!(UdpSocket, "Chooses whether it waits for datagrams and for room.");
+
 impl UdpSocket {
-    /// Takes over a handle, for example one that a message brought.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
     /// Receives at `address`; port 0 lets the kernel choose.
     ///
     /// # Errors
@@ -258,12 +210,6 @@ impl UdpSocket {
     pub fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddrV4), Errno> {
         let (count, peer) = swos_sys::receive_from(self.handle.get(), buffer)?;
         Ok((count, from_abi(&peer)))
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
     }
 }
 

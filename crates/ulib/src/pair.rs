@@ -1,9 +1,9 @@
 //! Socket pairs: bytes or messages both ways between two ends, as `UnixStream::pair` and `UnixDatagram::pair` make them elsewhere.
 
-use swos_abi::{Errno, Handle, SOCKET_DATAGRAM, SOCKET_STREAM};
+use swos_abi::{Errno, SOCKET_DATAGRAM, SOCKET_STREAM};
 
 use crate::{
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     io::{self, Read, Write},
     net::Shutdown,
 };
@@ -14,6 +14,8 @@ pub struct PairStream {
     handle: OwnedHandle,
 }
 
+owns_handle!(PairStream, "Chooses whether reads and writes wait.");
+
 impl PairStream {
     /// Makes two ends.
     ///
@@ -23,33 +25,6 @@ impl PairStream {
     pub fn pair() -> Result<(Self, Self), Errno> {
         swos_sys::socket_pair(SOCKET_STREAM)
             .map(|ends| (Self::from_handle(ends.first), Self::from_handle(ends.second)))
-    }
-
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
-    /// Chooses whether reads and writes wait.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Ends one direction or both.
@@ -80,6 +55,8 @@ pub struct PairDatagram {
     handle: OwnedHandle,
 }
 
+owns_handle!(PairDatagram, "Chooses whether it waits for messages and for room.");
+
 impl PairDatagram {
     /// Makes two ends.
     ///
@@ -89,33 +66,6 @@ impl PairDatagram {
     pub fn pair() -> Result<(Self, Self), Errno> {
         swos_sys::socket_pair(SOCKET_DATAGRAM)
             .map(|ends| (Self::from_handle(ends.first), Self::from_handle(ends.second)))
-    }
-
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
-    /// Chooses whether it waits for messages and for room.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Sends a message, whole or not at all; returns its length.

@@ -3,10 +3,10 @@
 //! An end is a handle like any other: [`process::Command::handle`](crate::process::Command::handle) gives it to a child. The
 //! reader sees the end of the bytes when the last writer is closed, so whoever passed its writer on drops its own.
 
-use swos_abi::{Errno, Handle};
+use swos_abi::Errno;
 
 use crate::{
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     io::{self, Read, Write},
 };
 
@@ -31,63 +31,9 @@ pub struct PipeWriter {
     handle: OwnedHandle,
 }
 
-impl PipeReader {
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
+owns_handle!(PipeReader, "Chooses whether reads wait for bytes.");
 
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Chooses whether reads wait for bytes.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
-    }
-}
-
-impl PipeWriter {
-    /// Its handle, for example to send it.
-    #[must_use]
-    pub fn into_handle(self) -> OwnedHandle {
-        self.handle
-    }
-
-    /// Takes over a handle.
-    #[must_use]
-    pub const fn from_handle(handle: Handle) -> Self {
-        Self { handle: OwnedHandle::new(handle) }
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Chooses whether writes wait for room.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
-    }
-}
+owns_handle!(PipeWriter, "Chooses whether writes wait for room.");
 
 impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,10 +1,10 @@
 //! Timers as handles: what a server with a [`ReadySet`](crate::ready::ReadySet) waits for beside its clients.
 
-use swos_abi::{Errno, Handle, TIMER_ABSOLUTE};
+use swos_abi::{Errno, TIMER_ABSOLUTE};
 
 use crate::{
     event::nanos,
-    handle::{Blocking, OwnedHandle},
+    handle::{OwnedHandle, owns_handle},
     time::Duration,
 };
 
@@ -14,6 +14,8 @@ pub struct Timer {
     handle: OwnedHandle,
 }
 
+owns_handle!(Timer, "Chooses whether [`take`](Self::take) waits.");
+
 impl Timer {
     /// A timer that is off.
     ///
@@ -22,21 +24,6 @@ impl Timer {
     /// [`Errno::MFILE`], [`Errno::NOMEM`].
     pub fn new() -> Result<Self, Errno> {
         swos_sys::timer_create(0).map(|handle| Self { handle: OwnedHandle::new(handle) })
-    }
-
-    /// Its handle.
-    #[must_use]
-    pub const fn handle(&self) -> Handle {
-        self.handle.get()
-    }
-
-    /// Chooses whether [`take`](Self::take) waits.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel answers.
-    pub fn set_blocking(&self, blocking: Blocking) -> Result<(), Errno> {
-        self.handle.set_blocking(blocking)
     }
 
     /// Sets it to `after` from now, once.
