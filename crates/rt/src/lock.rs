@@ -208,6 +208,9 @@ impl Condvar {
     }
 
     /// Wakes all waiters.
+    ///
+    /// They are not moved to the lock's word instead (`futex_requeue`), where each would be woken by the one before. For that a condition would
+    /// have to remember the lock, which may be another one each time and may be gone when somebody notifies. `std` wakes all, too.
     pub fn notify_all(&self) {
         self.notify(u32::MAX);
     }
