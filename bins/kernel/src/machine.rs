@@ -481,7 +481,10 @@ impl Machine for Metal {
 
     fn power(&self, action: Power) {
         match action {
-            Power::Off { code } => panic::power_off(code),
+            Power::Off { code } => {
+                panic::overflow_if_asked(boot::platform(), "last");
+                panic::power_off(code)
+            }
             Power::Reset => panic::reset(),
         }
     }

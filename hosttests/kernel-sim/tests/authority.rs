@@ -307,19 +307,29 @@ fn a_login_is_bounded_by_the_mask_of_who_may() {
             }
             "inherits" => {
                 let session = user.call(NR_LOGIN, &[9, wanted.bits()]).unwrap();
-                let pid = spawn_with(user, "/bin/service", "who", &[]).unwrap();
-                assert_eq!(wait(user, pid), (0, 9_000 + session as i32));
+                let pids = [
+                    spawn_with(user, "/bin/service", "who", &[]).unwrap(),
+                    user.fork(who).unwrap(),
+                    user.fork(another).unwrap(),
+                ];
+                for pid in pids {
+                    assert_eq!(wait(user, pid), (0, 9_000 + session as i32));
+                }
             }
             "session" => {
                 let session = user.call(NR_LOGIN, &[7, 0]).unwrap();
                 user.call(NR_EXIT, &[session]).unwrap();
             }
-            _ => {
-                let now = security(user);
-                user.call(NR_EXIT, &[u64::from(now.principal * 1_000 + now.session)]).unwrap();
-            }
+            _ => who(user),
         }
         user.call(NR_EXIT, &[0]).unwrap();
+    }
+    fn another(user: &mut User) {
+        exec(user, "/bin/service", "who", |_| {});
+    }
+    fn who(user: &mut User) {
+        let now = security(user);
+        user.call(NR_EXIT, &[u64::from(now.principal * 1_000 + now.session)]).unwrap();
     }
     all_well(&[("init", init), ("service", service)], 1);
 }

@@ -16,11 +16,18 @@ use swos_abi::*;
 use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
 
 fn simulate(programs: &[(&'static str, Program)], files: &[ImageFile]) {
+    simulate_saying(programs, files, &["all is well"]);
+}
+
+/// The same, and each of these is said on the console.
+fn simulate_saying(programs: &[(&'static str, Program)], files: &[ImageFile], said: &[&str]) {
     for cpus in [1, 2, 4] {
         for seed in 1..6 {
             let plan = Plan { cpus, frames: 4096, seed, programs, files };
             let text = common::simulate_with(&plan, Faults::default());
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
+            for part in said {
+                assert!(text.contains(part), "{cpus} CPUs, seed {seed}, no {part:?}: {text}");
+            }
         }
     }
 }
@@ -92,7 +99,14 @@ fn what_goes_wrong_ends_the_program_and_nothing_else() {
             other => panic!("{other}"),
         }
     }
-    simulate(&[("init", init), ("bad", bad)], &[]);
+    let said = [
+        "): read of unmapped memory at 0x8, pc 0x",
+        "): write to read-only memory at 0x",
+        "): read of unmapped memory at 0xffff000000001000, pc 0x",
+        "): stack overflow at 0x",
+        "all is well",
+    ];
+    simulate_saying(&[("init", init), ("bad", bad)], &[], &said);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         overflow("boot", "cpu 0"),
         overflow("first", "cpu 0"),
         overflow("other", "cpu 1"),
+        // In a call, the last of the last program.
+        overflow("last", "cpu "),
         Scenario::new("panic/tree-too-large", tree_too_large),
         Scenario::new("panic/is-reported", is_reported),
         Scenario::new("panic/resets-the-machine", resets_the_machine),
@@ -45,16 +47,21 @@ fn is_reported(bench: &Bench) -> Result<()> {
 fn overflow(bench: &Bench, stack: &str, cpu: &str) -> Result<()> {
     let kernel = bench.artefacts().checked_kernel.as_ref().context("the kernel that checks itself")?;
     let machine = Machine::new(kernel).smp(2).append(&format!("swos.overflow={stack}"));
-    let machine = machine.disk(&bench.artefacts().test_image);
+    let machine = machine.disk(&bench.artefacts().test_image).only("/bin/hello");
     bench.boot(machine.exit_by(ExitBy::Semihosting), |guest| {
         let status = guest.exit(LIMIT)?;
         ensure!(status.code() == Some(PANICKED), "ended with {status}");
         let said = guest.transcript();
-        let parts = ["panic: kernel stack overflow", cpu, "#1 0xffff8", "end of panic"];
+        let parts = ["panic: kernel stack overflow", cpu, "pc 0xffff8", "x0 ", "#1 0xffff8", "end of panic"];
         ensure!(
             cpu.is_empty() || parts.iter().all(|part| said.contains(part)),
             "not the report of an overflow"
         );
+        // What was logged stands in the report once more.
+        if stack == "last" {
+            let (_, newest) = said.split_once("log, its newest ").context("no log in the report")?;
+            ensure!(newest.contains("] [I] "), "no record in the report");
+        }
         Ok(())
     })
 }

@@ -1,17 +1,20 @@
 //! Events and timers.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use swos_ulib::{
-    abi::{EVENT_MAX, Errno, Handle, POLL_IN, POLL_OUT, PollItem, READY_EDGE, Rights, TIMER_PERIOD_MIN_NS},
+    abi::{
+        CLOCK_MONOTONIC, CLOCK_REALTIME, EVENT_MAX, Errno, Handle, POLL_IN, POLL_OUT, PollItem, READY_EDGE,
+        Rights, TIMER_PERIOD_MIN_NS,
+    },
     event::Event,
     handle::Blocking,
     ipc::{Outgoing, Receiver, Sender, endpoint},
     ready::{ReadyEvent, ReadySet, poll},
     sys,
     testing::{equal, text},
-    thread,
+    thread, time,
     timer::Timer,
 };
 
@@ -44,6 +47,8 @@ pub(crate) const AREA: Area = Area {
         ("a timer is told until it is taken", until_taken),
         ("a timer moves to another thread by a message", moves),
         ("a handle closed under a taker ends its wait", closed_under),
+        ("the clocks without a call are those of the calls", clocks),
+        ("a sleep is not too short", slept),
     ],
     child,
 };
@@ -312,6 +317,34 @@ fn moves() -> Result<(), String> {
     let copy = swos_ulib::handle::OwnedHandle::new(copy);
     sender.send_message(&mut Outgoing::new(b"").with(copy, Rights::READ), None).map_err(text)?;
     equal(taker.join(), Ok(1))
+}
+
+fn clocks() -> Result<(), String> {
+    let call = |clock| sys::clock_get(clock).map_err(text);
+    let mut last = 0;
+    for _ in 0..100 {
+        let (before, page, after) =
+            (call(CLOCK_MONOTONIC)?, time::Instant::now().as_nanos(), call(CLOCK_MONOTONIC)?);
+        equal((last <= before, before <= page, page <= after), (true, true, true))?;
+        last = after;
+    }
+    let (before, page) = (call(CLOCK_REALTIME)?, time::SystemTime::now().ok_or("no calendar")?);
+    let after = call(CLOCK_REALTIME)?;
+    let page = u64::try_from(page.since_unix_epoch().as_nanos()).map_err(text)?;
+    equal((before <= page, page <= after), (true, true))?;
+    equal(sys::clock_get(2), Err(Errno::INVAL))
+}
+
+fn slept() -> Result<(), String> {
+    for micros in [0, 1, 50, 3_000] {
+        let start = time::Instant::now();
+        thread::sleep(Duration::from_micros(micros));
+        let slept = start.elapsed();
+        if slept < Duration::from_micros(micros) || slept > Duration::from_secs(5) {
+            return Err(format!("{slept:?} instead of {micros} us"));
+        }
+    }
+    Ok(())
 }
 
 fn closed_under() -> Result<(), String> {

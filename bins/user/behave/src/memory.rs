@@ -1,10 +1,10 @@
 //! Mappings: placement, protection, reservations, code.
 
-use alloc::string::String;
+use alloc::{string::String, vec};
 
 use swos_ulib::{
     abi::{Errno, Handle, MapFlags, Protection},
-    process::ExitStatus,
+    process::{self, ExitStatus},
     sys,
     testing::{equal, text},
 };
@@ -44,6 +44,7 @@ pub(crate) const AREA: Area = Area {
         ("who takes all memory is ended and leaves it to the others", hog),
         ("discarded pages are zero and the others stay", discard),
         ("discarding a hole is refused", discard_hole),
+        ("what the heap does not need any more goes back", heap),
     ],
     child,
 };
@@ -366,4 +367,17 @@ fn discard_hole() -> Result<(), String> {
     equal(region.discard(0, 3), Err(Errno::NOMEM))?;
     equal(region.discard(0, 0), Err(Errno::INVAL))?;
     equal(region.read(0), 6)
+}
+
+fn heap() -> Result<(), String> {
+    const LARGE: u64 = 8 << 20;
+    let resident = || process::usage().map(|usage| usage.resident).map_err(text);
+    let before = resident()?;
+    for _ in 0..3 {
+        let block = vec![1_u8; 8 << 20];
+        equal((resident()? >= before + LARGE, block.last()), (true, Some(&1)))?;
+        drop(block);
+        equal(resident()? < before + LARGE / 8, true)?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use swos_ulib::{
     abi::{Capabilities, Errno, Handle, OpenFlags, Rights},
+    env,
     fs::File,
     io::{Read as _, Write as _},
     pipe::{PipeReader, PipeWriter, pipe},
@@ -30,6 +31,8 @@ pub(crate) const AREA: Area = Area {
         ("a fork has no children", no_children),
         ("a fork of a fork is a grandchild", grandchild),
         ("without the capability there is no fork", no_capability),
+        ("arguments and environment arrive as they were given", given),
+        ("a program is given no more than that", given_nothing),
         ("another program goes on under the same id", exec),
         ("a marked handle is closed for the next program", exec_closes),
         ("a program that can't start changes nothing", exec_refused),
@@ -46,8 +49,18 @@ pub(crate) const AREA: Area = Area {
     child,
 };
 
+/// Words for a child: empty, with blanks, no UTF-8.
+const WORDS: [&[u8]; 4] = [b"one", b"", b"two words", b"\xFF\xC3"];
+const VARIABLES: [(&str, &str); 3] = [("HOME", "/tmp"), ("EMPTY", ""), ("A", "b=c")];
+
 fn child(deed: &str) -> i32 {
     match deed {
+        "given" => i32::from(!env::args_bytes().skip(4).eq(WORDS) || !env::vars().eq(VARIABLES)),
+        "given nothing" => {
+            let open = (0..8).filter(|&number| sys::handle_rights(Handle(number)).is_ok());
+            let more = env::args().count() - 4 + env::vars().count() + usize::from(!open.eq([2]));
+            i32::from(more != 0)
+        }
         "fork" => match fork() {
             Err(Errno::ACCES) => 0,
             _ => 1,
@@ -245,6 +258,22 @@ fn become_another(deed: &str) -> i32 {
     let errno = command.exec();
     swos_ulib::eprintln!("{errno}");
     1
+}
+
+fn given() -> Result<(), String> {
+    let mut command = crate::child(AREA.name, "given");
+    command.args(WORDS);
+    for (name, value) in VARIABLES {
+        command.env([name, "=", value].concat());
+    }
+    equal(command.status().map_err(text)?.code(), Some(0))
+}
+
+/// But the handle on which it says what went wrong.
+fn given_nothing() -> Result<(), String> {
+    let (_reader, _writer) = pipe().map_err(text)?;
+    let status = crate::child(AREA.name, "given nothing").status().map_err(text)?;
+    equal(status.code(), Some(0))
 }
 
 fn exec() -> Result<(), String> {
