@@ -10,14 +10,9 @@
 
 mod common;
 
-use common::{all_well, figures, map, pipe, power_off, spawn_as, spawn_with, wait};
+use common::{all_well, figures, is_thread, map, pipe, power_off, spawn_as, spawn_with, until_threads, wait};
 use swos_abi::*;
 use swos_kernel_sim::User;
-
-/// Whether this is a thread that was started, and what it shares with the first one.
-fn is_thread(user: &User) -> Option<u64> {
-    (user.argument() != user.stack()).then(|| user.argument())
-}
 
 fn sleep(user: &mut User, ns: u64) {
     user.call(NR_SLEEP, &[ns]).unwrap();
@@ -57,9 +52,7 @@ fn a_poll_of_many_lent_handles_hears_of_the_end_of_each() {
             for handle in first.into_iter().chain(last) {
                 user.call(NR_CLOSE, &[handle]).unwrap();
             }
-            while figures(user).threads != before {
-                sleep(user, 100_000);
-            }
+            until_threads(user, before);
         }
         power_off(user);
     }
@@ -135,9 +128,7 @@ fn a_signal_finds_the_only_one_of_many_threads_that_takes_it() {
         sleep(user, 20_000_000);
         let own = user.call(NR_GETPID, &[]).unwrap();
         user.call(NR_KILL, &[own, u64::from(SIGUSR1)]).unwrap();
-        while figures(user).threads != before {
-            sleep(user, 1_000_000);
-        }
+        until_threads(user, before);
         power_off(user);
     }
     all_well(&[("init", init)], 2);

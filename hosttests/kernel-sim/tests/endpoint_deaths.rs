@@ -11,17 +11,14 @@
 
 mod common;
 
-use common::{all_well, close, endpoint, left, map, power_off, say, simulate, spawn_with, thread, wait};
+use common::{
+    all_well, close, endpoint, left, map, pipe, power_off, say, simulate, spawn_with, thread, wait,
+};
 use common::{call, endpoint_of_calls, mint, receive, reply, send};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Program, User};
 
 const EVER: u64 = TIMEOUT_NEVER;
-
-/// A new pipe: reader, writer.
-fn pipe(user: &mut User) -> (u64, u64) {
-    common::pipe(user, 0)
-}
 
 #[test]
 fn deaths_are_seen_at_once() {
@@ -76,7 +73,7 @@ fn deaths_are_seen_at_once() {
             let token = receive(user, receiver, EVER).unwrap().token;
             user.call(NR_KILL, &[caller, 9]).unwrap();
             assert_eq!(wait(user, caller), (1, 9));
-            let (reader, writer) = pipe(user);
+            let (reader, writer) = pipe(user, 0);
             assert_eq!(reply(user, receiver, token, b"", &[(reader, u32::MAX)]), Err(Errno::PIPE));
             assert_eq!(reply(user, receiver, token, b"", &[(reader, u32::MAX)]), Err(Errno::INVAL));
             close(user, &[reader, writer, sender, receiver]);
@@ -112,7 +109,7 @@ fn what_lies_in_a_dead_endpoint_is_closed() {
         let round = |user: &mut User| {
             let (sender, receiver) = endpoint(user);
             let (inner_sender, inner_receiver) = endpoint(user);
-            let (reader, writer) = pipe(user);
+            let (reader, writer) = pipe(user, 0);
             for _ in 0..40 {
                 let copy = user.call(NR_HANDLE_DUPLICATE, &[reader, u64::from(u32::MAX)]).unwrap();
                 assert_eq!(send(user, inner_sender, b"a copy", &[(copy, u32::MAX)], EVER), Ok(0));
@@ -146,7 +143,7 @@ fn what_lies_in_a_dead_endpoint_is_closed() {
     fn hoarder(user: &mut User) {
         let (sender, _receiver) = endpoint(user);
         for _ in 0..20 {
-            let (reader, writer) = pipe(user);
+            let (reader, writer) = pipe(user, 0);
             let (inner_sender, inner_receiver) = endpoint(user);
             assert_eq!(send(user, inner_sender, &[5; 900], &[(reader, u32::MAX)], EVER), Ok(0));
             let with = [(writer, u32::MAX), (inner_receiver, u32::MAX), (inner_sender, u32::MAX)];
@@ -338,7 +335,7 @@ fn whoever_is_killed_whenever_leaves_nothing() {
     /// Calls with a pipe's end, gets one back, until nobody answers.
     fn client(user: &mut User) {
         loop {
-            let (reader, writer) = pipe(user);
+            let (reader, writer) = pipe(user, 0);
             match call(user, 0, &[9; 300], &[(reader, u32::MAX)], 3_000_000) {
                 Ok(answer) => {
                     for (handle, _) in answer.handles {
@@ -356,7 +353,7 @@ fn whoever_is_killed_whenever_leaves_nothing() {
         loop {
             match got {
                 Ok(message) => {
-                    let (mine, theirs) = pipe(user);
+                    let (mine, theirs) = pipe(user, 0);
                     let answered =
                         reply(user, 0, message.token, &[8; 200], &[(theirs, u32::MAX), message.handles[0]]);
                     if answered.is_err() {

@@ -12,16 +12,13 @@
 mod common;
 
 use common::{Got, call, mint, receive, reply, reply_receive, send};
-use common::{all_well, close, endpoint, figures, left, map, power_off, spawn_limited, spawn_with, wait};
+use common::{
+    all_well, close, endpoint, figures, left, map, pipe, power_off, spawn_limited, spawn_with, wait,
+};
 use swos_abi::*;
 use swos_kernel_sim::User;
 
 const EVER: u64 = TIMEOUT_NEVER;
-
-/// A new pipe: reader, writer.
-fn pipe(user: &mut User) -> (u64, u64) {
-    common::pipe(user, 0)
-}
 
 #[test]
 fn messages_arrive_once_and_in_order_with_their_badge() {
@@ -68,7 +65,7 @@ fn messages_arrive_once_and_in_order_with_their_badge() {
 fn handles_move_all_or_none_and_only_lose_rights() {
     fn init(user: &mut User) {
         let (sender, receiver) = endpoint(user);
-        let (reader, writer) = pipe(user);
+        let (reader, writer) = pipe(user, 0);
         let before = figures(user).objects;
         // Moved: the sender has them no more, the receiver may do what was asked and held.
         let with = [(reader, Rights::READ.bits()), (writer, u32::MAX)];
@@ -205,7 +202,7 @@ fn a_full_table_leaves_the_message() {
     }
     fn poor(user: &mut User) {
         let (sender, receiver) = endpoint(user);
-        let (reader, writer) = pipe(user);
+        let (reader, writer) = pipe(user, 0);
         assert_eq!(send(user, sender, b"two", &[(reader, u32::MAX), (writer, u32::MAX)], EVER), Ok(0));
         let mut taken = Vec::new();
         while let Ok(copy) = user.call(NR_HANDLE_DUPLICATE, &[sender, u64::from(u32::MAX)]) {
@@ -305,7 +302,7 @@ fn every_call_gets_its_own_answer() {
 fn answers_take_handles_along_and_fit_their_caller() {
     fn init(user: &mut User) {
         let (sender, receiver) = endpoint(user);
-        let (reader, writer) = pipe(user);
+        let (reader, writer) = pipe(user, 0);
         let pid = spawn_with(user, "/bin/client", "x", &[sender]).unwrap();
         let got = receive(user, receiver, EVER).unwrap();
         let (theirs, _) = got.handles[0];
@@ -324,7 +321,7 @@ fn answers_take_handles_along_and_fit_their_caller() {
         power_off(user);
     }
     fn client(user: &mut User) {
-        let (reader, writer) = pipe(user);
+        let (reader, writer) = pipe(user, 0);
         let answer = call(user, 0, b"mine", &[(reader, u32::MAX)], EVER).unwrap();
         assert_eq!(answer.bytes, b"yours");
         let at = user.stack() - 2048;

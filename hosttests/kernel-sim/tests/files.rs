@@ -13,7 +13,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{figures, map, pipe, power_off, spawn_with, thread, wait};
+use common::{figures, map, on, pipe, power_off, spawn_with, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, Plan, Program, User};
 
@@ -39,14 +39,6 @@ fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
             assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
         }
     }
-}
-
-/// A call on a path, which is put on the stack, and further arguments.
-fn on(user: &mut User, number: u64, path: &str, more: &[u64]) -> Result<u64, Errno> {
-    let at = user.stack() - 4096;
-    user.store(at, path.as_bytes());
-    let arguments = [&[CWD, at, path.len() as u64], more].concat();
-    user.call(number, &arguments)
 }
 
 fn open(user: &mut User, path: &str, flags: u32) -> Result<u64, Errno> {

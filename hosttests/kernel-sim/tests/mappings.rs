@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{all_well, close, figures, map, power_off, simulate, spawn_with, thread, wait};
+use common::{all_well, close, figures, map, on, power_off, simulate, spawn_with, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, User};
 
@@ -24,13 +24,6 @@ const SHARED: MapFlags = MapFlags::SHARED;
 const PRIVATE: MapFlags = MapFlags::PRIVATE;
 const BUS: (u32, i32) = (1, 7);
 const BOTH: OpenFlags = OpenFlags::READ.union(OpenFlags::WRITE);
-
-/// A call on a path, which is put on the stack, and further arguments.
-fn on(user: &mut User, number: u64, path: &str, more: &[u64]) -> Result<u64, Errno> {
-    let at = user.stack() - 4096;
-    user.store(at, path.as_bytes());
-    user.call(number, &[&[Handle::CWD.0, at, path.len() as u64], more].concat())
-}
 
 fn open(user: &mut User, path: &str, flags: OpenFlags) -> Result<u64, Errno> {
     let mode = if flags.contains(OpenFlags::CREATE) { 0o600 } else { 0 };

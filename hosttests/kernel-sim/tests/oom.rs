@@ -11,9 +11,9 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn_with, thread, wait};
+use common::{left, map, power_off, simulate_with, spawn_with, thread, wait};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Plan, Program, Simulation, User};
+use swos_kernel_sim::{Faults, Plan, Program, User};
 use zerocopy::IntoBytes as _;
 
 const PAGE: u64 = 4096;
@@ -22,11 +22,7 @@ const FRAMES: usize = 900;
 const KILLED: (u32, i32) = (1, 9);
 
 fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: FRAMES, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(4_000_000);
-    simulation.machine().console_text()
+    simulate_with(&Plan { cpus, frames: FRAMES, seed, programs, files: &[] }, faults)
 }
 
 fn all_well(programs: &[(&'static str, Program)], seeds: u64, said: &str) {
@@ -37,14 +33,6 @@ fn all_well(programs: &[(&'static str, Program)], seeds: u64, said: &str) {
             assert!(text.contains(said), "{cpus} CPUs, seed {seed}: {text}");
         }
     }
-}
-
-fn left(user: &mut User) -> (u64, u32, u32, u32) {
-    for _ in 0..50 {
-        user.call(NR_SLEEP, &[1_000_000]).unwrap();
-    }
-    let info = figures(user);
-    (info.memory_free + info.memory_cached, info.objects, info.processes, info.threads)
 }
 
 fn start(user: &mut User, deed: &str) -> u64 {

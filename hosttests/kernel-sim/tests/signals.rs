@@ -11,28 +11,11 @@
 
 mod common;
 
-use common::{map, power_off, spawn, spawn_with, wait};
+use common::{all_well, map, power_off, spawn, spawn_with, wait};
 use core::mem::offset_of;
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Handler, Plan, Program, Simulation, User};
+use swos_kernel_sim::{Handler, User};
 use zerocopy::{FromBytes as _, IntoBytes as _};
-
-fn simulate(cpus: usize, seed: u64, programs: &[(&'static str, Program)], faults: Faults) -> String {
-    let plan = Plan { cpus, frames: 4096, seed, programs, files: &[] };
-    let mut simulation = Simulation::new(&plan);
-    simulation.machine().set_faults(faults);
-    simulation.run(4_000_000);
-    simulation.machine().console_text()
-}
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default());
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
 
 /// Where programs and their handlers count: memory that every thread of the process knows.
 const COUNTS: u64 = 0x7000_0000;

@@ -10,17 +10,12 @@
 
 mod common;
 
-use common::{all_well, figures, map, power_off, spawn, spawn_with, thread, wait};
+use common::{all_well, figures, is_thread, map, power_off, spawn, spawn_with, thread, until_threads, wait};
 use swos_abi::*;
 use swos_kernel_sim::User;
 
 /// More than three slices of wake-ups.
 const THREADS: u64 = 200;
-
-/// Whether this is one of the threads that `crowd` started, and what they share.
-fn is_thread(user: &User) -> Option<u64> {
-    (user.argument() != user.stack()).then(|| user.argument())
-}
 
 /// Starts threads that share a page: each finds it as its argument.
 fn crowd(user: &mut User) -> u64 {
@@ -31,13 +26,6 @@ fn crowd(user: &mut User) -> u64 {
         user.call(NR_THREAD_CREATE, &[entry, stacks + number * 256, shared, 0]).unwrap();
     }
     shared
-}
-
-/// Waits until so many threads are left in the system.
-fn until(user: &mut User, threads: u32) {
-    while figures(user).threads != threads {
-        user.call(NR_SLEEP, &[1_000_000]).unwrap();
-    }
 }
 
 fn futex_wait(user: &mut User, at: u64, bits: u64) -> Result<u64, Errno> {
@@ -57,11 +45,11 @@ fn a_wake_of_many_is_counted_exactly_and_misses_nobody() {
         let shared = crowd(user);
         user.call(NR_SLEEP, &[5_000_000]).unwrap();
         assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 70, 2]), Ok(70));
-        until(user, before + THREADS as u32 - 70);
+        until_threads(user, before + THREADS as u32 - 70);
         assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, u64::from(u32::MAX), 2]), Ok(THREADS / 2 - 70));
         assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 99, 3]), Ok(99));
         assert_eq!(user.call(NR_FUTEX_WAKE, &[shared, 99, 3]), Ok(1));
-        until(user, before);
+        until_threads(user, before);
         power_off(user);
     }
     all_well(&[("init", init)], 2);
@@ -92,7 +80,7 @@ fn all_that_poll_one_pipe_hear_of_a_byte() {
         user.call(NR_SLEEP, &[5_000_000]).unwrap();
         let writer = user.load_u64(shared + 8);
         assert_eq!(user.call(NR_WRITE, &[writer, shared, 1]), Ok(1));
-        until(user, before);
+        until_threads(user, before);
         power_off(user);
     }
     all_well(&[("init", init)], 2);
@@ -107,7 +95,7 @@ fn time_outs_that_come_together_all_come() {
         }
         let before = figures(user).threads;
         crowd(user);
-        until(user, before);
+        until_threads(user, before);
         power_off(user);
     }
     all_well(&[("init", init)], 2);
@@ -219,7 +207,7 @@ fn touched(user: &mut User, pages: u64) -> u64 {
 /// Lets the other threads know that they are not needed any more, and waits for their end.
 fn dismiss(user: &mut User, at: u64, threads: u32) {
     user.store(at - PAGE, &[0]);
-    until(user, threads);
+    until_threads(user, threads);
 }
 
 #[test]

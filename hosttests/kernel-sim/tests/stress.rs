@@ -11,10 +11,14 @@
 
 mod common;
 
-use common::{figures, map, power_off, spawn, thread, wait};
+use common::{all_well_with, figures, map, power_off, spawn, thread, wait};
 use swos_abi::*;
 use swos_kernel_sim::{Faults, ImageFile, Plan, Program, Simulation, User};
 use zerocopy::IntoBytes as _;
+
+fn files() -> [ImageFile; 1] {
+    [ImageFile { path: "data/file".into(), bytes: (0..50_000_u32).map(|at| (at % 253) as u8).collect() }]
+}
 
 fn simulate(
     cpus: usize,
@@ -23,22 +27,14 @@ fn simulate(
     faults: Faults,
     limit: u64,
 ) -> String {
-    let files =
-        [ImageFile { path: "data/file".into(), bytes: (0..50_000_u32).map(|at| (at % 253) as u8).collect() }];
-    let plan = Plan { cpus, frames: 8192, seed, programs, files: &files };
-    let mut simulation = Simulation::new(&plan);
+    let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &files() });
     simulation.machine().set_faults(faults);
     simulation.run(limit);
     simulation.machine().console_text()
 }
 
 fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let text = simulate(cpus, seed, programs, Faults::default(), 20_000_000);
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
+    all_well_with(programs, seeds, &files());
 }
 
 /// Frames that are free once teardown has caught up and cached pages are counted in.

@@ -13,18 +13,7 @@ mod common;
 
 use common::*;
 use swos_abi::*;
-use swos_kernel_sim::{Plan, Program, Simulation, User};
-
-fn all_well(programs: &[(&'static str, Program)], seeds: u64) {
-    for cpus in [1, 2, 4] {
-        for seed in 1..=seeds {
-            let mut simulation = Simulation::new(&Plan { cpus, frames: 8192, seed, programs, files: &[] });
-            simulation.run(4_000_000);
-            let text = simulation.machine().console_text();
-            assert!(text.contains("all is well"), "{cpus} CPUs, seed {seed}: {text}");
-        }
-    }
-}
+use swos_kernel_sim::User;
 
 /// Reads a text in pieces of so many bytes.
 fn read(user: &mut User, path: &str, piece: u64) -> Result<String, Errno> {

@@ -130,6 +130,18 @@ pub fn thread(user: &mut User, argument: u64) -> u64 {
     user.call(NR_THREAD_CREATE, &[entry, stack + 16384 - 64, argument, 0]).unwrap()
 }
 
+/// Whether this is a further thread, and what it was given.
+pub fn is_thread(user: &User) -> Option<u64> {
+    (user.argument() != user.stack()).then(|| user.argument())
+}
+
+/// Waits until so many threads are left in the system.
+pub fn until_threads(user: &mut User, threads: u32) {
+    while figures(user).threads != threads {
+        user.call(NR_SLEEP, &[1_000_000]).unwrap();
+    }
+}
+
 /// What the calling process uses.
 pub fn usage(user: &mut User) -> ProcessUsage {
     use zerocopy::FromBytes as _;
@@ -156,6 +168,13 @@ pub fn open_at(user: &mut User, directory: Handle, path: &str, flags: OpenFlags)
 /// Opens a path for reading.
 pub fn open(user: &mut User, path: &str) -> Result<u64, Errno> {
     open_at(user, Handle::CWD, path, OpenFlags::READ)
+}
+
+/// A call on a path, which is put on the stack, and further arguments.
+pub fn on(user: &mut User, number: u64, path: &str, more: &[u64]) -> Result<u64, Errno> {
+    let at = user.stack() - 4096;
+    user.store(at, path.as_bytes());
+    user.call(number, &[&[Handle::CWD.0, at, path.len() as u64], more].concat())
 }
 
 /// Makes a call that takes a directory and a path first.
