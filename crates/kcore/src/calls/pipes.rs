@@ -83,14 +83,14 @@ impl<M: Machine> Kernel<M> {
             return Ok(0);
         }
         let _reading = Reading::start(&end.shared.reading)?;
-        let bytes = self.read_pipe_step::<SHORT_STEP>(thread, end, buffer, (0, length))?;
+        let bytes = self.read_pipe_part::<SHORT_STEP>(thread, end, buffer, (0, length))?;
         let mut done = match bytes {
             Some(count) => count,
             None => self.read_pipe_pages(end, buffer, length)?,
         };
         if bytes.is_none() || done == SHORT_STEP as u64 {
             while done < length {
-                match self.read_pipe_step::<STEP>(thread, end, buffer, (done, length)) {
+                match self.read_pipe_step(thread, end, buffer, (done, length)) {
                     Ok(None | Some(0)) | Err(_) => break,
                     Ok(Some(count)) => done += count,
                 }
@@ -125,9 +125,21 @@ impl<M: Machine> Kernel<M> {
         Ok(done)
     }
 
-    /// Reads at most `N` bytes; `done` of `length` were read before. `None` = pages are to be read first.
+    /// Reads at most so many bytes as a step has; `done` of `length` were read before. `None` = pages are to be read first.
     #[inline(never)]
-    fn read_pipe_step<const N: usize>(
+    fn read_pipe_step(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &Arc<PipeEnd<M>>,
+        buffer: u64,
+        progress: (u64, u64),
+    ) -> Result<Option<u64>, Stop> {
+        self.read_pipe_part::<STEP>(thread, end, buffer, progress)
+    }
+
+    /// The same with at most `N` bytes. Where it is called, as the call itself would cost most of what a few bytes do.
+    #[inline(always)]
+    fn read_pipe_part<const N: usize>(
         &self,
         thread: &Arc<Thread<M>>,
         end: &Arc<PipeEnd<M>>,
@@ -194,7 +206,7 @@ impl<M: Machine> Kernel<M> {
             {
                 self.write_pipe_page(thread, end, piece, (done, length))
             } else if length - done <= TINY_STEP as u64 {
-                self.write_pipe_step::<TINY_STEP>(thread, end, pieces, (done, length))
+                self.write_pipe_part::<TINY_STEP>(thread, end, pieces, (done, length))
             } else if length - done <= SHORT_STEP as u64 {
                 self.write_pipe_step::<SHORT_STEP>(thread, end, pieces, (done, length))
             } else {
@@ -251,6 +263,18 @@ impl<M: Machine> Kernel<M> {
     /// Writes the next bytes of a buffer, of which `done` of `length` were taken.
     #[inline(never)]
     fn write_pipe_step<const N: usize>(
+        &self,
+        thread: &Arc<Thread<M>>,
+        end: &PipeEnd<M>,
+        pieces: &[MemoryPiece],
+        progress: (u64, u64),
+    ) -> CallResult {
+        self.write_pipe_part::<N>(thread, end, pieces, progress)
+    }
+
+    /// The same where it is called.
+    #[inline(always)]
+    fn write_pipe_part<const N: usize>(
         &self,
         thread: &Arc<Thread<M>>,
         end: &PipeEnd<M>,
