@@ -162,6 +162,8 @@ pub enum Watched<W> {
     Known(W),
     /// It waits, and comes out when the name is registered.
     Waits,
+    /// The same, in the place of this one, the oldest of so many with its badge: who was started again waits, and who waited before may be gone.
+    WaitsInstead(W),
     /// Too many wait.
     Refused(W),
 }
@@ -247,12 +249,14 @@ impl<H, W> Names<H, W> {
         if self.find(name).is_some() {
             return Watched::Known(waiter);
         }
-        let own = self.watches.iter().filter(|watch| watch.badge == badge).count();
-        if self.watches.len() >= WATCHES_MAX || own >= WATCHES_EACH {
+        let mut own = (0..).zip(&self.watches).filter(|(_, watch)| watch.badge == badge);
+        let oldest = own.next().map(|(at, _)| at).filter(|_| own.count() + 1 >= WATCHES_EACH);
+        if oldest.is_none() && self.watches.len() >= WATCHES_MAX {
             return Watched::Refused(waiter);
         }
+        let oldest = oldest.map(|at: usize| self.watches.remove(at));
         self.watches.push(Watch { name: name.into(), badge, waiter });
-        Watched::Waits
+        oldest.map_or(Watched::Waits, |oldest| Watched::WaitsInstead(oldest.waiter))
     }
 
     /// Waits as long as a name is one's own; one waits for each name. Returns who did before.

@@ -90,10 +90,18 @@ fn all_is_bounded() {
     names.register(OWNER, b"0", 1).unwrap();
     for number in 0..WATCHES_MAX {
         let badge = (number / WATCHES_EACH) as u64;
-        assert_eq!(names.watch(badge, b"later", 0), Watched::Waits);
-        if number % WATCHES_EACH == WATCHES_EACH - 1 {
-            assert_eq!(names.watch(badge, b"later", 9), Watched::Refused(9));
-        }
+        assert_eq!(names.watch(badge, b"later", u32::try_from(number).unwrap()), Watched::Waits);
     }
     assert_eq!(names.watch(99, b"later", 9), Watched::Refused(9));
+    // Of one badge the newest wait.
+    for oldest in [16, 17, 18] {
+        assert_eq!(names.watch(1, b"later", 1_000), Watched::WaitsInstead(oldest));
+    }
+    let waiting = names.register(OTHER, b"other", 1).unwrap_err();
+    assert_eq!(waiting, (Error::Full, 1));
+    names.forget(b"0");
+    let mut waiting = names.register(OTHER, b"later", 1).unwrap().waiting;
+    waiting.sort_unstable();
+    let newest = (0..256).filter(|waiter| ![16, 17, 18].contains(waiter)).chain([1_000; 3]);
+    assert!(waiting.into_iter().eq(newest));
 }

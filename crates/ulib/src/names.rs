@@ -45,7 +45,7 @@ impl NameService {
     ///
     /// # Errors
     ///
-    /// [`Errno::TIMEDOUT`]; [`Errno::NOSPC`] if too many wait.
+    /// [`Errno::TIMEDOUT`]; [`Errno::NOSPC`] if too many wait. Of one client the newest do.
     pub fn wait_for(&self, name: &str, timeout: Option<Duration>) -> Result<Sender, Errno> {
         self.ask(Request::Watch(name.as_bytes()), None, timeout).and_then(first)
     }

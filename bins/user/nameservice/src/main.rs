@@ -53,6 +53,7 @@ fn serve(receiver: &Receiver, names: &mut Names<Sender, Waiting>, message: &mut 
             match names.watch(badge, name, Waiting { token, badge }) {
                 Watched::Known(waiting) => give(receiver, names, name, waiting),
                 Watched::Waits => {}
+                Watched::WaitsInstead(oldest) => tell(receiver, oldest.token, Err(Errno::NOSPC)),
                 Watched::Refused(waiting) => tell(receiver, waiting.token, Err(Errno::NOSPC)),
             }
             return;
