@@ -137,6 +137,12 @@ impl SimMachine {
         state.frames.len() - state.free.len()
     }
 
+    /// Threads whose registers the kernel still has.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.state().programs.iter().filter(|leash| leash.is_of_use()).count()
+    }
+
     /// Disk reads started so far.
     #[must_use]
     pub fn reads_started(&self) -> u64 {

@@ -23,24 +23,35 @@ use std::collections::BTreeSet;
 
 use attempt::{ADDRESSES_MAX, EVERY, MADE, PAGE, STRAYS, Try};
 use common::*;
-use deeds::{DEEDS, Deed, ELSEWHERE, NAMES, is_successor, is_thread, unlink};
+use deeds::{DEEDS, Deed, ELSEWHERE, NAMES, WAITS, is_successor, is_thread, unlink};
 use swos_abi::*;
-use swos_kernel_sim::{Faults, Program, ScarceHeap, Supply, User};
+use swos_kernel_sim::{Plan, Program, ScarceHeap, Simulation, Supply, User};
 
 #[global_allocator]
 static HEAP: ScarceHeap = ScarceHeap;
 
-/// The programs of each test.
-fn programs(init: Program) -> [(&'static str, Program); 2] {
-    [("init", init), ("doer", doer)]
+/// Runs a test on machines with so many CPUs. At its end nothing is left of any thread but the one that ends it.
+fn run(machines: &[usize], seed: u64, init: Program) {
+    let programs = [("init", init), ("doer", doer as Program)];
+    for &cpus in machines {
+        let plan = Plan { cpus, frames: 8192, seed, programs: &programs, files: &[] };
+        let mut simulation = Simulation::new(&plan);
+        simulation.run(20_000_000);
+        let text = simulation.machine().console_text();
+        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
+        assert_eq!(simulation.machine().contexts(), 1, "{cpus} CPUs");
+    }
 }
 
-/// Does a deed.
+/// Does a deed, or waits.
 fn doer(user: &mut User) {
     if is_thread(user) || is_successor(user) {
         return;
     }
     let wanted = user.args().pop().unwrap();
+    if let Some((_, wait)) = WAITS.iter().find(|(name, _)| *name == wanted) {
+        return wait(user);
+    }
     let (_, deed) = DEEDS.iter().find(|(name, _)| *name == wanted).unwrap();
     deed(user, &Try::plain());
 }
@@ -109,7 +120,7 @@ fn every_call_is_among_the_deeds() {
         }
         power_off(user);
     }
-    all_well(&programs(init), 1);
+    run(&[1, 2, 4], 1, init);
     let made = MADE.lock().unwrap().clone();
     let elsewhere: BTreeSet<u64> = ELSEWHERE.iter().map(|(number, _)| *number).collect();
     assert_eq!(made.intersection(&elsewhere).next(), None);
@@ -125,17 +136,17 @@ fn every_call_is_among_the_deeds() {
 
 #[test]
 fn a_call_without_frames_says_so_and_leaves_nothing() {
-    all_well(&programs(|user| run_short(user, Supply::Frames)), 1);
+    run(&[1, 2, 4], 1, |user| run_short(user, Supply::Frames));
 }
 
 #[test]
 fn a_call_without_objects_says_so_and_leaves_nothing() {
-    all_well(&programs(|user| run_short(user, Supply::Objects)), 1);
+    run(&[1, 2, 4], 1, |user| run_short(user, Supply::Objects));
 }
 
 #[test]
 fn a_call_without_heap_says_so_and_leaves_nothing() {
-    all_well(&programs(|user| run_short(user, Supply::Heap)), 1);
+    run(&[1, 2, 4], 1, |user| run_short(user, Supply::Heap));
 }
 
 #[test]
@@ -162,8 +173,7 @@ fn a_call_with_an_address_that_is_no_good_says_so_and_leaves_nothing() {
         power_off(user);
     }
     // It is the same on one CPU and on many.
-    let text = simulate(2, 1, &programs(init), Faults::default());
-    assert!(text.contains("all is well"), "{text}");
+    run(&[2], 1, init);
 }
 
 /// Starts a deed and kills it at some moment; whether it was still there.
@@ -196,11 +206,8 @@ fn kill_later_and_later(user: &mut User, moment: fn(&mut User, u64)) {
 
 #[test]
 fn who_is_killed_between_any_two_parts_of_a_call_leaves_nothing() {
-    for cpus in [2, 4] {
-        let init = |user: &mut User| kill_later_and_later(user, User::spin_turns);
-        let text = simulate(cpus, 5, &programs(init), Faults::default());
-        assert!(text.contains("all is well"), "{cpus} CPUs: {text}");
-    }
+    let init = |user: &mut User| kill_later_and_later(user, User::spin_turns);
+    run(&[2, 4], 5, init);
 }
 
 #[test]
@@ -212,6 +219,23 @@ fn who_is_killed_where_it_waits_leaves_nothing() {
             user.call(NR_SLEEP, &[nanoseconds as u64]).unwrap();
         });
     };
-    let text = simulate(1, 5, &programs(init), Faults::default());
-    assert!(text.contains("all is well"), "{text}");
+    run(&[1], 5, init);
+}
+
+#[test]
+fn who_is_killed_while_it_waits_for_what_never_comes_leaves_nothing() {
+    fn init(user: &mut User) {
+        for (name, _) in WAITS {
+            kill(user, name, |user| user.spin_turns(u64::MAX));
+            let before = left(user);
+            // At the last ones it waits.
+            for count in 1..=TURNS {
+                assert!(kill(user, name, |user| user.spin_turns(count)), "{name} ended by itself");
+            }
+            assert_eq!(left(user), before, "{name}");
+        }
+        power_off(user);
+    }
+    const TURNS: u64 = 40;
+    run(&[2, 4], 7, init);
 }

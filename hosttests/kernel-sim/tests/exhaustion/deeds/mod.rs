@@ -9,6 +9,7 @@ mod signals;
 mod streams;
 mod system;
 mod threads;
+mod waits;
 
 use super::attempt::*;
 use super::common::*;
@@ -18,6 +19,7 @@ use zerocopy::IntoBytes as _;
 
 pub(crate) use processes::is_successor;
 pub(crate) use threads::is_thread;
+pub(crate) use waits::WAITS;
 
 pub(crate) type Deed = fn(&mut User, &Try);
 

@@ -50,7 +50,7 @@ pub(super) fn sockets(user: &mut User, attempt: &Try) {
 }
 
 /// A socket that has a port of 127.0.0.1; its address is at `address`.
-fn bound(user: &mut User, kind: u32, address: u64) -> u64 {
+pub(super) fn bound(user: &mut User, kind: u32, address: u64) -> u64 {
     let socket = user.call(NR_SOCKET, &[u64::from(DOMAIN_IPV4), u64::from(kind)]).unwrap();
     user.store(address, SocketAddress::ipv4([127, 0, 0, 1], 0).as_bytes());
     user.call(NR_BIND, &[socket, address, ADDRESS]).unwrap();
