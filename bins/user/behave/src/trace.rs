@@ -27,6 +27,7 @@ pub(crate) const AREA: Area = Area {
         ("a line has names and arguments", a_line),
         ("a trace goes on after an exec", after_exec),
         ("the program that traces shows the calls and ends as the traced one", shown),
+        ("trace says what is wrong, and which signal ended its program", its_words),
         ("a tracer that leaves stops nobody", gone),
         ("only the writing end of a pipe is a sink", no_sink),
     ],
@@ -45,6 +46,10 @@ fn child(deed: &str) -> i32 {
             let mut program = Command::new("/bin/behave");
             program.args(["child", AREA.name, "calls"]).capabilities(Capabilities::FS_READ);
             let _refused = program.exec();
+            1
+        }
+        "signal" => {
+            let _sent = sys::kill(u64::from(process::id()), 9);
             1
         }
         _ => UNKNOWN,
@@ -131,6 +136,27 @@ fn shown() -> Result<(), String> {
         ["exec(args=\"/bin/behave\"", "open(directory=CWD, path=\"/etc/motd\"", "exit(status=7) ended in it"];
     let found = calls.map(|call| shown.lines().filter(|line| line.contains(call)).count());
     equal(found, [1, 1, 1])
+}
+
+/// What `/bin/trace` says when there is nothing to show, and when a signal ends the program.
+fn its_words() -> Result<(), String> {
+    let run = |args: &[&str]| -> Result<(Option<i32>, String), String> {
+        let (mut reader, writer) = pipe().map_err(text)?;
+        let mut command = Command::new("/bin/trace");
+        command.args(args).handle(2, writer.handle(), Rights::all());
+        let running =
+            command.capabilities(Capabilities::FS_READ | Capabilities::SPAWN).spawn().map_err(text)?;
+        drop(writer);
+        let mut said = Vec::new();
+        reader.read_to_end(&mut said).map_err(text)?;
+        Ok((running.wait().map_err(text)?.code(), String::from_utf8_lossy(&said).into_owned()))
+    };
+    let (status, said) = run(&[])?;
+    equal((status, said.starts_with("usage: trace PROGRAM")), (Some(2), true))?;
+    let (status, said) = run(&["/bin/nothing"])?;
+    equal((status, said.starts_with("trace: /bin/nothing: ")), (Some(1), true))?;
+    let (status, said) = run(&["/bin/behave", "child", AREA.name, "signal"])?;
+    equal((status, said.contains("/bin/behave ended with signal 9")), (Some(128 + 9), true))
 }
 
 fn gone() -> Result<(), String> {
