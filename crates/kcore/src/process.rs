@@ -420,6 +420,11 @@ impl<M: Machine> Kernel<M> {
             || self.has_litter()
     }
 
+    /// Whether nothing is left for the background of which no CPU would know. For checks while no CPU is in the kernel.
+    pub fn knows_its_chores(&self) -> bool {
+        self.chores.load(Ordering::Relaxed) || !self.has_chores()
+    }
+
     /// Something was left for the background.
     pub(crate) fn add_chore(&self) {
         self.chores.store(true, Ordering::Release);

@@ -190,6 +190,7 @@ impl Simulation {
     /// One CPU takes one step.
     fn step(&mut self) {
         self.steps += 1;
+        assert!(self.kernel.knows_its_chores(), "something is left, and no CPU would look for it");
         self.machine.run_disk();
         let candidates: Vec<usize> = (0..self.cpus.len())
             .filter(|&cpu| !matches!(self.cpus[cpu].1, Cpu::Idle) || self.event(cpu).is_some())
