@@ -88,6 +88,18 @@ fn start(
     handles: &[SpawnHandle],
     change: impl FnOnce(&mut SpawnArgs),
 ) -> Result<u64, Errno> {
+    let record = order(user, path, arg, handles, change);
+    user.call(number, &[record, size_of::<SpawnArgs>() as u64])
+}
+
+/// Stores how a program is to be started, and returns where the record is.
+pub fn order(
+    user: &mut User,
+    path: &str,
+    arg: &str,
+    handles: &[SpawnHandle],
+    change: impl FnOnce(&mut SpawnArgs),
+) -> u64 {
     use zerocopy::IntoBytes as _;
     let at = user.stack() - 8192;
     let args = format!("{path}\0{arg}\0");
@@ -106,7 +118,7 @@ fn start(
     };
     change(&mut record);
     user.store(at + 3072, record.as_bytes());
-    user.call(number, &[at + 3072, size_of::<SpawnArgs>() as u64])
+    at + 3072
 }
 
 pub fn wait(user: &mut User, pid: u64) -> (u32, i32) {

@@ -21,24 +21,7 @@ pub(crate) fn is_successor(user: &mut User) -> bool {
 
 /// Stores how `/bin/doer` is started and returns the arguments for that, and where the record has further addresses.
 fn order(user: &mut User, arg: &str, handles: &[SpawnHandle]) -> ([u64; 2], Vec<u64>) {
-    let at = user.stack() - 8192;
-    let path = "/bin/doer";
-    let args = format!("{path}\0{arg}\0");
-    user.store(at, path.as_bytes());
-    user.store(at + 1024, args.as_bytes());
-    user.store(at + 2048, handles.as_bytes());
-    let record = SpawnArgs {
-        path: at,
-        path_len: path.len() as u64,
-        args: at + 1024,
-        args_len: args.len() as u64,
-        handles: at + 2048,
-        handle_count: handles.len() as u32,
-        capabilities: u64::MAX,
-        ..SpawnArgs::EMPTY
-    };
-    let place = at + 3072;
-    user.store(place, record.as_bytes());
+    let place = crate::common::order(user, "/bin/doer", arg, handles, |_| ());
     let mut inner = vec![place + 16, place + 32];
     if !handles.is_empty() {
         inner.push(place + 64);
